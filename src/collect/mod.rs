@@ -1,0 +1,27 @@
+//! Looks at targets: one file or folder per kind. [`runner`] owns the time: intervals, time-outs, `up`.
+//!
+//! In: a target's settings. Out: a [`Look`] into the store.
+//!
+//! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
+
+mod error;
+mod look;
+
+pub use error::{CollectError, Reason};
+pub use look::Look;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+/// Looks at one target once. Timing, retries and bookkeeping belong to the runner.
+#[async_trait]
+pub trait Collect: Send + Sync {
+    /// Looks, and comes back by `deadline` with whatever was seen until then.
+    ///
+    /// The runner drops the future a moment after the deadline, so it must be safe to drop at any `await`:
+    /// a connection that was in the middle of an answer is thrown away, not used again.
+    async fn look(&self, deadline: Instant) -> Look;
+
+    /// What to show for a look that never came back: the health metrics at 0 (`pg_up`, `redis_up`, `probe_success`).
+    fn unanswered(&self, error: CollectError) -> Look;
+}

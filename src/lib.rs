@@ -1,0 +1,8 @@
+//! Sidewatch: one sidecar that watches an AI application, its database, cache, containers, tokens and money.
+//!
+//! The code map and what must stay true are in `ARCHITECTURE.md`.
+
+pub mod collect;
+pub mod model;
+pub mod runtime;
+pub mod yaml;

@@ -1,0 +1,5 @@
+//! What every part runs on: supervised tasks, the one loop, the HTTP client, TLS, telemetry.
+
+pub mod http_client;
+pub mod supervise;
+pub mod tls;
