@@ -5,4 +5,5 @@
 pub mod collect;
 pub mod model;
 pub mod runtime;
+pub mod store;
 pub mod yaml;

@@ -69,11 +69,7 @@ pub struct CollectError {
 impl CollectError {
     /// An error in words: what could not be done, with whom, and the cause.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            code: None,
-            message: message.into(),
-        }
+        Self { reason, code: None, message: message.into() }
     }
 
     /// The same with the server's own code; `sqlstate_53300` then is the label's value.
@@ -90,19 +86,14 @@ impl CollectError {
 
     /// The value of the label `reason`: the SQLSTATE where a database gave one, else the class.
     pub fn label(&self) -> String {
-        self.code.as_ref().map_or_else(
-            || self.reason.as_str().to_owned(),
-            |code| format!("sqlstate_{code}"),
-        )
+        self.code.as_ref().map_or_else(|| self.reason.as_str().to_owned(), |code| format!("sqlstate_{code}"))
     }
 }
 
 impl fmt::Display for CollectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.reason.as_str(), self.message)?;
-        self.code
-            .as_ref()
-            .map_or(Ok(()), |code| write!(f, " (SQLSTATE {code})"))
+        self.code.as_ref().map_or(Ok(()), |code| write!(f, " (SQLSTATE {code})"))
     }
 }
 

@@ -22,13 +22,7 @@ pub struct Look {
 impl Look {
     /// A look that has seen nothing wrong yet.
     pub fn new() -> Self {
-        Self {
-            up: true,
-            healthy: true,
-            failures: Vec::new(),
-            blocks: Vec::new(),
-            index: HashMap::new(),
-        }
+        Self { up: true, healthy: true, failures: Vec::new(), blocks: Vec::new(), index: HashMap::new() }
     }
 
     /// Adds a value of a family without labels.
@@ -37,27 +31,14 @@ impl Look {
     }
 
     /// Adds a value of a family with labels.
-    pub fn labeled<const N: usize>(
-        &mut self,
-        family: &Family,
-        labels: [(&str, &str); N],
-        value: f64,
-    ) {
+    pub fn labeled<const N: usize>(&mut self, family: &Family, labels: [(&str, &str); N], value: f64) {
         self.point(family, Suffix::None, Labels::new(labels), value);
     }
 
     /// Adds any point. The family's first mention decides its help and type.
     pub fn point(&mut self, family: &Family, suffix: Suffix, labels: Labels, value: f64) {
-        let point = Point {
-            suffix,
-            labels,
-            value,
-        };
-        if let Some(block) = self
-            .blocks
-            .last_mut()
-            .filter(|last| last.family.name == family.name)
-        {
+        let point = Point { suffix, labels, value };
+        if let Some(block) = self.blocks.last_mut().filter(|last| last.family.name == family.name) {
             block.points.push(point);
             return;
         }
@@ -65,12 +46,8 @@ impl Look {
             self.blocks[*at].points.push(point);
             return;
         }
-        self.index
-            .insert(family.name.as_ref().into(), self.blocks.len());
-        self.blocks.push(Block {
-            family: family.clone(),
-            points: vec![point],
-        });
+        self.index.insert(family.name.as_ref().into(), self.blocks.len());
+        self.blocks.push(Block { family: family.clone(), points: vec![point] });
     }
 
     /// Notes something that could not be seen; what was seen stays, and so does the verdict.
@@ -109,11 +86,7 @@ impl Look {
     pub fn get(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let block = &self.blocks[*self.index.get(family)?];
         let wanted = Labels::new(labels.iter().copied());
-        block
-            .points
-            .iter()
-            .find(|point| point.labels == wanted)
-            .map(|point| point.value)
+        block.points.iter().find(|point| point.labels == wanted).map(|point| point.value)
     }
 }
 

@@ -54,11 +54,7 @@ pub struct Family {
 impl Family {
     /// A family known at compile time.
     pub const fn new(name: &'static str, kind: MetricKind, help: &'static str) -> Self {
-        Self {
-            name: Cow::Borrowed(name),
-            help: Cow::Borrowed(help),
-            kind,
-        }
+        Self { name: Cow::Borrowed(name), help: Cow::Borrowed(help), kind }
     }
 
     /// A gauge known at compile time.
@@ -73,11 +69,7 @@ impl Family {
 
     /// A family whose name only the target knows (`pg_settings_…`, an app's own metrics).
     pub fn discovered(name: String, kind: MetricKind, help: String) -> Self {
-        Self {
-            name: Cow::Owned(name),
-            help: Cow::Owned(help),
-            kind,
-        }
+        Self { name: Cow::Owned(name), help: Cow::Owned(help), kind }
     }
 }
 

@@ -24,13 +24,9 @@ impl Labels {
     /// let labels = Labels::new([("job", "app"), ("instance", "a:1"), ("job", "api"), ("gone", "")]);
     /// assert_eq!(labels.to_string(), r#"{instance="a:1", job="api"}"#);
     /// ```
-    pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(
-        pairs: impl IntoIterator<Item = (N, V)>,
-    ) -> Self {
-        let mut all: Vec<(Arc<str>, Arc<str>)> = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+    pub fn new<N: Into<Arc<str>>, V: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut all: Vec<(Arc<str>, Arc<str>)> =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         all.sort_by(|a, b| a.0.cmp(&b.0));
         let mut kept: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(all.len());
         for pair in all {
@@ -50,10 +46,7 @@ impl Labels {
 
     /// The value of a label as it is shared between sets.
     pub fn shared(&self, name: &str) -> Option<&Arc<str>> {
-        let at = self
-            .0
-            .binary_search_by(|(other, _)| (**other).cmp(name))
-            .ok()?;
+        let at = self.0.binary_search_by(|(other, _)| (**other).cmp(name)).ok()?;
         Some(&self.0[at].1)
     }
 
@@ -85,24 +78,13 @@ impl Labels {
     /// This set with one label set; an empty value removes it.
     #[must_use]
     pub fn with(&self, name: &str, value: impl Into<Arc<str>>) -> Self {
-        Self::new(
-            self.0
-                .iter()
-                .cloned()
-                .chain([(Arc::from(name), value.into())]),
-        )
+        Self::new(self.0.iter().cloned().chain([(Arc::from(name), value.into())]))
     }
 
     /// This set without the labels for which `drop` holds.
     #[must_use]
     pub fn without(&self, drop: impl Fn(&str) -> bool) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter(|(name, _)| !drop(name))
-                .cloned()
-                .collect(),
-        )
+        Self(self.0.iter().filter(|(name, _)| !drop(name)).cloned().collect())
     }
 
     /// This set overlaid with another, whose values win.
@@ -150,9 +132,7 @@ pub fn is_valid_label_name(name: &str) -> bool {
 /// Whether a name may be a metric's: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 pub fn is_valid_metric_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
 }
 
 #[cfg(test)]
@@ -170,9 +150,6 @@ mod tests {
     fn the_overlay_wins() {
         let target = Labels::new([("job", "app"), ("instance", "i")]);
         let user = Labels::new([("job", "mine"), ("team", "x")]);
-        assert_eq!(
-            target.overlaid(&user).to_string(),
-            r#"{instance="i", job="mine", team="x"}"#
-        );
+        assert_eq!(target.overlaid(&user).to_string(), r#"{instance="i", job="mine", team="x"}"#);
     }
 }

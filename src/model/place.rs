@@ -36,11 +36,7 @@ impl fmt::Display for Problem {
     /// `file:line:column: what; way out`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.what)?;
-        if self.way_out.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "; {}", self.way_out)
-        }
+        if self.way_out.is_empty() { Ok(()) } else { write!(f, "; {}", self.way_out) }
     }
 }
 
@@ -56,11 +52,7 @@ impl Problems {
 
     /// Notes one problem.
     pub fn add(&self, at: &Place, what: impl Into<String>, way_out: impl Into<String>) {
-        self.0.borrow_mut().push(Problem {
-            at: at.clone(),
-            what: what.into(),
-            way_out: way_out.into(),
-        });
+        self.0.borrow_mut().push(Problem { at: at.clone(), what: what.into(), way_out: way_out.into() });
     }
 
     /// Whether nothing is wrong.

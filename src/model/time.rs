@@ -26,8 +26,7 @@ impl Millis {
 
     /// RFC 3339 in UTC, with milliseconds.
     pub fn to_rfc3339(self) -> String {
-        jiff::Timestamp::from_millisecond(self.0)
-            .map_or_else(|_| self.0.to_string(), |at| format!("{at:.3}"))
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| self.0.to_string(), |at| format!("{at:.3}"))
     }
 
     /// How long after `earlier` this is; zero if it is not.
@@ -48,20 +47,14 @@ impl From<SystemTime> for Millis {
 impl Add<Duration> for Millis {
     type Output = Self;
     fn add(self, after: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
 impl Sub<Duration> for Millis {
     type Output = Self;
     fn sub(self, before: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(i64::try_from(before.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_sub(i64::try_from(before.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -89,11 +82,7 @@ const UNITS: [(&str, u64); 7] = [
 /// assert!(parse_duration("30").is_err());
 /// ```
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || {
-        format!(
-            "`{text}` is not a duration: write a number and a unit, such as 15s, 1h30m or 500ms"
-        )
-    };
+    let wrong = || format!("`{text}` is not a duration: write a number and a unit, such as 15s, 1h30m or 500ms");
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -104,28 +93,18 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let number: u64 = rest[..digits].parse().map_err(|_| wrong())?;
         rest = &rest[digits..];
-        let letters = rest
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
         let unit = &rest[..letters];
         rest = &rest[letters..];
-        let at = UNITS
-            .iter()
-            .position(|(name, _)| *name == unit)
-            .ok_or_else(wrong)?;
+        let at = UNITS.iter().position(|(name, _)| *name == unit).ok_or_else(wrong)?;
         if at < next_unit {
             return Err(wrong());
         }
         next_unit = at + 1;
-        millis = number
-            .checked_mul(UNITS[at].1)
-            .and_then(|add| millis.checked_add(add))
-            .ok_or_else(wrong)?;
+        millis = number.checked_mul(UNITS[at].1).and_then(|add| millis.checked_add(add)).ok_or_else(wrong)?;
     }
     Ok(Duration::from_millis(millis))
 }
@@ -156,13 +135,7 @@ mod tests {
 
     #[test]
     fn durations_read_as_prometheus_writes_them() {
-        for (text, millis) in [
-            ("15s", 15_000),
-            ("1h30m", 5_400_000),
-            ("1d", 86_400_000),
-            ("500ms", 500),
-            ("0", 0),
-        ] {
+        for (text, millis) in [("15s", 15_000), ("1h30m", 5_400_000), ("1d", 86_400_000), ("500ms", 500), ("0", 0)] {
             assert_eq!(parse_duration(text).unwrap().as_millis(), millis, "{text}");
         }
         for text in ["", "15", "s", "1m1h", "1.5s", "-1s", "1x", "99999999999y"] {
@@ -174,10 +147,7 @@ mod tests {
     fn a_rendered_duration_reads_back() {
         for millis in [0, 1, 999, 1000, 61_500, 5_400_000, 86_400_000, 90_000_000] {
             let duration = Duration::from_millis(millis);
-            assert_eq!(
-                parse_duration(&render_duration(duration)).unwrap(),
-                duration
-            );
+            assert_eq!(parse_duration(&render_duration(duration)).unwrap(), duration);
         }
     }
 }

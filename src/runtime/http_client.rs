@@ -62,31 +62,14 @@ pub struct Request {
 impl Request {
     /// A GET without special headers, for answers of up to 16 MiB.
     pub fn get(url: Url, deadline: Instant) -> Self {
-        Self {
-            method: Method::GET,
-            url,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            deadline,
-            max_body: 16 << 20,
-        }
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), deadline, max_body: 16 << 20 }
     }
 
     /// A POST of JSON, for answers of up to 1 MiB.
     pub fn post_json(url: Url, body: impl Into<Bytes>, deadline: Instant) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            hyper::header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
-        Self {
-            method: Method::POST,
-            url,
-            headers,
-            body: body.into(),
-            deadline,
-            max_body: 1 << 20,
-        }
+        headers.insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self { method: Method::POST, url, headers, body: body.into(), deadline, max_body: 1 << 20 }
     }
 }
 
@@ -131,21 +114,10 @@ impl TlsFacts {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
             _ => "unknown",
         };
-        let cipher = connection
-            .negotiated_cipher_suite()
-            .map(|suite| format!("{:?}", suite.suite()))
-            .unwrap_or_default();
-        let chain = connection
-            .peer_certificates()
-            .unwrap_or_default()
-            .iter()
-            .map(|c| c.clone().into_owned())
-            .collect();
-        Self {
-            version,
-            cipher,
-            chain,
-        }
+        let cipher =
+            connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())).unwrap_or_default();
+        let chain = connection.peer_certificates().unwrap_or_default().iter().map(|c| c.clone().into_owned()).collect();
+        Self { version, cipher, chain }
     }
 }
 
@@ -226,9 +198,7 @@ impl HttpClient {
     pub fn new(trust: &Trust) -> Result<Self, String> {
         let mut config = tls::client_config(trust)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self {
-            tls: TlsSetup(TlsConnector::from(Arc::new(config))),
-        })
+        Ok(Self { tls: TlsSetup(TlsConnector::from(Arc::new(config))) })
     }
 
     /// Asks once. The timings are there also when the answer is not.
@@ -240,32 +210,15 @@ impl HttpClient {
 
     async fn exchange(&self, request: Request, timings: &mut Timings) -> Result<Reply, HttpError> {
         let deadline = request.deadline;
-        let host = request
-            .url
-            .host_str()
-            .ok_or_else(|| HttpError::Request("the URL has no host".into()))?;
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let host = request.url.host_str().ok_or_else(|| HttpError::Request("the URL has no host".into()))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = request.url.port_or_known_default().unwrap_or(80);
         let peers = within("resolve", deadline, &mut timings.resolve, async {
-            let found = lookup_host((host.as_str(), port))
-                .await
-                .map(Iterator::collect::<Vec<_>>);
-            found.map_err(|source| HttpError::Resolve {
-                host: host.clone(),
-                source,
-            })
+            let found = lookup_host((host.as_str(), port)).await.map(Iterator::collect::<Vec<_>>);
+            found.map_err(|source| HttpError::Resolve { host: host.clone(), source })
         })
         .await?;
-        let (stream, peer) = within(
-            "connect",
-            deadline,
-            &mut timings.connect,
-            connect_any(&host, peers),
-        )
-        .await?;
+        let (stream, peer) = within("connect", deadline, &mut timings.connect, connect_any(&host, peers)).await?;
         if request.url.scheme() != "https" {
             let head = handshake(stream, request, peer, None, false, timings);
             return head.await;
@@ -273,14 +226,7 @@ impl HttpClient {
         let name = ServerName::try_from(host.clone())
             .map_err(|_| HttpError::Request(format!("{host} is no TLS server name")))?;
         let stream = within("tls", deadline, &mut timings.tls, async {
-            self.tls
-                .0
-                .connect(name, stream)
-                .await
-                .map_err(|source| HttpError::Tls {
-                    host: host.clone(),
-                    source,
-                })
+            self.tls.0.connect(name, stream).await.map_err(|source| HttpError::Tls { host: host.clone(), source })
         })
         .await?;
         let connection = stream.get_ref().1;
@@ -303,14 +249,8 @@ async fn within<T>(
     outcome.unwrap_or(Err(HttpError::Timeout { phase }))
 }
 
-async fn connect_any(
-    host: &str,
-    peers: Vec<SocketAddr>,
-) -> Result<(TcpStream, SocketAddr), HttpError> {
-    let nothing = || HttpError::Resolve {
-        host: host.to_owned(),
-        source: io::Error::from(io::ErrorKind::NotFound),
-    };
+async fn connect_any(host: &str, peers: Vec<SocketAddr>) -> Result<(TcpStream, SocketAddr), HttpError> {
+    let nothing = || HttpError::Resolve { host: host.to_owned(), source: io::Error::from(io::ErrorKind::NotFound) };
     let mut last = nothing();
     for peer in peers {
         match TcpStream::connect(peer).await {
@@ -334,54 +274,26 @@ async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) -> Result<Reply, HttpError> {
     let (deadline, limit) = (request.deadline, request.max_body);
     let outgoing = outgoing(request, h2)?;
-    let failed = |source| HttpError::Protocol {
-        phase: "processing",
-        source,
-    };
-    let Timings {
-        processing,
-        transfer,
-        ..
-    } = timings;
+    let failed = |source| HttpError::Protocol { phase: "processing", source };
+    let Timings { processing, transfer, .. } = timings;
     let io = TokioIo::new(stream);
     let start = Instant::now();
     let talk = async {
         if h2 {
             let (mut sender, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
-                    .await
-                    .map_err(failed)?;
-            let answer = async move {
-                sender
-                    .send_request(outgoing)
-                    .await
-                    .map(|response| (response, Some(sender)))
-            };
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.map_err(failed)?;
+            let answer = async move { sender.send_request(outgoing).await.map(|response| (response, Some(sender))) };
             let talk = read(answer, deadline, limit, start, processing, transfer);
             alongside(connection, talk).await
         } else {
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
-                .await
-                .map_err(failed)?;
-            let answer = async move {
-                sender
-                    .send_request(outgoing)
-                    .await
-                    .map(|response| (response, Some(sender)))
-            };
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.map_err(failed)?;
+            let answer = async move { sender.send_request(outgoing).await.map(|response| (response, Some(sender))) };
             let talk = read(answer, deadline, limit, start, processing, transfer);
             alongside(connection, talk).await
         }
     };
     let (head, body) = talk.await?;
-    Ok(Reply {
-        status: head.status,
-        version: head.version,
-        headers: head.headers,
-        body,
-        peer,
-        tls,
-    })
+    Ok(Reply { status: head.status, version: head.version, headers: head.headers, body, peer, tls })
 }
 
 /// Sends, then reads the body. `K` keeps the connection's sender alive while the body is read.
@@ -396,21 +308,13 @@ async fn read<K>(
     let answered = time::timeout_at(deadline, answer).await;
     *processing = start.elapsed();
     let (response, _sender) = answered
-        .map_err(|_| HttpError::Timeout {
-            phase: "processing",
-        })?
-        .map_err(|source| HttpError::Protocol {
-            phase: "processing",
-            source,
-        })?;
+        .map_err(|_| HttpError::Timeout { phase: "processing" })?
+        .map_err(|source| HttpError::Protocol { phase: "processing", source })?;
     let (head, mut incoming) = response.into_parts();
     let body = within("transfer", deadline, transfer, async {
         let mut body = BytesMut::new();
         while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|source| HttpError::Protocol {
-                phase: "transfer",
-                source,
-            })?;
+            let frame = frame.map_err(|source| HttpError::Protocol { phase: "transfer", source })?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -437,16 +341,10 @@ fn outgoing(request: Request, h2: bool) -> Result<hyper::Request<Full<Bytes>>, H
     let url = &request.url;
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let uri = if h2 {
-        format!("https://{authority}{path}")
-    } else {
-        path.to_owned()
-    };
+    let uri = if h2 { format!("https://{authority}{path}") } else { path.to_owned() };
     let mut outgoing = hyper::Request::new(Full::new(request.body));
     *outgoing.method_mut() = request.method;
-    *outgoing.uri_mut() = uri
-        .parse()
-        .map_err(|_| HttpError::Request(format!("`{path}` is no request path")))?;
+    *outgoing.uri_mut() = uri.parse().map_err(|_| HttpError::Request(format!("`{path}` is no request path")))?;
     let headers = outgoing.headers_mut();
     if !h2 {
         let host = HeaderValue::from_str(authority)

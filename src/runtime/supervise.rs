@@ -40,12 +40,8 @@ impl Supervisor {
     /// Runs what `start` makes until it ends by itself or `stop` fires. A panic is counted, logged and
     /// answered by a new start, after a wait that doubles from a second to a minute.
     #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
-    pub fn spawn<F>(
-        &self,
-        name: impl Into<String>,
-        stop: CancellationToken,
-        start: impl Fn() -> F + Send + 'static,
-    ) where
+    pub fn spawn<F>(&self, name: impl Into<String>, stop: CancellationToken, start: impl Fn() -> F + Send + 'static)
+    where
         F: Future<Output = ()> + Send + 'static,
     {
         let name = name.into();
@@ -68,11 +64,7 @@ impl Supervisor {
         let panics = Arc::clone(&self.panics);
         self.tasks.spawn(async move {
             use futures_util::FutureExt as _;
-            if std::panic::AssertUnwindSafe(work)
-                .catch_unwind()
-                .await
-                .is_err()
-            {
+            if std::panic::AssertUnwindSafe(work).catch_unwind().await.is_err() {
                 panics.fetch_add(1, Ordering::Relaxed);
                 error!("a task panicked and was dropped");
             }

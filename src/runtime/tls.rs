@@ -5,9 +5,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
@@ -28,8 +26,7 @@ fn provider() -> Arc<CryptoProvider> {
 /// The public authorities: the system's (`SSL_CERT_FILE` is honoured) and, for an image without any, the compiled-in ones.
 pub fn public_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    let (_added, _ignored) =
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let (_added, _ignored) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
@@ -46,10 +43,7 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
         .map_err(|error| error.to_string())?;
     if trust.insecure_skip_verify {
         let verifier = Arc::new(AcceptAny(provider().signature_verification_algorithms));
-        return Ok(builder
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth());
+        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
     }
     let roots = match &trust.ca_file {
         None => public_roots(),
@@ -60,19 +54,12 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
 
 fn read_roots(path: &str) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path)
-        .map_err(|error| format!("cannot read {path}: {error}"))?;
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| format!("cannot read {path}: {error}"))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
     }
-    if roots.is_empty() {
-        Err(format!("{path} holds no certificate"))
-    } else {
-        Ok(roots)
-    }
+    if roots.is_empty() { Err(format!("{path} holds no certificate")) } else { Ok(roots) }
 }
 
 /// Takes any certificate but still checks that the peer owns its key.

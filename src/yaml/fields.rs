@@ -26,22 +26,11 @@ impl<'n> Fields<'n> {
             Value::Map(entries) => entries,
             Value::Null => &[],
             _ => {
-                problems.add(
-                    &node.at,
-                    format!("{what} is {}", node.kind()),
-                    "write a mapping: `key: value` lines",
-                );
+                problems.add(&node.at, format!("{what} is {}", node.kind()), "write a mapping: `key: value` lines");
                 return None;
             }
         };
-        Some(Self {
-            what,
-            at: &node.at,
-            entries,
-            taken: vec![false; entries.len()],
-            known: Vec::new(),
-            problems,
-        })
+        Some(Self { what, at: &node.at, entries, taken: vec![false; entries.len()], known: Vec::new(), problems })
     }
 
     /// Where the mapping starts.
@@ -70,10 +59,7 @@ impl<'n> Fields<'n> {
 
     /// Where a key's value stands, or the mapping's own place when it is absent.
     pub fn place_of(&self, key: &str) -> &'n Place {
-        self.entries
-            .iter()
-            .find(|(name, ..)| name == key)
-            .map_or(self.at, |(_, _, node)| &node.at)
+        self.entries.iter().find(|(name, ..)| name == key).map_or(self.at, |(_, _, node)| &node.at)
     }
 
     /// Notes a problem at a key's value.
@@ -91,29 +77,16 @@ impl<'n> Fields<'n> {
     pub fn required(&mut self, key: &'static str) -> Option<String> {
         let node = self.take(key);
         if node.is_none() {
-            self.problems.add(
-                self.place_of(key),
-                format!("{} has no `{key}`", self.what),
-                format!("add `{key}: …`"),
-            );
+            self.problems.add(self.place_of(key), format!("{} has no `{key}`", self.what), format!("add `{key}: …`"));
         }
         self.scalar(key, node?).map(ToOwned::to_owned)
     }
 
     /// A value read by a function that says what it expects: `Err` is the whole complaint.
-    pub fn parsed<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub fn parsed<T>(&mut self, key: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let node = self.take(key)?;
         let text = self.scalar(key, node)?;
-        read(text)
-            .map_err(|complaint| {
-                self.problems
-                    .add(&node.at, format!("`{key}`: {complaint}"), "")
-            })
-            .ok()
+        read(text).map_err(|complaint| self.problems.add(&node.at, format!("`{key}`: {complaint}"), "")).ok()
     }
 
     /// A duration as Prometheus writes it.
@@ -132,10 +105,7 @@ impl<'n> Fields<'n> {
 
     /// A number of any kind.
     pub fn number<T: FromStr>(&mut self, key: &'static str) -> Option<T> {
-        self.parsed(key, |text| {
-            text.parse()
-                .map_err(|_| format!("`{text}` is not a number that fits here"))
-        })
+        self.parsed(key, |text| text.parse().map_err(|_| format!("`{text}` is not a number that fits here")))
     }
 
     /// The items of a list; empty when absent. A single value is refused, so that a forgotten dash is seen.
@@ -144,11 +114,7 @@ impl<'n> Fields<'n> {
             return &[];
         };
         let Value::List(items) = &node.value else {
-            self.problems.add(
-                &node.at,
-                format!("`{key}` is {}", node.kind()),
-                format!("write a list: `{key}: [ … ]`"),
-            );
+            self.problems.add(&node.at, format!("`{key}` is {}", node.kind()), format!("write a list: `{key}: [ … ]`"));
             return &[];
         };
         items
@@ -156,10 +122,7 @@ impl<'n> Fields<'n> {
 
     /// A list of texts.
     pub fn texts(&mut self, key: &'static str) -> Vec<String> {
-        self.list(key)
-            .iter()
-            .filter_map(|item| self.scalar(key, item).map(ToOwned::to_owned))
-            .collect()
+        self.list(key).iter().filter_map(|item| self.scalar(key, item).map(ToOwned::to_owned)).collect()
     }
 
     /// A mapping of texts to texts, with the places of the values.
@@ -176,11 +139,7 @@ impl<'n> Fields<'n> {
             return Vec::new();
         };
         let pair = |(name, _, value): &'n (String, Place, Node)| {
-            let text = if value.value == Value::Null {
-                ""
-            } else {
-                self.scalar(name, value)?
-            };
+            let text = if value.value == Value::Null { "" } else { self.scalar(name, value)? };
             Some((name.clone(), text.to_owned(), &value.at))
         };
         entries.iter().filter_map(pair).collect()
@@ -198,21 +157,12 @@ impl<'n> Fields<'n> {
         let path = self.text(file_key);
         match (direct, path) {
             (Some(_), Some(_)) => {
-                self.wrong(
-                    file_key,
-                    format!("both `{key}` and `{file_key}` are given"),
-                    "keep one of them",
-                );
+                self.wrong(file_key, format!("both `{key}` and `{file_key}` are given"), "keep one of them");
                 None
             }
             (Some(value), None) => Some(Secret::new(value)),
             (None, Some(path)) => match std::fs::read_to_string(&path) {
-                Ok(value) => Some(Secret::new(
-                    value
-                        .strip_suffix('\n')
-                        .unwrap_or(&value)
-                        .trim_end_matches('\r'),
-                )),
+                Ok(value) => Some(Secret::new(value.strip_suffix('\n').unwrap_or(&value).trim_end_matches('\r'))),
                 Err(error) => {
                     self.wrong(
                         file_key,
@@ -231,27 +181,14 @@ impl<'n> Fields<'n> {
         self.known.push(key);
         if let Some(at) = self.entries.iter().position(|(name, ..)| name == key) {
             self.taken[at] = true;
-            self.problems.add(
-                &self.entries[at].1,
-                format!("`{key}` is not built yet"),
-                "remove it",
-            );
+            self.problems.add(&self.entries[at].1, format!("`{key}` is not built yet"), "remove it");
         }
     }
 
     /// Ends the reading: every key that nobody took is unknown.
     pub fn finish(self) {
-        for ((name, at, _), _) in self
-            .entries
-            .iter()
-            .zip(&self.taken)
-            .filter(|(_, taken)| !**taken)
-        {
-            let near = self
-                .known
-                .iter()
-                .map(|known| (distance(known, name), *known))
-                .min();
+        for ((name, at, _), _) in self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken) {
+            let near = self.known.iter().map(|known| (distance(known, name), *known)).min();
             let way_out = match near {
                 Some((steps, known)) if steps <= 2.max(name.len() / 3) => {
                     format!("did you mean `{known}`?")
@@ -263,22 +200,14 @@ impl<'n> Fields<'n> {
                     format!("known here: {}", known.join(", "))
                 }
             };
-            self.problems.add(
-                at,
-                format!("unknown key `{name}` in {}", self.what),
-                way_out,
-            );
+            self.problems.add(at, format!("unknown key `{name}` in {}", self.what), way_out);
         }
     }
 
     fn scalar(&self, key: &str, node: &'n Node) -> Option<&'n str> {
         let text = node.text();
         if text.is_none() {
-            self.problems.add(
-                &node.at,
-                format!("`{key}` is {}", node.kind()),
-                format!("write one value: `{key}: …`"),
-            );
+            self.problems.add(&node.at, format!("`{key}` is {}", node.kind()), format!("write one value: `{key}: …`"));
         }
         text
     }
@@ -316,11 +245,7 @@ mod tests {
         fields.duration("timeout");
         fields.text_map("labels");
         fields.finish();
-        let said: Vec<_> = problems
-            .into_sorted()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
         assert_eq!(
             said,
             [

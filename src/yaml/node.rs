@@ -64,12 +64,8 @@ impl Node {
 /// # Errors
 /// Broken YAML, a key given twice, a second document, and files that are too deep or too large.
 pub fn parse(text: &str, file: &str) -> Result<Node, Problem> {
-    let mut builder = Builder {
-        file: file.into(),
-        parser: Parser::new_from_str(text),
-        anchors: HashMap::new(),
-        nodes: 0,
-    };
+    let mut builder =
+        Builder { file: file.into(), parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
     builder.document()
 }
 
@@ -82,19 +78,11 @@ struct Builder<'t> {
 
 impl<'t> Builder<'t> {
     fn place(&self, span: Span) -> Place {
-        Place {
-            file: Arc::clone(&self.file),
-            line: span.start.line().max(1),
-            column: span.start.col() + 1,
-        }
+        Place { file: Arc::clone(&self.file), line: span.start.line().max(1), column: span.start.col() + 1 }
     }
 
     fn problem(&self, at: Place, what: impl Into<String>, way_out: impl Into<String>) -> Problem {
-        Problem {
-            at,
-            what: what.into(),
-            way_out: way_out.into(),
-        }
+        Problem { at, what: what.into(), way_out: way_out.into() }
     }
 
     fn next(&mut self) -> Result<(Event<'t>, Span), Problem> {
@@ -122,27 +110,16 @@ impl<'t> Builder<'t> {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => break,
-                Event::StreamStart
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd
-                | Event::Nothing => {}
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
                 event if root.is_none() => root = Some(self.node(event, span, 0)?),
                 _ => {
                     let at = self.place(span);
-                    return Err(self.problem(
-                        at,
-                        "a second YAML document starts here",
-                        "keep one document per file",
-                    ));
+                    return Err(self.problem(at, "a second YAML document starts here", "keep one document per file"));
                 }
             }
         }
         Ok(root.unwrap_or_else(|| Node {
-            at: Place {
-                file: Arc::clone(&self.file),
-                line: 1,
-                column: 1,
-            },
+            at: Place { file: Arc::clone(&self.file), line: 1, column: 1 },
             value: Value::Null,
         }))
     }
@@ -157,27 +134,13 @@ impl<'t> Builder<'t> {
             Event::Scalar(text, style, anchor, _) => {
                 let quoted = style != ScalarStyle::Plain;
                 let null = !quoted && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                (
-                    anchor,
-                    if null {
-                        Value::Null
-                    } else {
-                        Value::Scalar {
-                            text: text.into_owned(),
-                            quoted,
-                        }
-                    },
-                )
+                (anchor, if null { Value::Null } else { Value::Scalar { text: text.into_owned(), quoted } })
             }
             Event::SequenceStart(anchor, _) => (anchor, self.list(depth)?),
             Event::MappingStart(anchor, _) => (anchor, self.map(depth)?),
             Event::Alias(anchor) => {
                 let Some(known) = self.anchors.get(&anchor).cloned() else {
-                    return Err(self.problem(
-                        at,
-                        "this alias names no anchor",
-                        "define the anchor above it",
-                    ));
+                    return Err(self.problem(at, "this alias names no anchor", "define the anchor above it"));
                 };
                 self.nodes += count(&known);
                 return Ok(known);
@@ -211,11 +174,7 @@ impl<'t> Builder<'t> {
                 Event::MappingEnd => return Ok(Value::Map(entries)),
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => {
-                    return Err(self.problem(
-                        at,
-                        "a key must be a plain word",
-                        "write `key: value`",
-                    ));
+                    return Err(self.problem(at, "a key must be a plain word", "write `key: value`"));
                 }
             };
             if let Some((_, first, _)) = entries.iter().find(|(known, ..)| *known == key) {
@@ -243,24 +202,12 @@ mod tests {
 
     #[test]
     fn every_value_knows_its_place() {
-        let Value::Map(root) = parse("a: 1\nb:\n  - {c: \"x\"}\n", "f.yml").unwrap().value else {
-            panic!()
-        };
+        let Value::Map(root) = parse("a: 1\nb:\n  - {c: \"x\"}\n", "f.yml").unwrap().value else { panic!() };
         assert_eq!(root[1].1.to_string(), "f.yml:2:1");
-        let Value::List(items) = &root[1].2.value else {
-            panic!()
-        };
-        let Value::Map(inner) = &items[0].value else {
-            panic!()
-        };
+        let Value::List(items) = &root[1].2.value else { panic!() };
+        let Value::Map(inner) = &items[0].value else { panic!() };
         assert_eq!(inner[0].2.at.to_string(), "f.yml:3:9");
-        assert_eq!(
-            inner[0].2.value,
-            Value::Scalar {
-                text: "x".into(),
-                quoted: true
-            }
-        );
+        assert_eq!(inner[0].2.value, Value::Scalar { text: "x".into(), quoted: true });
     }
 
     #[test]
@@ -279,11 +226,6 @@ mod tests {
             let refs = vec![format!("*a{}", level - 1); 10].join(",");
             text.push_str(&format!("a{level}: &a{level} [{refs}]\n"));
         }
-        assert!(
-            parse(&text, "f.yml")
-                .unwrap_err()
-                .what
-                .contains("too large")
-        );
+        assert!(parse(&text, "f.yml").unwrap_err().what.contains("too large"));
     }
 }

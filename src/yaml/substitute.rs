@@ -17,12 +17,8 @@ pub fn substitute(node: &mut Node, environment: &Environment<'_>, problems: &Pro
                 *text = expand(text, &node.at, environment, problems);
             }
         }
-        Value::List(items) => items
-            .iter_mut()
-            .for_each(|item| substitute(item, environment, problems)),
-        Value::Map(entries) => entries
-            .iter_mut()
-            .for_each(|(_, _, value)| substitute(value, environment, problems)),
+        Value::List(items) => items.iter_mut().for_each(|item| substitute(item, environment, problems)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, _, value)| substitute(value, environment, problems)),
     }
 }
 
@@ -35,12 +31,10 @@ fn expand(text: &str, at: &Place, environment: &Environment<'_>, problems: &Prob
         if let Some(after) = rest.strip_prefix('$') {
             out.push('$');
             rest = after;
-        } else if let Some((inside, after)) = rest.strip_prefix('{').and_then(|r| r.split_once('}'))
-        {
+        } else if let Some((inside, after)) = rest.strip_prefix('{').and_then(|r| r.split_once('}')) {
             rest = after;
-            let (name, default) = inside
-                .split_once(":-")
-                .map_or((inside, None), |(name, default)| (name, Some(default)));
+            let (name, default) =
+                inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
             // As a shell does: with `:-` an empty variable takes the default too.
             match (environment(name), default) {
                 (Some(value), None) => out.push_str(&value),
@@ -53,11 +47,7 @@ fn expand(text: &str, at: &Place, environment: &Environment<'_>, problems: &Prob
                 ),
             }
         } else {
-            problems.add(
-                at,
-                "this `$` starts no variable",
-                "write `${NAME}`, or `$$` for a dollar sign",
-            );
+            problems.add(at, "this `$` starts no variable", "write `${NAME}`, or `$$` for a dollar sign");
         }
     }
     out.push_str(rest);
@@ -78,31 +68,19 @@ mod tests {
             _ => None,
         };
         substitute(&mut node, &environment, &problems);
-        let problems = problems
-            .into_sorted()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let problems = problems.into_sorted().iter().map(ToString::to_string).collect();
         (node.text().unwrap_or_default().to_owned(), problems)
     }
 
     #[test]
     fn variables_defaults_and_dollars() {
-        assert_eq!(
-            expanded("\"${HOST}:${PORT:-5432}/$${EMPTY}${EMPTY:-x}${EMPTY}\"").0,
-            "db:5432/${EMPTY}x"
-        );
+        assert_eq!(expanded("\"${HOST}:${PORT:-5432}/$${EMPTY}${EMPTY:-x}${EMPTY}\"").0, "db:5432/${EMPTY}x");
     }
 
     #[test]
     fn a_missing_variable_names_its_place_and_the_way_out() {
         let (_, problems) = expanded("a${NOPE}");
-        assert_eq!(
-            problems,
-            [
-                "f.yml:1:1: the variable NOPE is not set; set it, or give a default: ${NOPE:-default}"
-            ]
-        );
+        assert_eq!(problems, ["f.yml:1:1: the variable NOPE is not set; set it, or give a default: ${NOPE:-default}"]);
         assert!(expanded("a$b").1[0].contains("write `${NAME}`"));
     }
 }
