@@ -3,12 +3,14 @@
 //! Everything measured becomes [`Block`]s of [`Point`]s under a [`Family`]; the store adds the target's
 //! labels and keeps them as series. Time is [`Millis`] since the Unix epoch, always handed in.
 
+mod alert;
 mod family;
 mod labels;
 mod place;
 mod secret;
 mod time;
 
+pub use alert::{Alert, Transition};
 pub use family::{Block, Family, MetricKind, Point, Suffix};
 pub use labels::{Labels, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
 pub use place::{Place, Problem, Problems};
