@@ -5,5 +5,6 @@
 pub mod collect;
 pub mod model;
 pub mod runtime;
+pub mod serve;
 pub mod store;
 pub mod yaml;

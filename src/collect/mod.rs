@@ -4,11 +4,16 @@
 //!
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
+mod board;
 mod error;
 mod look;
+pub mod runner;
+mod target;
 
+pub use board::{Board, State};
 pub use error::{CollectError, Reason};
 pub use look::Look;
+pub use target::Target;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -24,4 +29,10 @@ pub trait Collect: Send + Sync {
 
     /// What to show for a look that never came back: the health metrics at 0 (`pg_up`, `redis_up`, `probe_success`).
     fn unanswered(&self, error: CollectError) -> Look;
+}
+
+/// What a target is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    Nothing,
 }
