@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::model::Millis;
+use crate::runtime::every::until_slot;
 use crate::runtime::supervise::Supervisor;
 
 use super::{Board, Collect, CollectError, Look, Reason, Target};
@@ -91,29 +92,131 @@ pub async fn look_now(collector: &dyn Collect, timeout: Duration) -> (Look, Dura
     (look.unwrap_or_else(|_| collector.unanswered(timed_out(timeout))), started.elapsed())
 }
 
-/// How long until a target's slot: its name picks a fixed phase of the interval on the wall clock,
-/// so that targets spread out and a restart keeps their rhythm.
-fn until_slot(name: &str, every: Duration, now: Millis) -> Duration {
-    let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1);
-    // FNV-1a: stable over builds, unlike the standard library's hasher.
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let slot = hash % every;
-    let phase = u64::try_from(now.0).unwrap_or(0) % every;
-    Duration::from_millis((slot + every - phase) % every)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_target_keeps_its_slot_over_restarts_and_apart_from_others() {
-        let every = Duration::from_secs(10);
-        let slot =
-            |name, now: i64| (now + i64::try_from(until_slot(name, every, Millis(now)).as_millis()).unwrap()) % 10_000;
-        assert_eq!(slot("orders", 1_000_000), slot("orders", 1_234_567));
-        assert_ne!(slot("orders", 0), slot("cache", 0));
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use prometheus_client::registry::Registry;
+
+    use crate::collect::{Kind, simulated};
+    use crate::model::Labels;
+    use crate::runtime::own_metrics::LookMetrics;
+    use crate::store::{Limits, Store};
+
+    /// A target that behaves as told and notes when it was looked at.
+    struct Scripted {
+        answer: Answer,
+        looks: Mutex<Vec<Instant>>,
+        in_flight: AtomicUsize,
+        most_in_flight: AtomicUsize,
+    }
+
+    enum Answer {
+        AtOnce,
+        Never,
+        Panics,
+    }
+
+    impl Scripted {
+        fn new(answer: Answer) -> Arc<Self> {
+            let (looks, in_flight, most_in_flight) = (Mutex::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+            Arc::new(Self { answer, looks, in_flight, most_in_flight })
+        }
+
+        fn looks(&self) -> Vec<Instant> {
+            self.looks.lock().unwrap().clone()
+        }
+    }
+
+    struct InFlight<'s>(&'s AtomicUsize);
+
+    impl Drop for InFlight<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    #[async_trait]
+    impl Collect for Scripted {
+        async fn look(&self, _deadline: Instant) -> Look {
+            let now_in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+            let _guard = InFlight(&self.in_flight);
+            self.most_in_flight.fetch_max(now_in_flight, Ordering::SeqCst);
+            self.looks.lock().unwrap().push(Instant::now());
+            match self.answer {
+                Answer::AtOnce => Look::new(),
+                Answer::Never => std::future::pending().await,
+                Answer::Panics => panic!("as scripted"),
+            }
+        }
+
+        fn unanswered(&self, error: CollectError) -> Look {
+            let mut look = Look::new();
+            look.unhealthy(error);
+            look
+        }
+    }
+
+    fn target(name: &str) -> Arc<Target> {
+        let kind = Kind::Simulated(simulated::Settings { part: simulated::Part::App });
+        let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(5));
+        Arc::new(Target { name: name.into(), interval, timeout, labels: Labels::new([("instance", name)]), kind })
+    }
+
+    fn board() -> Board {
+        let store = Store::new(Limits { retention: Duration::from_secs(600), max_series: 1000 });
+        Board::new(store, LookMetrics::register(&mut Registry::default()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn black_holed_targets_delay_no_other_look_and_have_one_attempt_in_flight() {
+        let (supervisor, board) = (Supervisor::new(), board());
+        let healthy = Scripted::new(Answer::AtOnce);
+        let black_holes: Vec<_> = (0..100).map(|_| Scripted::new(Answer::Never)).collect();
+        let start_one = |name: &str, scripted: &Arc<Scripted>| {
+            let target = target(name);
+            board.expect(&target.name);
+            start(&supervisor, target, Arc::clone(scripted) as _, board.clone(), supervisor.stop_token().child_token());
+        };
+        for (number, hole) in black_holes.iter().enumerate() {
+            start_one(&format!("hole-{number}"), hole);
+        }
+        start_one("healthy", &healthy);
+        time::sleep(Duration::from_secs(601)).await;
+        assert!(supervisor.stop(Duration::from_secs(1)).await);
+
+        let looks = healthy.looks();
+        assert!(looks.len() >= 60, "{} looks in ten minutes", looks.len());
+        // From the second look on, the slots are exactly an interval apart on the paused clock: nothing delayed one.
+        for pair in looks[1..].windows(2) {
+            assert_eq!(pair[1] - pair[0], Duration::from_secs(10));
+        }
+        for hole in &black_holes {
+            assert_eq!(hole.most_in_flight.load(Ordering::SeqCst), 1);
+            assert!(hole.looks().len() >= 60, "each attempt costs its own time-out and no more");
+        }
+        let states = board.states();
+        let verdict = |name: &str| states.iter().find(|(known, _)| &**known == name).unwrap().1.verdict();
+        assert_eq!(verdict("healthy"), "ok");
+        assert_eq!(verdict("hole-7"), "timeout: no answer within 5s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panicking_look_is_shown_counted_and_tried_again() {
+        let (supervisor, board) = (Supervisor::new(), board());
+        let broken = Scripted::new(Answer::Panics);
+        let target = target("broken");
+        board.expect(&target.name);
+        start(&supervisor, target, Arc::clone(&broken) as _, board.clone(), supervisor.stop_token().child_token());
+        while broken.looks().len() < 3 {
+            time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(board.states()[0].1.verdict(), "internal: the look panicked");
+        assert!(supervisor.stop(Duration::from_secs(1)).await);
+        assert!(supervisor.panics() >= 3);
     }
 }

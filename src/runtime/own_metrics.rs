@@ -1,5 +1,6 @@
 //! The agent's own metrics, in prometheus-client's registry. Each part gets the handles it needs and nothing more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -7,6 +8,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::exposition;
+use crate::model::{Block, Labels, Millis};
+use crate::store::Picture;
+
+use super::process;
 
 /// From half a millisecond, where an idle agent lives, to the longest time-outs.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -120,5 +127,46 @@ impl ServeMetrics {
     pub fn observe(&self, handler: &str, code: u16, took: Duration) {
         let labels = HandlerLabels { handler: handler.to_owned(), code };
         self.duration.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+}
+
+/// Where the agent's own picture comes from: the registry, the process, and blocks that parts make when asked.
+#[derive(Clone)]
+pub struct Own {
+    registry: Arc<Registry>,
+    labels: Labels,
+    makers: Arc<[Maker]>,
+}
+
+/// Makes blocks that stand in no registry: states that are read off a part when asked.
+pub type Maker = Box<dyn Fn(Millis) -> Vec<Block> + Send + Sync>;
+
+/// The source of the agent's own series in the store.
+pub const OWN_SOURCE: &str = "sidewatch";
+
+impl Own {
+    /// Everything that shall show, under `job="sidewatch"` and the configured instance.
+    pub fn new(registry: Registry, instance: &str, makers: Vec<Maker>) -> Self {
+        let labels = Labels::new([("job", OWN_SOURCE), ("instance", instance)]);
+        Self { registry: Arc::new(registry), labels, makers: makers.into() }
+    }
+
+    /// All own blocks as they stand.
+    pub fn blocks(&self, now: Millis) -> Vec<Block> {
+        let mut blocks = exposition::gather(&self.registry);
+        blocks.extend(process::blocks());
+        blocks.extend(self.makers.iter().flat_map(|make| make(now)));
+        blocks
+    }
+
+    /// The same as a picture for the store and for `/metrics`.
+    pub fn picture(&self, now: Millis) -> Picture {
+        Picture { source: OWN_SOURCE.into(), labels: self.labels.clone(), blocks: self.blocks(now), at: now }
+    }
+}
+
+impl std::fmt::Debug for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Own").field("labels", &self.labels).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,189 @@
+//! Builds, starts, reloads and stops: the only place that knows every part.
+
+mod own;
+mod simulate;
+mod targets;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tracing::{error, info};
+
+use crate::collect::Board;
+use crate::config::{Config, Source};
+use crate::notify::{self, Notifier};
+use crate::rules::runner::Rules;
+use crate::runtime::own_metrics::{LookMetrics, Own, RuleMetrics, ServeMetrics};
+use crate::runtime::supervise::Supervisor;
+use crate::runtime::telemetry::{Export, start_export};
+use crate::serve::{self, Door, Parts};
+use crate::store::Store;
+use crate::usage::{self, Meter};
+
+use own::ReloadState;
+use targets::Targets;
+
+/// SIGTERM ends the agent within five seconds; so long it waits for what is in flight.
+const STOP_LIMIT: Duration = Duration::from_secs(4);
+
+/// The running agent. Cheap to clone; clones are the same agent.
+#[derive(Clone)]
+pub struct Agent(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    address: SocketAddr,
+    supervisor: Supervisor,
+    board: Board,
+    rules: Rules,
+    notifier: Notifier,
+    meter: Meter,
+    reloads: ReloadState,
+    export: Mutex<Option<Export>>,
+    /// Held over a whole reload, so that two never mix.
+    current: Mutex<Current>,
+}
+
+struct Current {
+    config: Config,
+    targets: Targets,
+}
+
+impl Agent {
+    /// Listens first, so that `/healthz` and `/metrics` answer whatever else takes its time; then builds and starts every part.
+    ///
+    /// # Errors
+    /// The address is taken, the data folder cannot be used, a target's settings cannot be used.
+    pub async fn start(source: Source, config: Config) -> Result<Self, String> {
+        let supervisor = Supervisor::new();
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let door = Door::default();
+        let stop = supervisor.stop_token().clone();
+        supervisor.spawn_once(serve::listen::serve(listener, serve::router(door.clone()), supervisor.clone(), stop));
+
+        let mut registry = Registry::default();
+        let store = Store::new(config.storage.limits);
+        let board = Board::new(store.clone(), LookMetrics::register(&mut registry));
+        let serve_metrics = ServeMetrics::register(&mut registry);
+        let rule_metrics = RuleMetrics::register(&mut registry);
+        let meter = Meter::open(config.llm.clone(), config.storage.path.as_deref(), usage::Metrics::register(&mut registry))?;
+        let notify_metrics = notify::Metrics::register(&mut registry);
+        let external_url = config.server.external_url.clone();
+        let notifier = Notifier::start(config.alerting.clone(), notify_metrics, &supervisor, external_url.clone())?;
+        let rules = Rules::new(store.clone(), rule_metrics, external_url);
+        let reloads = ReloadState::new();
+        let makers = own::makers(&supervisor, &store, &meter, &reloads);
+        let own = Own::new(registry, &config.server.instance, makers);
+
+        let targets = Targets::default();
+        let plan = targets.plan(config.targets.clone(), &supervisor)?;
+        rules.replace(&config.rules, &config.global);
+        let inner = Inner {
+            source,
+            address,
+            supervisor: supervisor.clone(),
+            board: board.clone(),
+            rules: rules.clone(),
+            notifier: notifier.clone(),
+            meter: meter.clone(),
+            reloads,
+            export: Mutex::new(None),
+            current: Mutex::new(Current { config, targets }),
+        };
+        let agent = Self(Arc::new(inner));
+        let mut current = agent.0.current.lock().await;
+        current.targets.apply(plan, &board, &supervisor);
+        rules.start(&supervisor, notifier.clone());
+        own::start_recording(&supervisor, own.clone(), store.clone(), current.config.global.scrape_interval);
+        if let Some(settings) = &current.config.otlp_export {
+            let source = own.clone();
+            let blocks = Arc::new(move || source.blocks(crate::model::Millis::now()));
+            *agent.0.export.lock().await = Some(start_export(settings, &current.config.server.instance, blocks)?);
+        }
+        let settings = Arc::new(current.config.server.clone());
+        let reload = agent.reload_handle();
+        door.open(Parts { settings, store, board, own, meter, rules, notifier, reload, metrics: serve_metrics });
+        info!(%address, targets = current.config.targets.len(), version = env!("CARGO_PKG_VERSION"), "sidewatch is running");
+        drop(current);
+        Ok(agent)
+    }
+
+    /// Where the agent listens.
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// Loads the configuration anew. All or nothing: what can fail is built first, then swapped.
+    ///
+    /// # Errors
+    /// Every problem of the new configuration, a line each; the old one goes on.
+    pub async fn reload(&self) -> Result<(), String> {
+        let outcome = self.try_reload().await;
+        self.0.reloads.note(outcome.is_ok());
+        match &outcome {
+            Ok(()) => info!("configuration reloaded"),
+            Err(why) => error!(error = %why, "the new configuration has problems; the old one goes on"),
+        }
+        outcome
+    }
+
+    async fn try_reload(&self) -> Result<(), String> {
+        let inner = &self.0;
+        let mut current = inner.current.lock().await;
+        let source = inner.source.clone();
+        let loaded = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| error.to_string())?;
+        let config = loaded.map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())?;
+        refuse_fixed_changes(&current.config, &config)?;
+        let plan = current.targets.plan(config.targets.clone(), &inner.supervisor)?;
+        let alerting = inner.notifier.prepare(config.alerting.clone())?;
+        let prices = inner.meter.prepare(&config.llm)?;
+        // From here on nothing fails.
+        inner.notifier.apply(alerting);
+        inner.meter.apply(prices);
+        inner.rules.replace(&config.rules, &config.global);
+        current.targets.apply(plan, &inner.board, &inner.supervisor);
+        current.config = config;
+        Ok(())
+    }
+
+    fn reload_handle(&self) -> serve::Reload {
+        let weak = Arc::downgrade(&self.0);
+        Arc::new(move || {
+            let weak = weak.clone();
+            Box::pin(async move {
+                match weak.upgrade() {
+                    Some(inner) => Self(inner).reload().await,
+                    None => Err("the agent is stopping".into()),
+                }
+            })
+        })
+    }
+
+    /// Stops everything and waits for it. Says whether all tasks ended in time.
+    pub async fn stop(&self) -> bool {
+        let ended = self.0.supervisor.stop(STOP_LIMIT).await;
+        if let Some(export) = self.0.export.lock().await.take() {
+            let _ = tokio::time::timeout(Duration::from_millis(500), tokio::task::spawn_blocking(|| export.stop())).await;
+        }
+        self.0.meter.close().await;
+        ended
+    }
+}
+
+/// What is bound at start cannot change under a running agent; saying so beats doing half of it.
+fn refuse_fixed_changes(old: &Config, new: &Config) -> Result<(), String> {
+    let fixed = [
+        ("server", old.server != new.server),
+        ("storage", old.storage != new.storage),
+        ("otlp_export", old.otlp_export != new.otlp_export),
+        ("log", old.log != new.log),
+    ];
+    let changed: Vec<_> = fixed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect();
+    if changed.is_empty() { Ok(()) } else { Err(format!("{} cannot change while the agent runs: restart it", changed.join(", "))) }
+}

@@ -1,0 +1,116 @@
+//! The command line: one file per command, each a thin caller of the parts.
+//!
+//! Exit codes: 0 all is well, 1 the answer is no, 2 wrong usage.
+
+mod check;
+mod demo;
+mod health;
+mod probe;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// One sidecar that watches an AI application: its parts, its containers, its tokens and its money.
+#[derive(Debug, Parser)]
+#[command(name = "sidewatch", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent. Without --config: ./sidewatch.yml, /etc/sidewatch/sidewatch.yml, else the environment.
+    Run {
+        /// The configuration file.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Run the agent on a simulated AI stack; nothing else is needed. Prints the URL to open.
+    Demo {
+        /// The port to listen on.
+        #[arg(long, default_value_t = crate::serve::settings::DEFAULT_PORT)]
+        port: u16,
+    },
+    /// Check files before they are used.
+    #[command(subcommand)]
+    Check(Check),
+    /// Look at a target once and print every phase, timing, metric and why it failed.
+    Probe {
+        /// A target's name in the configuration, or a URL.
+        target: String,
+        /// The configuration file.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// How the result is printed.
+        #[arg(long, value_enum, default_value_t = Output::Table)]
+        format: Output,
+    },
+    /// Ask a running agent whether it is alive; exit 0 or 1. The image's HEALTHCHECK.
+    Health {
+        /// The agent's address; default: the configured port on this machine.
+        #[arg(long)]
+        url: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Check {
+    /// Print every problem of a configuration with its place and a way out; exit 1 on any.
+    Config {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Check rule files as promtool does; exit 1 on any problem.
+    Rules {
+        /// Rule files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Parses the arguments and runs the command. Clap itself exits with 2 on wrong usage.
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run { config } => run::run(config),
+        Command::Demo { port } => demo::run(port),
+        Command::Check(Check::Config { file }) => check::config(&file),
+        Command::Check(Check::Rules { files }) => check::rules(&files),
+        Command::Probe { target, config, format } => probe::run(&target, config, format),
+        Command::Health { url } => health::run(url),
+    }
+}
+
+/// The runtime of every command that waits for something: two workers, since the machine is shared with the app.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()
+        .expect("the operating system gives us threads")
+}
+
+/// Prints one line on standard error.
+#[expect(clippy::print_stderr, reason = "a command speaks to the terminal")]
+fn complain(line: impl std::fmt::Display) {
+    eprintln!("{line}");
+}
+
+/// Prints one line on standard output.
+#[expect(clippy::print_stdout, reason = "a command speaks to the terminal")]
+fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+}

@@ -1,0 +1,97 @@
+//! The page at `/`: is it healthy, what is firing, what does it cost. Plain HTML, readable without script.
+
+use std::fmt::Write as _;
+
+use axum::response::Html;
+
+use crate::collect::State;
+use crate::model::{Millis, render_duration};
+
+use super::Parts;
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8884; --ok: #18794e; --bad: #ce2c31; }
+@media (prefers-color-scheme: dark) { :root { --ok: #4cc38a; --bad: #ff8589; } }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
+table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; vertical-align: top; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+.ok { color: var(--ok); } .bad { color: var(--bad); font-weight: 600; }
+";
+
+/// Renders it from what is known now.
+pub async fn show(parts: Parts) -> Html<String> {
+    let now = Millis::now();
+    let states = parts.board.states();
+    let mut page = String::with_capacity(8 << 10);
+    let healthy = states.iter().filter(|(_, state)| state.healthy).count();
+    let all_well = healthy == states.len();
+    let verdict = if all_well { "ok" } else { "bad" };
+    let _ = write!(
+        page,
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
+         <title>Sidewatch: {}</title><style>{STYLE}</style>\
+         <h1>Sidewatch</h1><p class={verdict}>{healthy} of {} targets are healthy.</p>",
+        if all_well { "all is well" } else { "trouble" },
+        states.len(),
+    );
+    alerts(&mut page, &parts, now);
+    targets(&mut page, &states, now);
+    money(&mut page, &parts, now);
+    page.push_str("<h2>For machines</h2><p><a href=/metrics>/metrics</a> · <a href=/health>/health</a> · <a href=/v1/usage>/v1/usage</a></p></html>\n");
+    Html(page)
+}
+
+fn alerts(page: &mut String, parts: &Parts, now: Millis) {
+    page.push_str("<h2>Alerts</h2>");
+    let firing = parts.rules.firing();
+    if firing.is_empty() {
+        page.push_str("<p class=ok>Nothing is firing.</p>");
+        return;
+    }
+    page.push_str("<table><tr><th>Alert<th>For<th>What");
+    for alert in firing {
+        let name = alert.labels.get("alertname").unwrap_or("?");
+        let rest = alert.labels.without(|label| label == "alertname");
+        let what = alert.annotations.get("summary").map_or_else(|| rest.to_string(), ToOwned::to_owned);
+        let _ = write!(page, "<tr><td class=bad>{}<td>{}<td>{}", escape(name), ago(now, alert.starts_at), escape(&what));
+    }
+    page.push_str("</table>");
+}
+
+fn targets(page: &mut String, states: &[(std::sync::Arc<str>, State)], now: Millis) {
+    page.push_str("<h2>Targets</h2><table><tr><th>Target<th>State<th>Since<th class=number>Look<th class=number>Samples");
+    for (name, state) in states {
+        let class = if state.healthy { "ok" } else { "bad" };
+        let since = state.since.map_or_else(String::new, |since| ago(now, since));
+        let _ = write!(
+            page,
+            "<tr><td>{}<td class={class}>{}<td>{since}<td class=number>{:.1} ms<td class=number>{}",
+            escape(name),
+            escape(&state.verdict()),
+            state.took.as_secs_f64() * 1e3,
+            state.samples,
+        );
+    }
+    page.push_str("</table>");
+}
+
+fn money(page: &mut String, parts: &Parts, now: Millis) {
+    page.push_str("<h2>Budgets</h2><table><tr><th>Figure<th>Budget<th class=number>Value");
+    for block in parts.meter.budget_blocks(now) {
+        for point in &block.points {
+            let budget = point.labels.get("budget").unwrap_or_default();
+            let _ = write!(page, "<tr><td>{}<td>{}<td class=number>{:.4}", escape(&block.family.name), escape(budget), point.value);
+        }
+    }
+    page.push_str("</table>");
+}
+
+fn ago(now: Millis, then: Millis) -> String {
+    render_duration(std::time::Duration::from_secs(now.since(then).as_secs()))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}

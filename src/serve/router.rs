@@ -1,0 +1,109 @@
+//! The paths and who answers them.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::time::Instant;
+
+use super::access::{Neighbourhood, refusal};
+use super::{Parts, health, metrics, page, usage};
+
+/// The longest request body: a thousand usage events fit in it.
+pub const MAX_BODY: usize = 1 << 20;
+/// A reload reads files and builds collectors; it must not hold a client for ever.
+const RELOAD_LIMIT: Duration = Duration::from_secs(30);
+
+/// What handlers see: the parts, once they are built. The listener is open before that.
+#[derive(Clone, Default)]
+pub struct Door(Arc<OnceLock<Parts>>);
+
+impl Door {
+    /// Opens it. Later calls change nothing.
+    pub fn open(&self, parts: Parts) {
+        let _ = self.0.set(parts);
+    }
+
+    fn parts(&self) -> Option<&Parts> {
+        self.0.get()
+    }
+}
+
+/// The whole router.
+pub fn router(door: Door) -> Router {
+    let open = Router::new()
+        .route("/", get(page::show))
+        .route("/metrics", get(metrics::show))
+        .route("/health", get(health::health))
+        .route("/healthz", get(alive))
+        .route("/-/healthy", get(alive))
+        .route("/readyz", get(health::ready))
+        .route("/-/ready", get(health::ready))
+        .route("/v1/usage", get(usage::totals));
+    let changing = Router::new()
+        .route("/-/reload", post(reload))
+        .route("/v1/usage", post(usage::take))
+        .route_layer(from_fn_with_state(door.clone(), only_near));
+    open.merge(changing)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(door.clone(), watch))
+        .with_state(door)
+}
+
+impl axum::extract::FromRequestParts<Door> for Parts {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(_: &mut axum::http::request::Parts, door: &Door) -> Result<Self, Self::Rejection> {
+        door.parts().cloned().ok_or((StatusCode::SERVICE_UNAVAILABLE, "starting\n"))
+    }
+}
+
+/// The agent itself is alive as soon as it can say so.
+async fn alive() -> &'static str {
+    "Sidewatch is alive.\n"
+}
+
+async fn reload(parts: Parts) -> Response {
+    match tokio::time::timeout(RELOAD_LIMIT, (parts.reload)()).await {
+        Ok(Ok(())) => (StatusCode::OK, "reloaded\n").into_response(),
+        Ok(Err(why)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the old configuration goes on:\n{why}\n")).into_response(),
+        Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the reload takes too long; it goes on\n").into_response(),
+    }
+}
+
+/// Lets changing requests pass only from where they may come.
+async fn only_near(State(door): State<Door>, ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>, request: Request, next: Next) -> Response {
+    let external = door.parts().map(|parts| parts.settings.external_url.clone()).unwrap_or_default();
+    match refusal(peer, request.headers(), &external, &Neighbourhood::read()) {
+        Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// Times every answer and adds the headers that keep browsers strict.
+async fn watch(State(door): State<Door>, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let mut response = next.run(request).await;
+    let handler = matched.as_ref().map_or("unknown", MatchedPath::as_str);
+    if let Some(parts) = door.parts() {
+        parts.metrics.observe(handler, response.status().as_u16(), started.elapsed());
+    }
+    harden(response.headers_mut());
+    response
+}
+
+fn harden(headers: &mut HeaderMap) {
+    let policy = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, header::HeaderValue::from_static(value));
+    }
+}
