@@ -3,6 +3,7 @@
 //! The code map and what must stay true are in `ARCHITECTURE.md`.
 
 pub mod collect;
+pub mod exposition;
 pub mod model;
 pub mod runtime;
 pub mod serve;

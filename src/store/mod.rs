@@ -5,8 +5,10 @@
 //! A series that a source showed before and does not show now ends with a staleness marker, as in Prometheus.
 
 mod matcher;
+mod overlay;
 
 pub use matcher::{MatchOp, Matcher};
+pub use overlay::{disjoint, overlay};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, RwLock};
