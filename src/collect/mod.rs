@@ -4,6 +4,9 @@
 //!
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
+pub mod http;
+pub mod probe;
+
 mod error;
 mod look;
 
