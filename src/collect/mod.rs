@@ -5,13 +5,26 @@
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
 mod board;
+pub mod dns;
+pub mod docker;
 mod error;
+pub mod host;
+pub mod http;
+mod kind;
+pub mod llm;
 mod look;
+pub mod postgres;
+pub mod probe;
+pub mod prometheus;
+pub mod redis;
 pub mod runner;
+pub mod simulated;
 mod target;
+pub mod tcp;
 
 pub use board::{Board, State};
 pub use error::{CollectError, Reason};
+pub use kind::Kind;
 pub use look::Look;
 pub use target::Target;
 
@@ -29,10 +42,4 @@ pub trait Collect: Send + Sync {
 
     /// What to show for a look that never came back: the health metrics at 0 (`pg_up`, `redis_up`, `probe_success`).
     fn unanswered(&self, error: CollectError) -> Look;
-}
-
-/// What a target is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    Nothing,
 }

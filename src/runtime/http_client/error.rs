@@ -1,0 +1,56 @@
+//! Why there is no answer.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The name has no address.
+    #[error("cannot resolve {host}: {source}")]
+    Resolve {
+        /// The name asked for.
+        host: String,
+        /// The resolver's error.
+        source: io::Error,
+    },
+    /// TCP failed.
+    #[error("cannot connect to {peer}: {source}")]
+    Connect {
+        /// The address tried last.
+        peer: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// TLS failed.
+    #[error("TLS with {host} failed: {source}")]
+    Tls {
+        /// The name expected in the certificate.
+        host: String,
+        /// Rustls' words.
+        source: io::Error,
+    },
+    /// The deadline passed in this phase.
+    #[error("no answer in time ({phase})")]
+    Timeout {
+        /// resolve, connect, tls, processing or transfer.
+        phase: &'static str,
+    },
+    /// The peer does not speak HTTP, or hung up in the middle.
+    #[error("{phase} failed: {source}")]
+    Protocol {
+        /// processing or transfer.
+        phase: &'static str,
+        /// Hyper's error.
+        source: hyper::Error,
+    },
+    /// The body is longer than `max_body`.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The URL cannot be asked.
+    #[error("{0}")]
+    Request(String),
+}

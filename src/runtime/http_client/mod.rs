@@ -1,0 +1,124 @@
+//! One HTTP request over a fresh connection, with the time of each phase.
+//!
+//! Used wherever the agent itself asks: probes, provider checks, scrapes, webhooks. Redirects are the caller's to follow.
+//! [`HttpClient::send`] brings the answer or the error; [`HttpClient::trace`] also what was seen on the way to an error.
+
+mod error;
+mod exchange;
+mod reply;
+mod request;
+
+pub use error::HttpError;
+pub use reply::{Reply, Timings, TlsFacts, Trace};
+pub use request::{Overflow, Request};
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::{self, Instant};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::connect::connect;
+use super::resolve::resolve;
+use super::tls::{self, Trust};
+
+/// How the agent names itself to servers.
+pub const AGENT: &str = concat!("sidewatch/", env!("CARGO_PKG_VERSION"));
+
+/// Makes requests. Cheap to clone; the trust store is shared.
+#[derive(Clone)]
+pub struct HttpClient {
+    tls: TlsConnector,
+}
+
+impl std::fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HttpClient")
+    }
+}
+
+impl HttpClient {
+    /// A client that trusts as told. HTTP/2 is offered over TLS.
+    ///
+    /// # Errors
+    /// The CA file is unusable.
+    pub fn new(trust: &Trust) -> Result<Self, String> {
+        let mut config = tls::client_config(trust)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// Asks once. The timings are there also when the answer is not.
+    pub async fn send(&self, request: Request) -> (Result<Reply, HttpError>, Timings) {
+        let mut trace = Trace::default();
+        let outcome = self.exchange(request, Overflow::Fail, &mut trace).await;
+        (outcome, trace.timings)
+    }
+
+    /// Asks once and notes all that was seen, also when there is no answer.
+    pub async fn trace(&self, request: Request, overflow: Overflow) -> (Result<Reply, HttpError>, Trace) {
+        let mut trace = Trace::default();
+        let outcome = self.exchange(request, overflow, &mut trace).await;
+        (outcome, trace)
+    }
+
+    async fn exchange(&self, request: Request, overflow: Overflow, trace: &mut Trace) -> Result<Reply, HttpError> {
+        let deadline = request.deadline;
+        let host = request.url.host_str().ok_or_else(|| HttpError::Request("the URL has no host".into()))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = request.url.port_or_known_default().unwrap_or(80);
+        let peers = within("resolve", deadline, &mut trace.timings.resolve, async {
+            resolve(&host, port).await.map_err(|source| HttpError::Resolve { host: host.clone(), source })
+        })
+        .await?;
+        trace.peer = peers.first().copied();
+        let (stream, peer) = within("connect", deadline, &mut trace.timings.connect, async {
+            connect(&peers).await.map_err(|(peer, source)| HttpError::Connect { peer, source })
+        })
+        .await?;
+        trace.peer = Some(peer);
+        if request.url.scheme() != "https" {
+            return exchange::talk(stream, request, overflow, false, trace).await;
+        }
+        let stream = self.secure(&host, stream, deadline, &mut trace.timings.tls).await?;
+        let connection = stream.get_ref().1;
+        trace.tls = Some(TlsFacts::of(connection));
+        let h2 = connection.alpn_protocol() == Some(b"h2");
+        exchange::talk(stream, request, overflow, h2, trace).await
+    }
+
+    async fn secure(
+        &self,
+        host: &str,
+        stream: TcpStream,
+        deadline: Instant,
+        took: &mut Duration,
+    ) -> Result<TlsStream<TcpStream>, HttpError> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| HttpError::Request(format!("{host} is no TLS server name")))?;
+        within("tls", deadline, took, async {
+            self.tls.connect(name, stream).await.map_err(|source| HttpError::Tls { host: host.to_owned(), source })
+        })
+        .await
+    }
+}
+
+/// Runs one phase against the deadline and notes how long it took.
+async fn within<T>(
+    phase: &'static str,
+    deadline: Instant,
+    took: &mut Duration,
+    work: impl Future<Output = Result<T, HttpError>>,
+) -> Result<T, HttpError> {
+    let start = Instant::now();
+    let outcome = time::timeout_at(deadline, work).await;
+    *took = start.elapsed();
+    outcome.unwrap_or(Err(HttpError::Timeout { phase }))
+}
+
+#[cfg(test)]
+mod tests;

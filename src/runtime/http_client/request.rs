@@ -1,0 +1,73 @@
+//! What is asked.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Method;
+use hyper::header::{ACCEPT_ENCODING, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{AGENT, HttpError};
+
+/// One request. `Host`, `User-Agent` and `Accept-Encoding: identity` are added where missing.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// GET, POST, …
+    pub method: Method,
+    /// `http://` or `https://`. User and password in it are ignored: say them in `headers`.
+    pub url: Url,
+    /// Further headers.
+    pub headers: HeaderMap,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// Answer or failure comes by then.
+    pub deadline: Instant,
+    /// How much of the answer's body is kept; [`HttpClient::send`](super::HttpClient::send) fails on a longer one.
+    pub max_body: usize,
+}
+
+/// What becomes of the part of a body that is longer than [`Request::max_body`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// The answer is an error.
+    Fail,
+    /// It is read, counted in [`Trace::body_length`](super::Trace::body_length) and dropped; the body ends at the limit.
+    Discard,
+}
+
+impl Request {
+    /// A GET without special headers, for answers of up to 16 MiB.
+    pub fn get(url: Url, deadline: Instant) -> Self {
+        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), deadline, max_body: 16 << 20 }
+    }
+
+    /// A POST of JSON, for answers of up to 1 MiB.
+    pub fn post_json(url: Url, body: impl Into<Bytes>, deadline: Instant) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self { method: Method::POST, url, headers, body: body.into(), deadline, max_body: 1 << 20 }
+    }
+}
+
+/// The request in hyper's form.
+pub(super) fn outgoing(request: Request, h2: bool) -> Result<hyper::Request<Full<Bytes>>, HttpError> {
+    let url = &request.url;
+    let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let uri = if h2 { format!("https://{authority}{path}") } else { path.to_owned() };
+    let mut outgoing = hyper::Request::new(Full::new(request.body));
+    *outgoing.method_mut() = request.method;
+    *outgoing.uri_mut() = uri.parse().map_err(|_| HttpError::Request(format!("`{path}` is no request path")))?;
+    let headers = outgoing.headers_mut();
+    if !h2 {
+        let host = HeaderValue::from_str(authority)
+            .map_err(|_| HttpError::Request("the URL's host is no header value".into()))?;
+        headers.insert(HOST, host);
+    }
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &request.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    Ok(outgoing)
+}
