@@ -5,6 +5,7 @@
 pub mod collect;
 pub mod exposition;
 pub mod model;
+pub mod notify;
 pub mod runtime;
 pub mod serve;
 pub mod store;

@@ -1,0 +1,230 @@
+//! What channels over HTTP share: `http_config`, the POST, and what an answer means for trying again.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::model::{Millis, Secret};
+use crate::notify::retry::retry_after;
+use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request};
+use crate::runtime::tls::Trust;
+use crate::yaml::Fields;
+
+use super::{ChannelError, FailureReason, Retry};
+
+/// How much of a refusing answer goes into the log, in characters.
+const EXCERPT: usize = 200;
+
+/// Prometheus' `http_config`, as far as it is built.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HttpSettings {
+    /// The whole value of the `Authorization` header.
+    pub authorization: Option<Secret>,
+    /// From `tls_config`.
+    pub trust: Trust,
+}
+
+impl HttpSettings {
+    /// Reads `http_config` of a receiver or of `global`.
+    pub fn read(mut fields: Fields<'_>) -> Self {
+        let authorization = [basic_auth(&mut fields), authorization(&mut fields), bearer_token(&mut fields)];
+        if authorization.iter().flatten().count() > 1 {
+            let at = fields.at();
+            fields.problems().add(at, "more than one way to authenticate is given", "keep one of them");
+        }
+        let trust = fields.section("tls_config").map(read_trust).unwrap_or_default();
+        for key in ["oauth2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header", "http_headers"]
+        {
+            fields.not_built(key);
+        }
+        for key in ["follow_redirects", "enable_http2"] {
+            fields.bool(key);
+        }
+        fields.finish();
+        Self { authorization: authorization.into_iter().flatten().next(), trust }
+    }
+}
+
+fn basic_auth(fields: &mut Fields<'_>) -> Option<Secret> {
+    let mut basic = fields.section("basic_auth")?;
+    let user = basic.secret("username", "username_file").unwrap_or_default();
+    let password = basic.secret("password", "password_file").unwrap_or_default();
+    basic.finish();
+    Some(basic_header(user.expose(), password.expose()))
+}
+
+fn basic_header(user: &str, password: &str) -> Secret {
+    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+}
+
+fn authorization(fields: &mut Fields<'_>) -> Option<Secret> {
+    let mut section = fields.section("authorization")?;
+    let scheme = section.text("type").unwrap_or_else(|| "Bearer".into());
+    let credentials = section.secret("credentials", "credentials_file");
+    section.finish();
+    Some(Secret::new(format!("{scheme} {}", credentials?.expose())))
+}
+
+fn bearer_token(fields: &mut Fields<'_>) -> Option<Secret> {
+    let token = fields.secret("bearer_token", "bearer_token_file")?;
+    Some(Secret::new(format!("Bearer {}", token.expose())))
+}
+
+/// Reads a `tls_config`.
+pub(super) fn read_trust(mut fields: Fields<'_>) -> Trust {
+    let ca_file = fields.text("ca_file");
+    let insecure_skip_verify = fields.bool("insecure_skip_verify").unwrap_or(false);
+    for key in ["ca", "cert", "cert_file", "key", "key_file", "server_name", "min_version", "max_version"] {
+        fields.not_built(key);
+    }
+    fields.finish();
+    Trust { ca_file, insecure_skip_verify }
+}
+
+/// A URL to POST to, with all that goes along. The URL is a secret: it is in no error.
+pub(super) struct Endpoint {
+    client: HttpClient,
+    url: Url,
+    authorization: Option<HeaderValue>,
+    timeout: Duration,
+}
+
+impl Endpoint {
+    /// Prepares for requests. Credentials in the URL count where `http_config` gives none.
+    pub(super) fn new(url: &Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
+        let client = HttpClient::new(&settings.trust)?;
+        let in_url = (!url.username().is_empty() || url.password().is_some()).then(|| {
+            let decoded = |text: &str| percent_decoded(text);
+            basic_header(&decoded(url.username()), &decoded(url.password().unwrap_or_default()))
+        });
+        let authorization = settings.authorization.clone().or(in_url).map(|secret| {
+            let mut value = HeaderValue::from_str(secret.expose())
+                .map_err(|_| "the credentials hold a character that no HTTP header may have".to_owned())?;
+            value.set_sensitive(true);
+            Ok::<_, String>(value)
+        });
+        Ok(Self { client, url: url.clone(), authorization: authorization.transpose()?, timeout })
+    }
+
+    /// Sends a JSON body; any 2xx is success.
+    pub(super) async fn post(&self, body: Vec<u8>, headers: &[(HeaderName, String)]) -> Result<(), ChannelError> {
+        let mut request = Request::post_json(self.url.clone(), body, Instant::now() + self.timeout);
+        for (name, value) in headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                request.headers.insert(name.clone(), value);
+            }
+        }
+        if let Some(authorization) = &self.authorization {
+            request.headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let (outcome, _timings) = self.client.send(request).await;
+        match outcome {
+            Ok(reply) if reply.status.is_success() => Ok(()),
+            Ok(reply) => Err(self.refused(&reply)),
+            Err(error) => Err(no_answer(&error)),
+        }
+    }
+
+    fn refused(&self, reply: &Reply) -> ChannelError {
+        let body = excerpt(&String::from_utf8_lossy(&reply.body), &self.secrets());
+        let colon = if body.is_empty() { "" } else { ": " };
+        let retry = judge(reply.status, &reply.headers, Millis::now());
+        ChannelError { what: format!("answered {}{colon}{body}", reply.status), reason: reason(reply.status), retry }
+    }
+
+    /// What an answer must not repeat into our logs.
+    fn secrets(&self) -> Vec<&str> {
+        let authorization = self.authorization.as_ref().and_then(|value| value.to_str().ok());
+        let credentials = authorization.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
+        let parts = [Some(self.url.path()), self.url.query(), self.url.password(), credentials];
+        parts.into_iter().flatten().filter(|part| part.len() > 1).collect()
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    // A form's decoding is the one that `url` offers; it would also turn `+` into a blank.
+    let form = text.replace('+', "%2B");
+    url::form_urlencoded::parse(form.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
+}
+
+/// The beginning of an answer on one line, without secrets.
+fn excerpt(body: &str, secrets: &[&str]) -> String {
+    let mut text = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    for secret in secrets {
+        text = text.replace(secret, "***");
+    }
+    text.retain(|c| !c.is_control());
+    match text.char_indices().nth(EXCERPT) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
+}
+
+/// Servers' own failures, 408 and 429 pass; any other refusal lasts.
+fn judge(status: StatusCode, headers: &HeaderMap, now: Millis) -> Retry {
+    let asks_to_wait = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    if !status.is_server_error() && !asks_to_wait {
+        return Retry::Never;
+    }
+    let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    asked.and_then(|asked| retry_after(asked, now)).map_or(Retry::Backoff, Retry::After)
+}
+
+fn reason(status: StatusCode) -> FailureReason {
+    match status.as_u16() {
+        401 | 403 => FailureReason::AuthError,
+        429 => FailureReason::RateLimited,
+        500.. => FailureReason::ServerError,
+        _ => FailureReason::ClientError,
+    }
+}
+
+fn no_answer(error: &HttpError) -> ChannelError {
+    match error {
+        HttpError::Timeout { .. } => ChannelError::passing(FailureReason::DeadlineExceeded, error.to_string()),
+        // Its text may quote the URL's path, which is a secret.
+        HttpError::Request(_) => ChannelError::lasting(FailureReason::ClientError, "the URL cannot be asked over HTTP"),
+        _ => ChannelError::passing(FailureReason::Other, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        let ask = |status: u16, after: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(after) = after {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(after));
+            }
+            judge(StatusCode::from_u16(status).unwrap(), &headers, Millis(0))
+        };
+        assert_eq!(ask(503, None), Retry::Backoff);
+        assert_eq!(ask(503, Some("2")), Retry::After(Duration::from_secs(2)));
+        assert_eq!(ask(429, Some("nonsense")), Retry::Backoff);
+        assert_eq!(ask(408, None), Retry::Backoff);
+        for status in [301, 400, 401, 404, 410, 422] {
+            assert_eq!(ask(status, Some("2")), Retry::Never, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_secret_is_cleaned() {
+        assert_eq!(excerpt("no hook\n at /T0/s3cret \u{1b}[1m", &["/T0/s3cret"]), "no hook at *** [1m");
+        assert_eq!(excerpt(&"ä".repeat(300), &[]).chars().count(), EXCERPT + 1);
+    }
+
+    #[test]
+    fn credentials_in_the_url_become_a_header() {
+        let url = Url::parse("http://u%40x:p+w@h/").unwrap();
+        let endpoint = Endpoint::new(&url, &HttpSettings::default(), Duration::from_secs(1)).unwrap();
+        assert_eq!(endpoint.authorization.unwrap(), basic_header("u@x", "p+w").expose());
+    }
+}

@@ -1,0 +1,196 @@
+//! POSTs Alertmanager's webhook body, version 4, so that whatever understands Alertmanager understands us.
+//!
+//! Field by field it is what Alertmanager sends (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>),
+//! with its `notification_reason` (0.32) and, of our own, the header `Idempotency-Key`, the same for each attempt
+//! at one notification.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper::header::HeaderName;
+use serde::Serialize;
+use url::Url;
+
+use crate::model::{Alert, Labels, Millis, Secret};
+use crate::notify::identity::render_fingerprint;
+use crate::notify::notification::{Notification, common};
+use crate::yaml::Fields;
+
+use super::http::Endpoint;
+use super::{Channel, ChannelError, HttpSettings};
+
+/// One attempt's time, where `timeout` gives none.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Go's zero time: how Alertmanager writes that an alert has not ended.
+const NOT_ENDED: &str = "0001-01-01T00:00:00Z";
+
+/// One item of `webhook_configs`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where to; `http` or `https`. A secret: tokens are often part of it.
+    pub url: Secret,
+    /// Whether to tell of alerts that ended. Default true.
+    pub send_resolved: bool,
+    /// At most so many alerts in a body; 0 for all.
+    pub max_alerts: usize,
+    /// Authentication and TLS.
+    pub http: HttpSettings,
+    /// One attempt's time.
+    pub timeout: Duration,
+}
+
+impl Settings {
+    /// Reads the item's keys. `default_http` is `global`'s `http_config`.
+    pub fn read(fields: &mut Fields<'_>, default_http: &HttpSettings) -> Option<Self> {
+        let url = fields.secret("url", "url_file");
+        let settings = Self {
+            url: url.clone().unwrap_or_default(),
+            send_resolved: fields.bool("send_resolved").unwrap_or(true),
+            max_alerts: fields.number("max_alerts").unwrap_or(0),
+            http: fields.section("http_config").map_or_else(|| default_http.clone(), HttpSettings::read),
+            timeout: fields.duration("timeout").filter(|timeout| !timeout.is_zero()).unwrap_or(TIMEOUT),
+        };
+        fields.not_built("payload");
+        if url.is_none() {
+            if !fields.has("url") && !fields.has("url_file") {
+                fields.problems().add(fields.at(), "a webhook has no `url`", "add `url: http://…` or `url_file: …`");
+            }
+            return None;
+        }
+        match parse_url(&settings.url) {
+            Ok(_) => Some(settings),
+            Err(complaint) => {
+                fields.wrong(if fields.has("url") { "url" } else { "url_file" }, complaint, "write `url: http://…`");
+                None
+            }
+        }
+    }
+}
+
+/// The complaint never quotes the URL.
+fn parse_url(url: &Secret) -> Result<Url, String> {
+    let parsed = Url::parse(url.expose().trim()).map_err(|error| format!("the webhook's URL is not a URL: {error}"))?;
+    match parsed.scheme() {
+        "http" | "https" if parsed.has_host() => Ok(parsed),
+        _ => Err("the webhook's URL is neither http:// nor https://".into()),
+    }
+}
+
+/// The channel.
+pub struct Webhook {
+    endpoint: Endpoint,
+    max_alerts: usize,
+}
+
+impl Webhook {
+    /// Makes the channel.
+    ///
+    /// # Errors
+    /// A CA file that cannot be read, or credentials that fit no header.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        let endpoint = Endpoint::new(&parse_url(&settings.url)?, &settings.http, settings.timeout)?;
+        Ok(Self { endpoint, max_alerts: settings.max_alerts })
+    }
+}
+
+#[async_trait]
+impl Channel for Webhook {
+    async fn send(&self, notification: &Notification) -> Result<(), ChannelError> {
+        let key = (HeaderName::from_static("idempotency-key"), notification.id());
+        self.endpoint.post(body(notification, self.max_alerts), &[key]).await
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'n> {
+    receiver: String,
+    status: &'static str,
+    alerts: Vec<BodyAlert<'n>>,
+    group_labels: BTreeMap<&'n str, &'n str>,
+    common_labels: BTreeMap<&'n str, &'n str>,
+    common_annotations: BTreeMap<&'n str, &'n str>,
+    #[serde(rename = "externalURL")]
+    external_url: &'n str,
+    version: &'static str,
+    group_key: &'n str,
+    truncated_alerts: usize,
+    #[serde(rename = "notification_reason")]
+    reason: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyAlert<'n> {
+    status: &'static str,
+    labels: BTreeMap<&'n str, &'n str>,
+    annotations: BTreeMap<&'n str, &'n str>,
+    starts_at: String,
+    ends_at: String,
+    #[serde(rename = "generatorURL")]
+    generator_url: &'n str,
+    fingerprint: String,
+}
+
+impl<'n> From<&'n Alert> for BodyAlert<'n> {
+    fn from(alert: &'n Alert) -> Self {
+        Self {
+            status: if alert.ends_at.is_none() { "firing" } else { "resolved" },
+            labels: alert.labels.iter().collect(),
+            annotations: alert.annotations.iter().collect(),
+            starts_at: go_time(alert.starts_at),
+            ends_at: alert.ends_at.map_or_else(|| NOT_ENDED.to_owned(), go_time),
+            generator_url: &alert.generator_url,
+            fingerprint: render_fingerprint(&alert.labels),
+        }
+    }
+}
+
+/// The JSON that is sent.
+fn body(notification: &Notification, max_alerts: usize) -> Vec<u8> {
+    let all = notification.alerts.len();
+    let shown = if max_alerts == 0 { all } else { all.min(max_alerts) };
+    let alerts = &notification.alerts[..shown];
+    let common_labels = common(alerts.iter().map(|alert| &alert.labels));
+    let common_annotations = common(alerts.iter().map(|alert| &alert.annotations));
+    let body = Body {
+        receiver: go_quote_meta(&notification.receiver),
+        status: notification.status(),
+        alerts: alerts.iter().map(|alert| BodyAlert::from(alert.as_ref())).collect(),
+        group_labels: map(&notification.group_labels),
+        common_labels: map(&common_labels),
+        common_annotations: map(&common_annotations),
+        external_url: &notification.external_url,
+        version: "4",
+        group_key: &notification.group_key,
+        truncated_alerts: all - shown,
+        reason: notification.reason.as_str(),
+    };
+    serde_json::to_vec(&body).expect("maps with text keys and plain values always serialise")
+}
+
+fn map(labels: &Labels) -> BTreeMap<&str, &str> {
+    labels.iter().collect()
+}
+
+/// Go's `RFC3339Nano`: fractions without zeros at the end.
+fn go_time(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.to_string(), |at| at.to_string())
+}
+
+/// Alertmanager passes the receiver's name through `regexp.QuoteMeta`, and consumers have come to expect it.
+fn go_quote_meta(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+#[path = "webhook_tests.rs"]
+mod tests;

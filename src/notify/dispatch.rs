@@ -1,0 +1,388 @@
+//! The one loop between rules and channels: takes transitions in, flushes groups when they are due, hands what
+//! receivers need to hear to their workers, and notes what they have heard.
+//!
+//! Invariant: it never waits for a channel. Per group and integration at most one notification is under way; a
+//! flush that finds one there is owed, and made up for when that one ends.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{self, Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::model::{Labels, Millis, Transition};
+use crate::runtime::supervise::Supervisor;
+
+use super::channels::{self, Channel, FailureReason, Integration, IntegrationId};
+use super::group::{ActiveAlert, Batch, Groups, MAX_ALERTS};
+use super::metrics::Metrics;
+use super::notification::{Notification, Reason, in_order};
+use super::route::{GroupBy, Route, Timing};
+use super::sent::{SentLog, States};
+use super::settings::Settings;
+use super::worker::{Job, Outcome, Outlet, Report};
+
+/// Trying goes on at least this long, however short the group's interval; as in Alertmanager.
+const SHORTEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A configuration with everything built that can fail.
+pub struct Plan {
+    routes: Route,
+    integrations: Vec<Planned>,
+}
+
+struct Planned {
+    id: IntegrationId,
+    settings: Integration,
+    channel: Arc<dyn Channel>,
+}
+
+impl Plan {
+    /// Builds the channels.
+    ///
+    /// # Errors
+    /// What only building can find, such as a CA file that cannot be read; with the receiver's name.
+    pub fn build(settings: &Settings) -> Result<Self, String> {
+        let mut integrations = Vec::new();
+        for receiver in &settings.receivers {
+            let mut seen: HashMap<&str, usize> = HashMap::new();
+            for settings in &receiver.integrations {
+                let count = seen.entry(settings.kind()).or_default();
+                let id =
+                    IntegrationId { receiver: receiver.name.as_str().into(), kind: settings.kind(), index: *count };
+                *count += 1;
+                let channel = channels::build(settings).map_err(|complaint| format!("receiver {id}: {complaint}"))?;
+                integrations.push(Planned { id, settings: settings.clone(), channel });
+            }
+        }
+        // Without a route nobody is told, but what fires can still be asked for.
+        let nobody = || Route::root(String::new(), GroupBy::Labels(Vec::new()), Timing::default());
+        Ok(Self { routes: settings.route.clone().unwrap_or_else(nobody), integrations })
+    }
+}
+
+/// What the notifier's handle and the loop share.
+#[derive(Default)]
+pub(super) struct Shared {
+    inbox: Mutex<Inbox>,
+    wake: Notify,
+    active: ArcSwap<Vec<ActiveAlert>>,
+}
+
+/// What the loop has not taken yet. Of several transitions of one alert only the last counts, so that a slow loop
+/// costs no memory and loses nothing that a receiver would have heard.
+#[derive(Default)]
+struct Inbox {
+    transitions: HashMap<Labels, Transition>,
+    plan: Option<Plan>,
+}
+
+impl Shared {
+    /// Takes transitions in; says how many found no room.
+    pub(super) fn tell(&self, transitions: Vec<Transition>) -> usize {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dropped = 0;
+        for transition in transitions {
+            let labels = transition.alert().labels.clone();
+            if inbox.transitions.len() < MAX_ALERTS || inbox.transitions.contains_key(&labels) {
+                inbox.transitions.insert(labels, transition);
+            } else {
+                dropped += 1;
+            }
+        }
+        drop(inbox);
+        self.wake.notify_one();
+        dropped
+    }
+
+    /// Hands a new configuration over; an older one not taken yet is forgotten.
+    pub(super) fn adopt(&self, plan: Plan) {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).plan = Some(plan);
+        self.wake.notify_one();
+    }
+
+    /// The alerts that fire.
+    pub(super) fn active(&self) -> Arc<Vec<ActiveAlert>> {
+        self.active.load_full()
+    }
+}
+
+/// Tokio's time as [`Millis`]: it does not jump with the wall clock, and stands still in tests that pause it.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    start: Instant,
+    at_start: Millis,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { start: Instant::now(), at_start: Millis::now() }
+    }
+
+    fn now(self) -> Millis {
+        self.at_start + self.start.elapsed()
+    }
+
+    fn instant(self, at: Millis) -> Instant {
+        self.start + at.since(self.at_start)
+    }
+}
+
+/// One integration in use.
+struct Live {
+    id: IntegrationId,
+    settings: Integration,
+    outlet: Outlet,
+}
+
+/// A notification under way.
+struct Flight {
+    to: IntegrationId,
+    states: States,
+    /// The flush it belongs to.
+    flush: u64,
+    /// A later flush wanted to tell this receiver of this group.
+    owed: bool,
+}
+
+/// A flush of which some integrations are still being told.
+struct Flush {
+    batch: Batch,
+    under_way: usize,
+    /// Someone has not heard, so ended alerts must stay.
+    untold: bool,
+}
+
+/// The loop's state. It outlives a panic of the loop.
+pub(super) struct Dispatcher {
+    shared: Arc<Shared>,
+    metrics: Metrics,
+    supervisor: Supervisor,
+    external_url: Arc<str>,
+    clock: Clock,
+    routes: Route,
+    live: Vec<Live>,
+    groups: Groups,
+    log: SentLog,
+    flights: HashMap<u64, Flight>,
+    flushes: HashMap<u64, Flush>,
+    last_id: u64,
+    outcomes: (mpsc::UnboundedSender<(u64, Outcome)>, mpsc::UnboundedReceiver<(u64, Outcome)>),
+}
+
+impl Dispatcher {
+    pub(super) fn new(
+        plan: Plan,
+        shared: Arc<Shared>,
+        metrics: Metrics,
+        supervisor: Supervisor,
+        external_url: &str,
+    ) -> Self {
+        let mut dispatcher = Self {
+            shared,
+            metrics,
+            supervisor,
+            external_url: external_url.trim_end_matches('/').into(),
+            clock: Clock::start(),
+            routes: plan.routes.clone(),
+            live: Vec::new(),
+            groups: Groups::default(),
+            log: SentLog::default(),
+            flights: HashMap::new(),
+            flushes: HashMap::new(),
+            last_id: 0,
+            outcomes: mpsc::unbounded_channel(),
+        };
+        dispatcher.adopt(plan, dispatcher.clock.now());
+        dispatcher
+    }
+
+    /// Runs until `stop` fires.
+    pub(super) async fn run(&mut self, stop: &CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let now = self.clock.now();
+            self.take_inbox(now);
+            self.flush_due(now);
+            self.publish();
+            let due = self.groups.next_due().map(|due| self.clock.instant(due));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = shared.wake.notified() => {}
+                Some((flight, outcome)) = self.outcomes.1.recv() => self.landed(flight, outcome),
+                () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+        }
+    }
+
+    fn take_inbox(&mut self, now: Millis) {
+        let inbox = std::mem::take(&mut *self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(plan) = inbox.plan {
+            self.adopt(plan, now);
+        }
+        let taken = inbox.transitions.into_values().map(|transition| self.groups.apply(transition, &self.routes, now));
+        let refused = taken.filter(|taken| !taken).count();
+        if refused > 0 {
+            self.metrics.dropped(refused);
+            error!("{refused} alerts were dropped: {MAX_ALERTS} are in groups already");
+        }
+    }
+
+    /// Takes up a configuration: integrations that did not change keep their workers and what these are sending.
+    fn adopt(&mut self, plan: Plan, now: Millis) {
+        let mut old = std::mem::take(&mut self.live);
+        for Planned { id, settings, channel } in plan.integrations {
+            let same = old.iter().position(|live| live.id == id && live.settings == settings);
+            self.live.push(match same {
+                Some(at) => old.swap_remove(at),
+                None => {
+                    let outlet = Outlet::start(id.clone(), channel, self.metrics.clone(), &self.supervisor);
+                    Live { id, settings, outlet }
+                }
+            });
+        }
+        // The outlets left in `old` retire here; what they were sending comes back as canceled.
+        drop(old);
+        self.routes = plan.routes;
+        self.groups.reroute(&self.routes, now);
+    }
+
+    fn flush_due(&mut self, now: Millis) {
+        let due = self.groups.due(now);
+        if due.is_empty() {
+            return;
+        }
+        for batch in due {
+            self.flush(batch);
+        }
+        let forgotten = self.groups.forget_untold(now);
+        if forgotten > 0 {
+            self.metrics.dropped(forgotten);
+            error!("{forgotten} ended alerts were forgotten: their receivers could not be told for a day");
+        }
+    }
+
+    /// Tells each integration of the group's receiver what it needs to hear.
+    fn flush(&mut self, batch: Batch) {
+        let states = States::of(&batch);
+        let flush = self.next_id();
+        let (mut under_way, mut untold) = (0, false);
+        let to: Vec<usize> = (0..self.live.len()).filter(|at| self.live[*at].id.receiver == batch.receiver).collect();
+        for at in to {
+            match self.tell(at, &batch, &states, flush) {
+                Told::NeedNot => {}
+                Told::UnderWay => under_way += 1,
+                Told::Later => untold = true,
+            }
+        }
+        if under_way > 0 {
+            self.flushes.insert(flush, Flush { batch, under_way, untold });
+        } else if !untold {
+            self.groups.settle(&batch);
+        }
+    }
+
+    fn tell(&mut self, at: usize, batch: &Batch, states: &States, flush: u64) -> Told {
+        let live = &self.live[at];
+        let (id, send_resolved) = (live.id.clone(), live.settings.send_resolved());
+        if let Some(flight) = self.flight_about(&batch.key, &id) {
+            flight.owed = true;
+            return Told::Later;
+        }
+        let Some(reason) = self.log.reason(batch, states, &id, send_resolved) else {
+            return Told::NeedNot;
+        };
+        let Some(notification) = notification(batch, reason, send_resolved, &self.external_url) else {
+            // Only ended alerts, which this integration does not want to hear of: noted as told.
+            self.log.told(batch, states.clone(), &id);
+            return Told::NeedNot;
+        };
+        let number = self.next_id();
+        let deadline = Instant::now() + batch.timing.group_interval.max(SHORTEST_DEADLINE);
+        let report = Report::new(self.outcomes.0.clone(), number);
+        let flight = Flight { to: id, states: states.clone(), flush, owed: false };
+        self.flights.insert(number, flight);
+        if self.live[at].outlet.offer(Job { notification, deadline, report }) {
+            return Told::UnderWay;
+        }
+        self.flights.remove(&number);
+        self.metrics.dropped(1);
+        warn!(to = %self.live[at].id, "the queue is full; a notification waits for its group's next turn");
+        Told::Later
+    }
+
+    fn flight_about(&mut self, group: &Arc<str>, to: &IntegrationId) -> Option<&mut Flight> {
+        let flushes = &self.flushes;
+        let about = |flight: &&mut Flight| {
+            flight.to == *to && flushes.get(&flight.flush).is_some_and(|flush| flush.batch.key == *group)
+        };
+        self.flights.values_mut().find(about)
+    }
+
+    /// A notification has been delivered or given up.
+    fn landed(&mut self, number: u64, outcome: Outcome) {
+        let Some(flight) = self.flights.remove(&number) else {
+            return;
+        };
+        let Some(flush) = self.flushes.get_mut(&flight.flush) else {
+            return;
+        };
+        flush.under_way -= 1;
+        match outcome {
+            Outcome::Delivered => self.log.told(&flush.batch, flight.states, &flight.to),
+            Outcome::Failed(_) => flush.untold = true,
+        }
+        if flight.owed || outcome == Outcome::Failed(FailureReason::Canceled) {
+            self.groups.hurry(&flush.batch.key, self.clock.now());
+        }
+        if flush.under_way == 0 {
+            let flush = self.flushes.remove(&flight.flush);
+            if let Some(flush) = flush.filter(|flush| !flush.untold) {
+                self.groups.settle(&flush.batch);
+            }
+        }
+    }
+
+    fn publish(&self) {
+        let active = self.groups.active();
+        let distinct: HashSet<u64> = active.iter().map(|alert| alert.fingerprint).collect();
+        self.metrics.active(distinct.len());
+        self.shared.active.store(Arc::new(active));
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}
+
+/// Whether an integration hears of a flush.
+enum Told {
+    /// It knows, or does not want to.
+    NeedNot,
+    /// It is being told.
+    UnderWay,
+    /// Not now: something about this group is still under way, or the queue is full.
+    Later,
+}
+
+/// `None` when there is nothing in the batch that the integration wants to hear of.
+fn notification(batch: &Batch, reason: Reason, send_resolved: bool, external_url: &Arc<str>) -> Option<Notification> {
+    let wanted = batch.alerts.iter().map(|(_, alert)| alert).filter(|alert| send_resolved || alert.ends_at.is_none());
+    let mut alerts: Vec<_> = wanted.map(Arc::clone).collect();
+    alerts.sort_by(|a, b| in_order(a, b));
+    let notification = Notification {
+        receiver: Arc::clone(&batch.receiver),
+        group_key: Arc::clone(&batch.key),
+        group_labels: batch.labels.clone(),
+        alerts,
+        reason,
+        external_url: Arc::clone(external_url),
+        at: batch.at,
+    };
+    (!notification.alerts.is_empty()).then_some(notification)
+}

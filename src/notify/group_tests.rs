@@ -1,0 +1,210 @@
+use super::*;
+use crate::notify::channels::IntegrationId;
+use crate::notify::notification::Reason;
+use crate::notify::route::GroupBy;
+use crate::notify::sent::{SentLog, States};
+
+const WAIT: i64 = 5_000;
+const INTERVAL: i64 = 60_000;
+const REPEAT: i64 = 600_000;
+
+fn route() -> Route {
+    let timing = Timing {
+        group_wait: Duration::from_millis(WAIT as u64),
+        group_interval: Duration::from_millis(INTERVAL as u64),
+        repeat_interval: Duration::from_millis(REPEAT as u64),
+    };
+    Route::root("on-call".into(), GroupBy::Labels(vec!["alertname".into()]), timing)
+}
+
+fn alert(name: &str, instance: &str) -> Alert {
+    Alert {
+        labels: Labels::new([("alertname", name), ("instance", instance)]),
+        annotations: Labels::empty(),
+        starts_at: Millis(0),
+        ends_at: None,
+        value: 1.0,
+        generator_url: String::new(),
+    }
+}
+
+/// Groups with one integration that always succeeds, as `dispatch` would drive it.
+struct Rig {
+    groups: Groups,
+    log: SentLog,
+    to: IntegrationId,
+    send_resolved: bool,
+    route: Route,
+}
+
+impl Rig {
+    fn new(send_resolved: bool) -> Self {
+        let to = IntegrationId { receiver: "on-call".into(), kind: "webhook", index: 0 };
+        Self { groups: Groups::default(), log: SentLog::default(), to, send_resolved, route: route() }
+    }
+
+    fn fire(&mut self, at: i64, name: &str, instance: &str) {
+        assert!(self.groups.apply(Transition::Firing(alert(name, instance)), &self.route, Millis(at)));
+    }
+
+    fn resolve(&mut self, at: i64, name: &str, instance: &str) {
+        let ended = Alert { ends_at: Some(Millis(at)), ..alert(name, instance) };
+        assert!(self.groups.apply(Transition::Resolved(ended), &self.route, Millis(at)));
+    }
+
+    /// Plays on until a time; says when was told what: "time reason firing/resolved".
+    fn until(&mut self, end: i64) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Some(next) = self.groups.next_due().filter(|next| next.0 <= end) {
+            for batch in self.groups.due(next) {
+                let states = States::of(&batch);
+                if let Some(reason) = self.log.reason(&batch, &states, &self.to, self.send_resolved) {
+                    let (firing, resolved) = (states.firing.len(), states.resolved.len());
+                    if self.send_resolved || firing > 0 {
+                        told.push(format!("{} {reason:?} {firing}/{resolved}", next.0 / 1000));
+                    }
+                    self.log.told(&batch, states, &self.to);
+                }
+                self.groups.settle(&batch);
+            }
+        }
+        told
+    }
+}
+
+#[test]
+fn a_first_alert_waits_for_others_of_its_group() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    rig.fire(4_000, "Down", "b");
+    rig.fire(4_000, "Slow", "a");
+    assert_eq!(rig.until(10_000), ["5 First 2/0", "9 First 1/0"]);
+}
+
+#[test]
+fn changes_of_a_known_group_wait_for_its_interval() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    assert_eq!(rig.until(5_000), ["5 First 1/0"]);
+    rig.fire(6_000, "Down", "b");
+    assert_eq!(rig.until(64_999), [""; 0]);
+    assert_eq!(rig.until(65_000), ["65 NewAlerts 2/0"]);
+    rig.resolve(70_000, "Down", "a");
+    assert_eq!(rig.until(125_000), ["125 SomeResolved 1/1"]);
+    rig.resolve(126_000, "Down", "b");
+    assert_eq!(rig.until(185_000), ["185 AllResolved 0/1"]);
+    assert_eq!(rig.groups.next_due(), None);
+    assert!(rig.groups.active().is_empty() && rig.groups.alerts == 0);
+}
+
+#[test]
+fn an_unchanged_group_is_repeated() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    assert_eq!(rig.until(1_300_000), ["5 First 1/0", "605 Repeat 1/0", "1205 Repeat 1/0"]);
+}
+
+#[test]
+fn what_comes_and_goes_within_the_wait_is_not_told() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    rig.resolve(3_000, "Down", "a");
+    assert_eq!(rig.until(600_000), [""; 0]);
+    assert_eq!(rig.groups.next_due(), None);
+}
+
+#[test]
+fn an_alert_that_ends_and_fires_again_between_flushes_is_no_news() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    rig.until(5_000);
+    rig.resolve(10_000, "Down", "a");
+    rig.fire(20_000, "Down", "a");
+    assert_eq!(rig.until(130_000), [""; 0]);
+    rig.resolve(130_001, "Down", "a");
+    assert_eq!(rig.until(200_000), ["185 AllResolved 0/1"]);
+}
+
+#[test]
+fn a_new_incident_after_the_end_waits_only_the_group_wait() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    rig.until(5_000);
+    rig.resolve(6_000, "Down", "a");
+    assert_eq!(rig.until(66_000), ["65 AllResolved 0/1"]);
+    rig.fire(70_000, "Down", "a");
+    assert_eq!(rig.until(76_000), ["75 NewAlerts 1/0"]);
+}
+
+#[test]
+fn without_send_resolved_ends_are_noted_but_not_told() {
+    let mut rig = Rig::new(false);
+    rig.fire(0, "Down", "a");
+    rig.fire(0, "Down", "b");
+    rig.until(5_000);
+    rig.resolve(6_000, "Down", "a");
+    assert_eq!(rig.until(65_000), [""; 0]);
+    rig.resolve(66_000, "Down", "b");
+    assert_eq!(rig.until(125_000), [""; 0]);
+    rig.fire(130_000, "Down", "b");
+    assert_eq!(rig.until(135_000), ["135 NewAlerts 1/0"]);
+}
+
+#[test]
+fn an_end_that_could_not_be_told_stays_for_a_day() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    rig.until(5_000);
+    rig.resolve(6_000, "Down", "a");
+    // Flushed, but never settled: the receiver is dead.
+    assert_eq!(rig.groups.due(Millis(65_000)).len(), 1);
+    assert_eq!(rig.groups.forget_untold(Millis(80_000_000)), 0);
+    assert_eq!(rig.groups.due(Millis(80_000_000)).len(), 1);
+    assert_eq!(rig.groups.forget_untold(Millis(86_406_000)), 1);
+    assert_eq!(rig.groups.next_due(), None);
+}
+
+#[test]
+fn a_transition_after_the_flush_is_not_settled_with_it() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    rig.until(5_000);
+    rig.resolve(6_000, "Down", "a");
+    let batch = rig.groups.due(Millis(65_000)).remove(0);
+    rig.fire(65_500, "Down", "a");
+    rig.groups.settle(&batch);
+    assert_eq!(rig.groups.active().len(), 1);
+}
+
+#[test]
+fn a_reload_keeps_the_timers_of_groups_that_stay() {
+    let mut rig = Rig::new(true);
+    rig.fire(0, "Down", "a");
+    rig.until(5_000);
+    rig.groups.reroute(&route(), Millis(10_000));
+    assert_eq!(rig.groups.next_due(), Some(Millis(65_000)));
+    let mut shorter = route();
+    shorter.timing.group_interval = Duration::from_secs(2);
+    rig.groups.reroute(&shorter, Millis(10_000));
+    assert_eq!(rig.groups.next_due(), Some(Millis(12_000)));
+    let mut other = route();
+    other.group_by = GroupBy::All;
+    rig.groups.reroute(&other, Millis(11_000));
+    assert_eq!(rig.groups.next_due(), Some(Millis(16_000)));
+    assert_eq!(rig.groups.active()[0].group_labels.len(), 2);
+}
+
+#[test]
+fn alerts_are_bounded() {
+    let mut groups = Groups::default();
+    for at in 0..MAX_ALERTS {
+        assert!(groups.apply(Transition::Firing(alert("Many", &at.to_string())), &route(), Millis(0)));
+    }
+    assert!(!groups.apply(Transition::Firing(alert("Many", "one more")), &route(), Millis(0)));
+    assert!(groups.apply(Transition::Still(alert("Many", "0")), &route(), Millis(0)), "a known one is no more");
+}
+
+#[test]
+fn reasons_are_alertmanagers_words() {
+    assert_eq!(Reason::Repeat.as_str(), "repeat interval elapsed");
+}
