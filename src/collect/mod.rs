@@ -4,8 +4,10 @@
 //!
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
+pub mod dns;
 pub mod http;
 pub mod probe;
+pub mod tcp;
 
 mod error;
 mod look;
