@@ -6,6 +6,7 @@
 
 pub mod dns;
 pub mod http;
+pub mod llm;
 pub mod probe;
 pub mod tcp;
 
