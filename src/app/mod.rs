@@ -75,7 +75,7 @@ impl Agent {
         let meter = Meter::open(config.llm.clone(), config.storage.path.as_deref(), usage::Metrics::register(&mut registry))?;
         let notify_metrics = notify::Metrics::register(&mut registry);
         let external_url = config.server.external_url.clone();
-        let notifier = Notifier::start(config.alerting.clone(), notify_metrics, &supervisor, external_url.clone())?;
+        let notifier = Notifier::start(&config.alerting, notify_metrics, &supervisor, &external_url)?;
         let rules = Rules::new(store.clone(), rule_metrics, external_url);
         let reloads = ReloadState::new();
         let makers = own::makers(&supervisor, &store, &meter, &reloads);
@@ -83,7 +83,7 @@ impl Agent {
 
         let targets = Targets::default();
         let plan = targets.plan(config.targets.clone(), &supervisor)?;
-        rules.replace(&config.rules, &config.global);
+        rules.replace(&config.rules, config.global.evaluation_interval, &config.global.external_labels);
         let inner = Inner {
             source,
             address,
@@ -99,7 +99,8 @@ impl Agent {
         let agent = Self(Arc::new(inner));
         let mut current = agent.0.current.lock().await;
         current.targets.apply(plan, &board, &supervisor);
-        rules.start(&supervisor, notifier.clone());
+        let told = notifier.clone();
+        rules.start(&supervisor, Arc::new(move |transitions| told.tell(transitions)));
         own::start_recording(&supervisor, own.clone(), store.clone(), current.config.global.scrape_interval);
         if let Some(settings) = &current.config.otlp_export {
             let source = own.clone();
@@ -141,12 +142,12 @@ impl Agent {
         let config = loaded.map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())?;
         refuse_fixed_changes(&current.config, &config)?;
         let plan = current.targets.plan(config.targets.clone(), &inner.supervisor)?;
-        let alerting = inner.notifier.prepare(config.alerting.clone())?;
+        let alerting = notify::Plan::build(&config.alerting)?;
         let prices = inner.meter.prepare(&config.llm)?;
         // From here on nothing fails.
-        inner.notifier.apply(alerting);
+        inner.notifier.adopt(alerting);
         inner.meter.apply(prices);
-        inner.rules.replace(&config.rules, &config.global);
+        inner.rules.replace(&config.rules, config.global.evaluation_interval, &config.global.external_labels);
         current.targets.apply(plan, &inner.board, &inner.supervisor);
         current.config = config;
         Ok(())

@@ -1,6 +1,7 @@
 //! `/metrics`: what every source showed last, in the format the scraper asks for.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Deserialize;
 
-use crate::exposition::{Options, encode, negotiate};
+use crate::exposition::{Negotiated, Options, encode, negotiate};
 use crate::model::Millis;
 
 use super::Parts;
@@ -25,14 +26,17 @@ pub struct Ask {
 
 /// Writes the page.
 pub async fn show(parts: Parts, Query(ask): Query<Ask>, headers: HeaderMap) -> Response {
-    let wanted = negotiate(&headers);
-    let own = std::sync::Arc::new(parts.own.picture(Millis::now()));
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let wanted = negotiate(header(header::ACCEPT), header(header::ACCEPT_ENCODING));
+    let own = Arc::new(parts.own.picture(Millis::now()));
     // The recorded own picture is as old as its last recording: the page shows a fresh one in its place.
     let mut pictures: Vec<_> = parts.store.current().into_iter().filter(|picture| picture.source != own.source).collect();
     pictures.push(own);
-    let options = Options { job: ask.job.as_deref(), timestamps: ask.timestamps.as_deref() == Some("1") };
-    let page = encode(&pictures, wanted.format, &options);
-    let kind = [(header::CONTENT_TYPE, wanted.content_type), (header::VARY, "Accept, Accept-Encoding".to_owned())];
+    let options =
+        Options { format: wanted.format, job: ask.job.as_deref(), timestamps: ask.timestamps.as_deref() == Some("1") };
+    let mut page = String::new();
+    encode(&pictures, options, &mut page);
+    let kind = [(header::CONTENT_TYPE, wanted.content_type()), (header::VARY, Negotiated::VARY)];
     if !wanted.gzip {
         return (kind, page).into_response();
     }

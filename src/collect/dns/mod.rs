@@ -1,0 +1,164 @@
+//! Kind `dns`: asks a name server one question, as `blackbox_exporter`'s `dns` prober.
+//!
+//! In: `dns://server[:53]/name?type=A`; without a server, the first one of `/etc/resolv.conf`.
+//! Out: that prober's families. Good is NOERROR with at least one answer, unless `expect` says otherwise.
+
+mod exchange;
+mod settings;
+
+pub use settings::Settings;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{RData, RecordType};
+use tokio::time::{self, Instant};
+
+use crate::model::Family;
+use crate::runtime::resolve::resolve;
+
+use super::probe::{self, Watch, io_reason, report_address, shortened};
+use super::{Collect, CollectError, Look, Reason};
+
+/// The default job of DNS probes.
+pub const JOB: &str = probe::JOB;
+
+static DURATION: Family = Family::gauge("probe_dns_duration_seconds", "Duration of DNS request by phase");
+static ANSWERS: Family =
+    Family::gauge("probe_dns_answer_rrs", "Returns number of entries in the answer resource record list");
+static AUTHORITIES: Family =
+    Family::gauge("probe_dns_authority_rrs", "Returns number of entries in the authority resource record list");
+static ADDITIONALS: Family =
+    Family::gauge("probe_dns_additional_rrs", "Returns number of entries in the additional resource record list");
+static SUCCEEDED: Family =
+    Family::gauge("probe_dns_query_succeeded", "Displays whether or not the query was executed successfully");
+static SERIAL: Family = Family::gauge("probe_dns_serial", "Returns the serial number of the zone");
+
+/// A DNS probe.
+#[derive(Debug)]
+pub struct Dns {
+    settings: Settings,
+}
+
+/// What the probe saw before it ended, well or not.
+#[derive(Default)]
+struct Seen {
+    peer: Option<SocketAddr>,
+    resolve: Duration,
+    connect: Duration,
+    request: Duration,
+    phase: &'static str,
+}
+
+impl Dns {
+    /// Prepares the probe.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    async fn ask(&self, seen: &mut Seen) -> Result<Message, CollectError> {
+        seen.phase = "resolve";
+        let start = Instant::now();
+        let peer = self.server().await;
+        seen.resolve = start.elapsed();
+        let peer = peer?;
+        seen.peer = Some(peer);
+        let failed = |error: std::io::Error| {
+            let reason =
+                if error.kind() == std::io::ErrorKind::InvalidData { Reason::Malformed } else { io_reason(&error) };
+            CollectError::new(reason, format!("the name server {peer} gave no answer: {error}"))
+        };
+        let question = exchange::Question::new(&self.settings.name, self.settings.kind).map_err(failed)?;
+        seen.phase = "request";
+        let start = Instant::now();
+        let answer = question.over_udp(peer).await;
+        seen.request = start.elapsed();
+        let answer = answer.map_err(failed)?;
+        if !answer.metadata.truncation {
+            return Ok(answer);
+        }
+        seen.phase = "connect";
+        let (answer, connect, request) = question.over_tcp(peer).await.map_err(failed)?;
+        seen.connect = connect;
+        seen.request += request;
+        Ok(answer)
+    }
+
+    async fn server(&self) -> Result<SocketAddr, CollectError> {
+        let failed = |message: String| CollectError::new(Reason::Resolve, message);
+        let Some(host) = &self.settings.server else {
+            let text = tokio::fs::read_to_string("/etc/resolv.conf").await;
+            let text = text.map_err(|error| failed(format!("cannot read /etc/resolv.conf: {error}")))?;
+            let address = settings::first_nameserver(&text);
+            return address
+                .map(|address| SocketAddr::new(address, 53))
+                .ok_or_else(|| failed("/etc/resolv.conf names no server".into()));
+        };
+        let found = resolve(host, self.settings.port).await;
+        let found = found.map_err(|error| failed(format!("cannot resolve {host}: {error}")))?;
+        found.first().copied().ok_or_else(|| failed(format!("{host} has no address")))
+    }
+
+    /// Tells the answer's numbers and judges it.
+    fn judge(&self, answer: &Message, look: &mut Look) {
+        look.value(&ANSWERS, answer.answers.len() as f64);
+        look.value(&AUTHORITIES, answer.authorities.len() as f64);
+        // The OPT pseudo-record of EDNS stands in that section on the wire, and blackbox counts it.
+        look.value(&ADDITIONALS, (answer.additionals.len() + usize::from(answer.edns.is_some())) as f64);
+        let soa = answer.answers.iter().find_map(|record| match &record.data {
+            RData::SOA(soa) => Some(soa.serial),
+            _ => None,
+        });
+        if let Some(serial) = soa.filter(|_| self.settings.kind == RecordType::SOA) {
+            look.value(&SERIAL, f64::from(serial));
+        }
+        if let Err(message) = self.settings.expect.check(answer) {
+            look.unhealthy(CollectError::new(Reason::Expectation, message));
+        }
+    }
+}
+
+#[async_trait]
+impl Collect for Dns {
+    async fn look(&self, deadline: Instant) -> Look {
+        let watch = Watch::start(deadline);
+        let mut look = Look::new();
+        let mut seen = Seen::default();
+        let outcome = time::timeout_at(watch.deadline(), self.ask(&mut seen)).await;
+        let late = || CollectError::new(Reason::Timeout, format!("no answer in time ({})", seen.phase));
+        let outcome = outcome.unwrap_or_else(|_| Err(late()));
+        report_address(&mut look, seen.resolve, seen.peer);
+        for (phase, took) in [("resolve", seen.resolve), ("connect", seen.connect), ("request", seen.request)] {
+            look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());
+        }
+        look.value(&SUCCEEDED, f64::from(u8::from(outcome.is_ok())));
+        match outcome {
+            Ok(answer) => self.judge(&answer, &mut look),
+            Err(error) => look.unhealthy(error),
+        }
+        watch.finish(&mut look);
+        look
+    }
+
+    fn unanswered(&self, error: CollectError) -> Look {
+        probe::unanswered(error)
+    }
+}
+
+/// A code as the DNS world writes it: `NXDOMAIN`.
+fn rcode_name(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::NoError => "NOERROR".into(),
+        other => format!("{other:?}").to_uppercase(),
+    }
+}
+
+/// An answer's records as text, for patterns and messages.
+fn answer_text(answer: &Message) -> impl Iterator<Item = String> {
+    answer.answers.iter().map(|record| shortened(&record.data.to_string(), 512))
+}
+
+#[cfg(test)]
+mod tests;

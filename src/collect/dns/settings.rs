@@ -1,0 +1,126 @@
+//! What a target of kind `dns` needs beyond the common keys.
+
+use std::net::IpAddr;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::{Name, RecordType};
+use url::Url;
+
+use crate::collect::http::Pattern;
+use crate::yaml::Fields;
+
+use super::{answer_text, rcode_name};
+
+/// What a target of kind `dns` needs beyond the common keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The name server; the system's first one when absent.
+    pub(super) server: Option<String>,
+    pub(super) port: u16,
+    pub(super) name: Name,
+    pub(super) kind: RecordType,
+    pub(super) expect: Expect,
+}
+
+/// What an answer must be like.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Expect {
+    /// Codes that are good, upper case; empty for NOERROR with at least one answer.
+    rcodes: Vec<String>,
+    /// At least one answer must match.
+    answer: Option<Pattern>,
+}
+
+const WAY_OUT: &str = "write dns://server/name?type=A";
+
+/// The codes a name server can answer with (RFC 1035, RFC 2136).
+const RCODES: [&str; 11] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
+    "NOTZONE",
+];
+
+impl Settings {
+    /// Reads the kind's own keys: `expect: {rcode: [NXDOMAIN], answer: REGEX}`.
+    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+        let expect = fields.section("expect").map(Expect::read).unwrap_or_default();
+        let parsed = Url::parse(url).map_err(|error| format!("this is not a URL: {error}"));
+        match parsed.and_then(|url| Self::of(&url, expect)) {
+            Ok(settings) => Some(settings),
+            Err(complaint) => {
+                fields.wrong("url", complaint, WAY_OUT);
+                None
+            }
+        }
+    }
+
+    fn of(url: &Url, expect: Expect) -> Result<Self, String> {
+        let server = url.host_str().filter(|host| !host.is_empty()).map(ToOwned::to_owned);
+        let name = url.path().trim_matches('/');
+        if name.is_empty() {
+            return Err("this URL names nothing to ask for".into());
+        }
+        let mut parsed = Name::from_utf8(name).map_err(|error| format!("`{name}` is no domain name: {error}"))?;
+        parsed.set_fqdn(true);
+        let mut kind = RecordType::A;
+        for (key, value) in url.query_pairs() {
+            if key != "type" {
+                return Err(format!("`{key}` is not known in a dns URL"));
+            }
+            kind = value.to_uppercase().parse().map_err(|_| format!("`{value}` is no DNS record type"))?;
+        }
+        Ok(Self { server, port: url.port().unwrap_or(53), name: parsed, kind, expect })
+    }
+
+    /// `host:port` of the name server; `system:53` for the system's.
+    pub fn instance(&self) -> String {
+        format!("{}:{}", self.server.as_deref().unwrap_or("system"), self.port)
+    }
+}
+
+impl Expect {
+    fn read(mut fields: Fields<'_>) -> Self {
+        let mut rcodes = Vec::new();
+        for text in fields.texts("rcode") {
+            let code = text.to_uppercase();
+            if RCODES.contains(&code.as_str()) {
+                rcodes.push(code);
+            } else {
+                fields.wrong(
+                    "rcode",
+                    format!("`{text}` is no DNS response code"),
+                    format!("known: {}", RCODES.join(", ")),
+                );
+            }
+        }
+        let answer = fields.parsed("answer", Pattern::parse);
+        fields.finish();
+        Self { rcodes, answer }
+    }
+
+    /// Judges an answer; the complaint in words.
+    pub(super) fn check(&self, answer: &Message) -> Result<(), String> {
+        let code = rcode_name(answer.metadata.response_code);
+        let wanted = if self.rcodes.is_empty() { "NOERROR".into() } else { self.rcodes.join(" or ") };
+        if !wanted.split(" or ").any(|good| good == code) {
+            return Err(format!("the server answers {code}, expected {wanted}"));
+        }
+        // Who asks for NXDOMAIN does not want answers.
+        if self.rcodes.is_empty() && answer.answers.is_empty() {
+            return Err("the server answers NOERROR without a record, expected at least one".into());
+        }
+        let Some(pattern) = &self.answer else {
+            return Ok(());
+        };
+        if answer_text(answer).any(|text| pattern.is_match(&text)) {
+            return Ok(());
+        }
+        let first = answer_text(answer).next().map_or_else(|| "nothing".into(), |text| format!("`{text}`"));
+        Err(format!("the first answer is {first}, expected one matching `{}`", pattern.as_str()))
+    }
+}
+
+/// The first server of a `resolv.conf`.
+pub(super) fn first_nameserver(text: &str) -> Option<IpAddr> {
+    let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    servers.filter_map(|rest| rest.split_whitespace().next()?.split('%').next()?.parse().ok()).next()
+}
