@@ -4,18 +4,9 @@
 //!
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
-<<<<<<< HEAD
 mod board;
 pub mod dns;
 pub mod docker;
-=======
-pub mod dns;
-pub mod http;
-pub mod llm;
-pub mod probe;
-pub mod tcp;
-
->>>>>>> wt-http
 mod error;
 pub mod host;
 pub mod http;
