@@ -171,7 +171,9 @@ pub(super) struct Dispatcher {
     flights: HashMap<u64, Flight>,
     flushes: HashMap<u64, Flush>,
     last_id: u64,
-    outcomes: (mpsc::UnboundedSender<(u64, Outcome)>, mpsc::UnboundedReceiver<(u64, Outcome)>),
+    /// Its near end goes along with each job.
+    landing: mpsc::UnboundedSender<(u64, Outcome)>,
+    outcomes: mpsc::UnboundedReceiver<(u64, Outcome)>,
 }
 
 impl Dispatcher {
@@ -182,6 +184,7 @@ impl Dispatcher {
         supervisor: Supervisor,
         external_url: &str,
     ) -> Self {
+        let (landing, outcomes) = mpsc::unbounded_channel();
         let mut dispatcher = Self {
             shared,
             metrics,
@@ -195,7 +198,8 @@ impl Dispatcher {
             flights: HashMap::new(),
             flushes: HashMap::new(),
             last_id: 0,
-            outcomes: mpsc::unbounded_channel(),
+            landing,
+            outcomes,
         };
         dispatcher.adopt(plan, dispatcher.clock.now());
         dispatcher
@@ -213,7 +217,7 @@ impl Dispatcher {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = shared.wake.notified() => {}
-                Some((flight, outcome)) = self.outcomes.1.recv() => self.landed(flight, outcome),
+                Some((flight, outcome)) = self.outcomes.recv() => self.landed(flight, outcome),
                 () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
@@ -235,20 +239,32 @@ impl Dispatcher {
     /// Takes up a configuration: integrations that did not change keep their workers and what these are sending.
     fn adopt(&mut self, plan: Plan, now: Millis) {
         let mut old = std::mem::take(&mut self.live);
+        let mut fresh = HashSet::new();
         for Planned { id, settings, channel } in plan.integrations {
             let same = old.iter().position(|live| live.id == id && live.settings == settings);
-            self.live.push(match same {
-                Some(at) => old.swap_remove(at),
-                None => {
-                    let outlet = Outlet::start(id.clone(), channel, self.metrics.clone(), &self.supervisor);
-                    Live { id, settings, outlet }
-                }
-            });
+            let live = if let Some(at) = same {
+                old.swap_remove(at)
+            } else {
+                fresh.insert(Arc::clone(&id.receiver));
+                self.start_integration(id, settings, channel)
+            };
+            self.live.push(live);
         }
         // The outlets left in `old` retire here; what they were sending comes back as canceled.
         drop(old);
         self.routes = plan.routes;
         self.groups.reroute(&self.routes, now);
+        for receiver in fresh {
+            self.groups.hasten(&receiver, now);
+        }
+    }
+
+    fn start_integration(&self, id: IntegrationId, settings: Integration, channel: Arc<dyn Channel>) -> Live {
+        if let Some(caution) = settings.caution() {
+            warn!(to = %id, "{caution}");
+        }
+        let outlet = Outlet::start(id.clone(), channel, self.metrics.clone(), &self.supervisor);
+        Live { id, settings, outlet }
     }
 
     fn flush_due(&mut self, now: Millis) {
@@ -303,7 +319,7 @@ impl Dispatcher {
         };
         let number = self.next_id();
         let deadline = Instant::now() + batch.timing.group_interval.max(SHORTEST_DEADLINE);
-        let report = Report::new(self.outcomes.0.clone(), number);
+        let report = Report::new(self.landing.clone(), number);
         let flight = Flight { to: id, states: states.clone(), flush, owed: false };
         self.flights.insert(number, flight);
         if self.live[at].outlet.offer(Job { notification, deadline, report }) {
@@ -386,3 +402,7 @@ fn notification(batch: &Batch, reason: Reason, send_resolved: bool, external_url
     };
     (!notification.alerts.is_empty()).then_some(notification)
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;
