@@ -1,11 +1,13 @@
 use std::collections::VecDeque;
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 use tokio::time::sleep;
 
 use super::*;
-use crate::model::{Alert, Secret};
+use crate::model::{Alert, Labels, Secret, Transition};
 use crate::notify::channels::{ChannelError, HttpSettings, Retry, webhook};
+use crate::notify::route::{GroupBy, Timing};
 
 /// Answers as it is told to, and remembers what it was sent and when.
 #[derive(Default)]
@@ -209,15 +211,4 @@ async fn what_is_being_sent_at_stop_is_finished() {
     let begin = Instant::now();
     assert!(rig.supervisor.stop(seconds(10)).await);
     assert_eq!(begin.elapsed(), seconds(1));
-}
-
-#[tokio::test]
-async fn the_inbox_keeps_the_last_word_about_an_alert() {
-    let shared = Shared::default();
-    for _ in 0..3 {
-        assert_eq!(shared.tell(firing("Down")), 0);
-    }
-    shared.tell(resolved("Down"));
-    let inbox = shared.inbox.lock().unwrap();
-    assert!(matches!(inbox.transitions.values().collect::<Vec<_>>()[..], [Transition::Resolved(_)]));
 }

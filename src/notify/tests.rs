@@ -118,6 +118,8 @@ impl Rig {
     }
 }
 
+/// For machines that do much else; the exact times are held by the tests of `dispatch`, whose clock stands still.
+const SLACK: u64 = 400;
 const ON_CALL: &str = r#"receiver="on-call",integration="webhook""#;
 
 #[tokio::test]
@@ -127,11 +129,11 @@ async fn a_webhook_arrives_within_the_group_wait_and_the_end_with_the_next_inter
     rig.notifier.tell(vec![Transition::Firing(alert(None))]);
     rig.hook.until_heard(1).await;
     let waited = begin.elapsed();
-    assert!(waited >= Duration::from_millis(200) && waited < Duration::from_millis(300), "{waited:?}");
+    assert!(waited >= Duration::from_millis(200) && waited < Duration::from_millis(300 + SLACK), "{waited:?}");
     rig.notifier.tell(vec![Transition::Resolved(alert(Some(Millis::now())))]);
     rig.hook.until_heard(2).await;
     let waited = begin.elapsed();
-    assert!(waited >= Duration::from_millis(1200) && waited < Duration::from_millis(1400), "{waited:?}");
+    assert!(waited >= Duration::from_millis(1200) && waited < Duration::from_millis(1300 + SLACK), "{waited:?}");
     let heard = rig.hook.heard.lock().unwrap().clone();
     assert_eq!((&heard[0].2["status"], &heard[1].2["status"]), (&"firing".into(), &"resolved".into()));
     assert_eq!(heard[0].1["content-type"], "application/json");
