@@ -10,7 +10,7 @@
 //!
 //! The pieces: `route` says which receiver and which group, `group` when, `sent` whether it is news,
 //! `worker` keeps receivers apart and tries again (`retry`), [`channels`] know the protocols. `route`, `group`,
-//! `sent` and `retry` are pure; `dispatch` alone has the clock.
+//! `sent` and `retry` are pure: `dispatch` and the channels hand them the time.
 //!
 //! Invariants: [`Notifier::tell`] never waits. A dead receiver delays no other. Everything is bounded, and what
 //! is dropped is counted. No secret, and no URL of a receiver, is in a log, an error or a metric.
