@@ -5,111 +5,29 @@
 //! flush that finds one there is owed, and made up for when that one ends.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::model::{Labels, Millis, Transition};
+use crate::model::Millis;
 use crate::runtime::supervise::Supervisor;
 
-use super::channels::{self, Channel, FailureReason, Integration, IntegrationId};
-use super::group::{ActiveAlert, Batch, Groups, MAX_ALERTS};
+use super::channels::{Channel, FailureReason, Integration, IntegrationId};
+use super::group::{Batch, Groups, MAX_ALERTS};
+use super::inbox::Shared;
 use super::metrics::Metrics;
 use super::notification::{Notification, Reason, in_order};
-use super::route::{GroupBy, Route, Timing};
+use super::plan::{Plan, Planned};
+use super::route::Route;
 use super::sent::{SentLog, States};
-use super::settings::Settings;
 use super::worker::{Job, Outcome, Outlet, Report};
 
 /// Trying goes on at least this long, however short the group's interval; as in Alertmanager.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(10);
-
-/// A configuration with everything built that can fail.
-pub struct Plan {
-    routes: Route,
-    integrations: Vec<Planned>,
-}
-
-struct Planned {
-    id: IntegrationId,
-    settings: Integration,
-    channel: Arc<dyn Channel>,
-}
-
-impl Plan {
-    /// Builds the channels.
-    ///
-    /// # Errors
-    /// What only building can find, such as a CA file that cannot be read; with the receiver's name.
-    pub fn build(settings: &Settings) -> Result<Self, String> {
-        let mut integrations = Vec::new();
-        for receiver in &settings.receivers {
-            let mut seen: HashMap<&str, usize> = HashMap::new();
-            for settings in &receiver.integrations {
-                let count = seen.entry(settings.kind()).or_default();
-                let id =
-                    IntegrationId { receiver: receiver.name.as_str().into(), kind: settings.kind(), index: *count };
-                *count += 1;
-                let channel = channels::build(settings).map_err(|complaint| format!("receiver {id}: {complaint}"))?;
-                integrations.push(Planned { id, settings: settings.clone(), channel });
-            }
-        }
-        // Without a route nobody is told, but what fires can still be asked for.
-        let nobody = || Route::root(String::new(), GroupBy::Labels(Vec::new()), Timing::default());
-        Ok(Self { routes: settings.route.clone().unwrap_or_else(nobody), integrations })
-    }
-}
-
-/// What the notifier's handle and the loop share.
-#[derive(Default)]
-pub(super) struct Shared {
-    inbox: Mutex<Inbox>,
-    wake: Notify,
-    active: ArcSwap<Vec<ActiveAlert>>,
-}
-
-/// What the loop has not taken yet. Of several transitions of one alert only the last counts, so that a slow loop
-/// costs no memory and loses nothing that a receiver would have heard.
-#[derive(Default)]
-struct Inbox {
-    transitions: HashMap<Labels, Transition>,
-    plan: Option<Plan>,
-}
-
-impl Shared {
-    /// Takes transitions in; says how many found no room.
-    pub(super) fn tell(&self, transitions: Vec<Transition>) -> usize {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut dropped = 0;
-        for transition in transitions {
-            let labels = transition.alert().labels.clone();
-            if inbox.transitions.len() < MAX_ALERTS || inbox.transitions.contains_key(&labels) {
-                inbox.transitions.insert(labels, transition);
-            } else {
-                dropped += 1;
-            }
-        }
-        drop(inbox);
-        self.wake.notify_one();
-        dropped
-    }
-
-    /// Hands a new configuration over; an older one not taken yet is forgotten.
-    pub(super) fn adopt(&self, plan: Plan) {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).plan = Some(plan);
-        self.wake.notify_one();
-    }
-
-    /// The alerts that fire.
-    pub(super) fn active(&self) -> Arc<Vec<ActiveAlert>> {
-        self.active.load_full()
-    }
-}
 
 /// Tokio's time as [`Millis`]: it does not jump with the wall clock, and stands still in tests that pause it.
 #[derive(Debug, Clone, Copy)]
@@ -171,7 +89,9 @@ pub(super) struct Dispatcher {
     flights: HashMap<u64, Flight>,
     flushes: HashMap<u64, Flush>,
     last_id: u64,
-    outcomes: (mpsc::UnboundedSender<(u64, Outcome)>, mpsc::UnboundedReceiver<(u64, Outcome)>),
+    /// Its near end goes along with each job.
+    landing: mpsc::UnboundedSender<(u64, Outcome)>,
+    outcomes: mpsc::UnboundedReceiver<(u64, Outcome)>,
 }
 
 impl Dispatcher {
@@ -182,6 +102,7 @@ impl Dispatcher {
         supervisor: Supervisor,
         external_url: &str,
     ) -> Self {
+        let (landing, outcomes) = mpsc::unbounded_channel();
         let mut dispatcher = Self {
             shared,
             metrics,
@@ -195,7 +116,8 @@ impl Dispatcher {
             flights: HashMap::new(),
             flushes: HashMap::new(),
             last_id: 0,
-            outcomes: mpsc::unbounded_channel(),
+            landing,
+            outcomes,
         };
         dispatcher.adopt(plan, dispatcher.clock.now());
         dispatcher
@@ -212,15 +134,15 @@ impl Dispatcher {
             let due = self.groups.next_due().map(|due| self.clock.instant(due));
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = shared.wake.notified() => {}
-                Some((flight, outcome)) = self.outcomes.1.recv() => self.landed(flight, outcome),
+                () = shared.arrival() => {}
+                Some((flight, outcome)) = self.outcomes.recv() => self.landed(flight, outcome),
                 () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
     }
 
     fn take_inbox(&mut self, now: Millis) {
-        let inbox = std::mem::take(&mut *self.shared.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        let inbox = self.shared.take();
         if let Some(plan) = inbox.plan {
             self.adopt(plan, now);
         }
@@ -235,20 +157,32 @@ impl Dispatcher {
     /// Takes up a configuration: integrations that did not change keep their workers and what these are sending.
     fn adopt(&mut self, plan: Plan, now: Millis) {
         let mut old = std::mem::take(&mut self.live);
+        let mut fresh = HashSet::new();
         for Planned { id, settings, channel } in plan.integrations {
             let same = old.iter().position(|live| live.id == id && live.settings == settings);
-            self.live.push(match same {
-                Some(at) => old.swap_remove(at),
-                None => {
-                    let outlet = Outlet::start(id.clone(), channel, self.metrics.clone(), &self.supervisor);
-                    Live { id, settings, outlet }
-                }
-            });
+            let live = if let Some(at) = same {
+                old.swap_remove(at)
+            } else {
+                fresh.insert(Arc::clone(&id.receiver));
+                self.start_integration(id, settings, channel)
+            };
+            self.live.push(live);
         }
         // The outlets left in `old` retire here; what they were sending comes back as canceled.
         drop(old);
         self.routes = plan.routes;
         self.groups.reroute(&self.routes, now);
+        for receiver in fresh {
+            self.groups.hasten(&receiver, now);
+        }
+    }
+
+    fn start_integration(&self, id: IntegrationId, settings: Integration, channel: Arc<dyn Channel>) -> Live {
+        if let Some(caution) = settings.caution() {
+            warn!(to = %id, "{caution}");
+        }
+        let outlet = Outlet::start(id.clone(), channel, self.metrics.clone(), &self.supervisor);
+        Live { id, settings, outlet }
     }
 
     fn flush_due(&mut self, now: Millis) {
@@ -303,7 +237,7 @@ impl Dispatcher {
         };
         let number = self.next_id();
         let deadline = Instant::now() + batch.timing.group_interval.max(SHORTEST_DEADLINE);
-        let report = Report::new(self.outcomes.0.clone(), number);
+        let report = Report::new(self.landing.clone(), number);
         let flight = Flight { to: id, states: states.clone(), flush, owed: false };
         self.flights.insert(number, flight);
         if self.live[at].outlet.offer(Job { notification, deadline, report }) {
@@ -351,7 +285,7 @@ impl Dispatcher {
         let active = self.groups.active();
         let distinct: HashSet<u64> = active.iter().map(|alert| alert.fingerprint).collect();
         self.metrics.active(distinct.len());
-        self.shared.active.store(Arc::new(active));
+        self.shared.publish(active);
     }
 
     fn next_id(&mut self) -> u64 {
@@ -386,3 +320,7 @@ fn notification(batch: &Batch, reason: Reason, send_resolved: bool, external_url
     };
     (!notification.alerts.is_empty()).then_some(notification)
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

@@ -91,9 +91,12 @@ impl Groups {
             Transition::Firing(alert) | Transition::Still(alert) => Alert { ends_at: None, ..alert },
             Transition::Resolved(alert) => Alert { ends_at: alert.ends_at.or(Some(now)), ..alert },
         });
-        let routes = routes.taking(&alert.labels);
-        // Not short-circuiting: a refusal by one route is no reason to keep the alert from the next.
-        routes.iter().fold(true, |taken, route| self.insert(&alert, route, now) && taken)
+        let mut taken = true;
+        for route in routes.taking(&alert.labels) {
+            // A refusal by one route is no reason to keep the alert from the next.
+            taken &= self.insert(&alert, route, now);
+        }
+        taken
     }
 
     fn insert(&mut self, alert: &Arc<Alert>, route: &Route, now: Millis) -> bool {
@@ -133,6 +136,13 @@ impl Groups {
     pub fn hurry(&mut self, key: &str, now: Millis) {
         if let Some(group) = self.all.get_mut(key) {
             group.next = group.next.min(now);
+        }
+    }
+
+    /// Lets a receiver's groups wait no longer than new ones: it has a channel that has not heard of them.
+    pub fn hasten(&mut self, receiver: &str, now: Millis) {
+        for group in self.all.values_mut().filter(|group| &*group.receiver == receiver) {
+            group.next = group.next.min(now + group.timing.group_wait);
         }
     }
 
@@ -177,11 +187,9 @@ impl Groups {
             timers.insert(key, (group.receiver, group.next));
         }
         for (key, group) in &mut self.all {
-            match timers.get(key) {
-                Some((receiver, next)) if *receiver == group.receiver => {
-                    group.next = (*next).min(now + group.timing.group_interval);
-                }
-                _ => {}
+            let known = timers.get(key).filter(|(receiver, _)| *receiver == group.receiver);
+            if let Some((_, next)) = known {
+                group.next = (*next).min(now + group.timing.group_interval);
             }
         }
     }

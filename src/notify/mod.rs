@@ -8,9 +8,9 @@
 //!                        └────────────────────── delivered, given up ────────────┘
 //! ```
 //!
-//! The pieces: [`route`] says which receiver and which group, [`group`] when, [`sent`] whether it is news,
-//! [`worker`] keeps receivers apart and tries again ([`retry`]), [`channels`] know the protocols. `route`, `group`,
-//! `sent` and `retry` are pure; [`dispatch`] alone has the clock.
+//! The pieces: `route` says which receiver and which group, `group` when, `sent` whether it is news,
+//! `worker` keeps receivers apart and tries again (`retry`), [`channels`] know the protocols. `route`, `group`,
+//! `sent` and `retry` are pure: `dispatch` and the channels hand them the time.
 //!
 //! Invariants: [`Notifier::tell`] never waits. A dead receiver delays no other. Everything is bounded, and what
 //! is dropped is counted. No secret, and no URL of a receiver, is in a log, an error or a metric.
@@ -23,8 +23,10 @@ pub mod channels;
 mod dispatch;
 mod group;
 mod identity;
+mod inbox;
 mod metrics;
 mod notification;
+mod plan;
 mod retry;
 mod route;
 mod sent;
@@ -39,13 +41,14 @@ use tracing::error;
 use crate::model::Transition;
 use crate::runtime::supervise::Supervisor;
 
-use dispatch::{Dispatcher, Shared};
+use dispatch::Dispatcher;
+use inbox::Shared;
 
-pub use dispatch::Plan;
 pub use group::ActiveAlert;
 pub use identity::fingerprint;
 pub use metrics::Metrics;
 pub use notification::{Notification, Reason};
+pub use plan::Plan;
 pub use route::{GroupBy, Route, Timing};
 pub use settings::{Receiver, Settings};
 

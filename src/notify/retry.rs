@@ -26,12 +26,11 @@ pub fn backoff(failures: u32, random: f64) -> Duration {
 /// Reads a `Retry-After` header: seconds or an HTTP date. Capped; `None` when it is neither.
 pub fn retry_after(header: &str, now: Millis) -> Option<Duration> {
     let header = header.trim();
-    let asked = match header.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = rfc2822::DateTimeParser::new().parse_timestamp(header).ok()?;
-            Millis(at.as_millisecond()).since(now)
-        }
+    let asked = if let Ok(seconds) = header.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = rfc2822::DateTimeParser::new().parse_timestamp(header).ok()?;
+        Millis(at.as_millisecond()).since(now)
     };
     Some(asked.min(LONGEST_ASKED))
 }

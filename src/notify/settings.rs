@@ -87,13 +87,10 @@ impl Settings {
     pub fn read(mut fields: Fields<'_>) -> Self {
         let global = Global::read(fields.section("global"));
         let receivers = read_receivers(&mut fields, &global);
-        let route = match fields.section("route") {
-            Some(route) => read_route(route, &receivers),
-            None => {
-                fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
-                None
-            }
-        };
+        let route = fields.section("route").and_then(|route| read_route(route, &receivers));
+        if !fields.has("route") {
+            fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
+        }
         for key in ["inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "config_file"] {
             fields.not_built(key);
         }
@@ -124,7 +121,9 @@ impl Global {
             http: fields.section("http_config").map(HttpSettings::read).unwrap_or_default(),
             resolve_timeout: fields.duration("resolve_timeout").unwrap_or(RESOLVE_TIMEOUT),
         };
-        LATER_GLOBALS.iter().for_each(|key| fields.not_built(key));
+        for key in LATER_GLOBALS {
+            fields.not_built(key);
+        }
         fields.finish();
         global
     }
@@ -160,7 +159,9 @@ fn read_integrations(receiver: &mut Fields<'_>, global: &Global) -> Vec<Integrat
     all.extend(read_each(receiver.list("email_configs"), "an email config", problems, |fields| {
         email::Settings::read(fields, &global.email).map(|settings| Integration::Email(Box::new(settings)))
     }));
-    LATER_CHANNELS.iter().for_each(|key| receiver.not_built(key));
+    for key in LATER_CHANNELS {
+        receiver.not_built(key);
+    }
     all
 }
 

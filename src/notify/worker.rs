@@ -154,7 +154,11 @@ impl Worker {
                 report.send(Outcome::Delivered);
             }
             Err(reason) => {
-                error!(to = %self.id, %group, reason = reason.as_str(), "a notification was given up for now");
+                if reason == FailureReason::Canceled {
+                    warn!(to = %self.id, %group, "a notification was interrupted");
+                } else {
+                    error!(to = %self.id, %group, reason = reason.as_str(), "a notification was given up for now");
+                }
                 self.metrics.gave_up(&self.id, reason);
                 report.send(Outcome::Failed(reason));
             }

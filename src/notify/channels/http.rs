@@ -42,8 +42,12 @@ impl HttpSettings {
         {
             fields.not_built(key);
         }
-        for key in ["follow_redirects", "enable_http2"] {
-            fields.bool(key);
+        // What we do anyway may be said; what we do not do may not.
+        if fields.bool("follow_redirects") == Some(true) {
+            fields.wrong("follow_redirects", "following redirects is not built yet", "write the final URL");
+        }
+        if fields.bool("enable_http2") == Some(false) {
+            fields.wrong("enable_http2", "HTTP/2 cannot be turned off yet", "remove it");
         }
         fields.finish();
         Self { authorization: authorization.into_iter().flatten().next(), trust }

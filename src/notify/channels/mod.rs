@@ -127,6 +127,18 @@ impl Integration {
             Self::Email(settings) => settings.send_resolved,
         }
     }
+
+    /// What a user who configured this should be reminded of at start.
+    pub fn caution(&self) -> Option<&'static str> {
+        let trust = match self {
+            Self::Webhook(settings) => &settings.http.trust,
+            Self::Email(settings) if settings.auth.is_some() && settings.security == email::Security::Plain => {
+                return Some("the mail server's password goes over a connection without TLS");
+            }
+            Self::Email(settings) => &settings.trust,
+        };
+        trust.insecure_skip_verify.then_some("TLS certificates are not checked")
+    }
 }
 
 /// Names one channel of one receiver: the receiver, the kind, and which of that kind.

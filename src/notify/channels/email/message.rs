@@ -1,5 +1,6 @@
 //! The mail's headers and structure.
 
+use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Message;
@@ -49,7 +50,7 @@ pub(super) fn subject(notification: &Notification) -> String {
     let values = |labels: &crate::model::Labels| labels.iter().map(|(_, value)| value).collect::<Vec<_>>().join(" ");
     let mut subject = format!("[{state}] {}", values(&notification.group_labels));
     if !rest.is_empty() {
-        subject.push_str(&format!(" ({})", values(&rest)));
+        let _ = write!(subject, " ({})", values(&rest));
     }
     subject
 }

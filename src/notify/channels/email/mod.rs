@@ -84,7 +84,7 @@ fn judge(error: &smtp::Error, password: Option<&Secret>) -> ChannelError {
         what = what.replace(password, "***");
     }
     let what = what.replace(char::is_control, " ");
-    let code = error.status().map(|code| u16::from(code));
+    let code = error.status().map(u16::from);
     match code {
         Some(530 | 534 | 535 | 538) => ChannelError::lasting(FailureReason::AuthError, what),
         Some(500..) => ChannelError::lasting(FailureReason::ClientError, what),

@@ -124,9 +124,10 @@ impl Settings {
 }
 
 fn required<T>(fields: &Fields<'_>, key: &str, global: &str) -> Option<T> {
-    let way_out = match key == global {
-        true => format!("add `{key}: …`"),
-        false => format!("add `{key}: …` here, or `{global}` under `global`"),
+    let way_out = if key == global {
+        format!("add `{key}: …`")
+    } else {
+        format!("add `{key}: …` here, or `{global}` under `global`")
     };
     fields.problems().add(fields.at(), format!("an email config has no `{key}`"), way_out);
     None
@@ -168,10 +169,10 @@ fn read_headers(fields: &mut Fields<'_>) -> Vec<(String, String)> {
 
 /// A line break would start a header of its own.
 fn one_line(text: &str) -> Result<String, String> {
-    match text.contains(char::is_control) {
-        true => Err("line breaks and control characters are not allowed here".into()),
-        false => Ok(text.to_owned()),
+    if text.contains(char::is_control) {
+        return Err("line breaks and control characters are not allowed here".into());
     }
+    Ok(text.to_owned())
 }
 
 fn read_mailbox(text: &str) -> Result<Mailbox, String> {

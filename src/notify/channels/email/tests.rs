@@ -1,1 +1,122 @@
+use std::sync::Arc;
 
+use super::*;
+use crate::model::{Alert, Labels, Millis, Problems};
+use crate::notify::notification::Reason;
+use crate::yaml::{Fields, parse};
+
+fn settings(text: &str) -> Settings {
+    let text =
+        format!("{{to: 'oncall@example.org', from: 'Sidewatch <s@example.org>', smarthost: 'mail:587', {text}}}");
+    let node = parse(&text, "f.yml").unwrap();
+    let problems = Problems::new();
+    let settings = Settings::read(&mut Fields::of(&node, "an email config", &problems).unwrap(), &Defaults::default());
+    assert!(problems.is_empty(), "{problems:?}");
+    settings.unwrap()
+}
+
+fn alert(name: &str, instance: &str, ends_at: Option<i64>) -> Arc<Alert> {
+    Arc::new(Alert {
+        labels: Labels::new([
+            ("alertname", name),
+            ("instance", instance),
+            ("job", "postgres"),
+            ("severity", "critical"),
+        ]),
+        annotations: Labels::new([
+            ("summary", format!("{instance} refuses <logins> & \"more\"").as_str()),
+            ("description", "All 100 connections are taken.\nWho holds them: pg_stat_activity."),
+            ("runbook_url", "https://runbooks.example.org/pg?a=1&b=2"),
+            ("impact", "orders fail"),
+        ]),
+        starts_at: Millis(1_795_230_245_120),
+        ends_at: ends_at.map(Millis),
+        value: 0.97,
+        generator_url: "http://sidewatch:9640/graph?g0.expr=pg_up+%3D%3D+0".into(),
+    })
+}
+
+fn notification(alerts: Vec<Arc<Alert>>) -> Notification {
+    Notification {
+        receiver: "on-call".into(),
+        group_key: r#"{}:{alertname="PgFull"}"#.into(),
+        group_labels: Labels::new([("alertname", "PgFull")]),
+        alerts,
+        reason: Reason::First,
+        external_url: "http://sidewatch:9640".into(),
+        at: Millis(1_795_231_000_000),
+    }
+}
+
+fn both() -> Notification {
+    notification(vec![alert("PgFull", "db:5432", None), alert("PgFull", "db2:5432", Some(1_795_230_900_000))])
+}
+
+#[test]
+fn the_plain_part_reads_at_night() {
+    insta::assert_snapshot!("email_text", words::text(&both()));
+}
+
+#[test]
+fn the_html_part_is_escaped_and_fetches_nothing() {
+    let html = words::html(&both());
+    assert!(!html.contains("<logins>") && !html.contains("<img") && !html.contains("src="));
+    insta::assert_snapshot!("email_html", html);
+}
+
+#[test]
+fn a_link_that_a_browser_should_not_follow_is_text() {
+    let mut odd = Arc::unwrap_or_clone(alert("PgFull", "db", None));
+    odd.generator_url = "javascript:alert(1)".into();
+    assert!(!words::html(&notification(vec![Arc::new(odd)])).contains("href=\"javascript"));
+}
+
+#[test]
+fn subjects_are_alertmanagers() {
+    let subject = |alerts| message::subject(&notification(alerts));
+    assert_eq!(subject(vec![alert("PgFull", "db:5432", None)]), "[FIRING:1] PgFull (db:5432 postgres critical)");
+    assert_eq!(
+        subject(vec![alert("PgFull", "a", Some(1)), alert("PgFull", "b", None)]),
+        "[FIRING:1] PgFull (postgres critical)"
+    );
+    assert_eq!(subject(vec![alert("PgFull", "a", Some(1))]), "[RESOLVED] PgFull (a postgres critical)");
+}
+
+#[test]
+fn headers_thread_the_group_and_name_the_message() {
+    let message = message::compose(&settings("headers: {X-Team: shop}"), &both()).unwrap();
+    let text = String::from_utf8(message.formatted()).unwrap();
+    let head = text.split("\r\n\r\n").next().unwrap();
+    let head = head.lines().filter(|line| !line.contains("boundary=")).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("email_head", head);
+    assert!(text.contains("multipart/alternative") && text.find("text/plain") < text.find("text/html"));
+}
+
+#[test]
+fn a_resolve_is_another_message_of_the_same_thread() {
+    let header = |message: &lettre::Message, name| message.headers().get_raw(name).unwrap().to_owned();
+    let compose = |alerts| message::compose(&settings(""), &notification(alerts)).unwrap();
+    let (first, again) = (compose(vec![alert("PgFull", "a", None)]), compose(vec![alert("PgFull", "a", None)]));
+    let over = compose(vec![alert("PgFull", "a", Some(1_795_230_900_000))]);
+    assert_eq!(header(&first, "Message-ID"), header(&again, "Message-ID"), "an attempt repeats its id");
+    assert_ne!(header(&first, "Message-ID"), header(&over, "Message-ID"));
+    assert_eq!(header(&first, "References"), header(&over, "References"));
+}
+
+#[test]
+fn labels_cannot_start_a_header() {
+    let mut odd = Arc::unwrap_or_clone(alert("PgFull", "x\r\nBcc: thief@example.org\r\n\r\nbody", None));
+    odd.annotations = Labels::empty();
+    let message = message::compose(&settings(""), &notification(vec![Arc::new(odd)])).unwrap();
+    let text = String::from_utf8(message.formatted()).unwrap();
+    assert!(!text.split("\r\n\r\n").next().unwrap().contains("\r\nBcc"), "{text}");
+}
+
+#[test]
+fn a_subject_beyond_ascii_is_encoded() {
+    let mut odd = notification(vec![alert("PgFull", "db", None)]);
+    odd.group_labels = Labels::new([("alertname", "Störung")]);
+    let message = message::compose(&settings(""), &odd).unwrap();
+    let text = String::from_utf8(message.formatted()).unwrap();
+    assert!(text.is_ascii() && text.contains("Subject: [FIRING:1] =?utf-8?b?"), "{text}");
+}

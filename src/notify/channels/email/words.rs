@@ -148,9 +148,9 @@ pub(super) fn html(notification: &Notification) -> String {
     if more > 0 {
         let _ = writeln!(out, "<p>… and {more} more</p>");
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<p style=\"color:#666;font-size:13px\">Sidewatch for {}: {}</p></body></html>\n",
+        "<p style=\"color:#666;font-size:13px\">Sidewatch for {}: {}</p></body></html>",
         escaped(&notification.receiver),
         link(&notification.external_url, &notification.external_url)
     );
@@ -160,10 +160,10 @@ pub(super) fn html(notification: &Notification) -> String {
 fn html_entry(out: &mut String, entry: &Entry<'_>) {
     let colour = if entry.firing { "#c62828" } else { "#2e7d32" };
     let severity = entry.severity.map(|severity| format!(" ({})", escaped(severity))).unwrap_or_default();
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<div style=\"margin:0 0 16px;padding:8px 12px;border-left:6px solid {colour}\">\
-         <p style=\"margin:0;font-size:18px\"><b style=\"color:{colour}\">{}</b> <b>{}</b>{severity}</p>\n",
+         <p style=\"margin:0;font-size:18px\"><b style=\"color:{colour}\">{}</b> <b>{}</b>{severity}</p>",
         entry.state(),
         escaped(entry.name)
     );
@@ -172,7 +172,7 @@ fn html_entry(out: &mut String, entry: &Entry<'_>) {
     }
     out.push_str("<p style=\"margin:6px 0;overflow-wrap:anywhere\">");
     for (name, value) in &entry.facts {
-        let _ = write!(out, "<span style=\"color:#666\">{}</span> {}<br>\n", escaped(name), escaped(value));
+        let _ = writeln!(out, "<span style=\"color:#666\">{}</span> {}<br>", escaped(name), escaped(value));
     }
     for (name, url) in &entry.links {
         let _ = write!(out, "{} ", link(url, name));
@@ -182,10 +182,10 @@ fn html_entry(out: &mut String, entry: &Entry<'_>) {
 
 /// A link where the address is one a browser may follow, else its text.
 fn link(url: &str, text: &str) -> String {
-    match url.starts_with("http://") || url.starts_with("https://") {
-        true => format!("<a href=\"{}\" style=\"color:#1565c0\">{}</a>", escaped(url), escaped(text)),
-        false => escaped(url),
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return escaped(url);
     }
+    format!("<a href=\"{}\" style=\"color:#1565c0\">{}</a>", escaped(url), escaped(text))
 }
 
 fn escaped(text: &str) -> String {

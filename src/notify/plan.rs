@@ -1,0 +1,45 @@
+//! A configuration made ready: whatever can fail has been built before anything is swapped.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::channels::{self, Channel, Integration, IntegrationId};
+use super::route::{GroupBy, Route, Timing};
+use super::settings::Settings;
+
+/// A configuration with everything built that can fail.
+pub struct Plan {
+    pub(super) routes: Route,
+    pub(super) integrations: Vec<Planned>,
+}
+
+/// One integration, ready to be used.
+pub(super) struct Planned {
+    pub(super) id: IntegrationId,
+    pub(super) settings: Integration,
+    pub(super) channel: Arc<dyn Channel>,
+}
+
+impl Plan {
+    /// Builds the channels.
+    ///
+    /// # Errors
+    /// What only building can find, such as a CA file that cannot be read; with the receiver's name.
+    pub fn build(settings: &Settings) -> Result<Self, String> {
+        let mut integrations = Vec::new();
+        for receiver in &settings.receivers {
+            let mut seen: HashMap<&str, usize> = HashMap::new();
+            for settings in &receiver.integrations {
+                let count = seen.entry(settings.kind()).or_default();
+                let id =
+                    IntegrationId { receiver: receiver.name.as_str().into(), kind: settings.kind(), index: *count };
+                *count += 1;
+                let channel = channels::build(settings).map_err(|complaint| format!("receiver {id}: {complaint}"))?;
+                integrations.push(Planned { id, settings: settings.clone(), channel });
+            }
+        }
+        // Without a route nobody is told, but what fires can still be asked for.
+        let nobody = || Route::root(String::new(), GroupBy::Labels(Vec::new()), Timing::default());
+        Ok(Self { routes: settings.route.clone().unwrap_or_else(nobody), integrations })
+    }
+}
