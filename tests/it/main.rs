@@ -1,0 +1,13 @@
+//! The agent as its users meet it: the real process against real servers.
+//!
+//! One binary, so that it links once. A test starts what it needs on private ports in its own folder and ends it again.
+//! A server that cannot be started fails the test; none is ever skipped.
+
+mod support;
+
+mod black_hole;
+mod demo;
+mod image;
+mod incidents;
+mod ledger_survives_kill;
+mod metrics_page;

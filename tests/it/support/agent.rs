@@ -1,0 +1,120 @@
+//! The agent: the very binary that is shipped.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::process::{Running, free_port, wait_until};
+use super::{Answer, Page, get, post, request};
+
+/// A running agent with its own port, folder and configuration.
+pub struct Agent {
+    port: u16,
+    folder: Arc<TempDir>,
+    process: Running,
+}
+
+impl Agent {
+    /// Starts it and waits until each target was looked at. `server` and `storage` are added to the configuration.
+    pub fn start(config: &str) -> Self {
+        let agent = Self::start_in(&Arc::new(tempfile::tempdir().expect("a folder")), config);
+        agent.wait_for("/readyz");
+        agent
+    }
+
+    /// Starts it in a folder that may hold the data of an earlier run, and waits for nothing.
+    pub fn start_in(folder: &Arc<TempDir>, config: &str) -> Self {
+        let port = free_port();
+        let path = folder.path().join("sidewatch.yml");
+        let storage = folder.path().join("data");
+        let own = format!("server: {{listen: \"127.0.0.1:{port}\"}}\nstorage: {{path: \"{}\"}}\n", storage.display());
+        std::fs::write(&path, format!("{own}{config}")).expect("our folder");
+        let mut command = command();
+        command.arg("run").arg("--config").arg(&path).current_dir(folder.path());
+        let process = Running::start(&mut command, &folder.path().join("log"));
+        Self { port, folder: Arc::clone(folder), process }
+    }
+
+    /// Waits until a path answers 200; a panic shows the agent's log.
+    pub fn wait_for(&self, path: &str) {
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_until(&format!("the agent answers 200 on {path}"), Duration::from_secs(30), || {
+                request(self.port, "GET", path, &[], "").filter(|answer| answer.status == 200)
+            })
+        }));
+        assert!(told.is_ok(), "the agent is not there; its log:\n{}", self.log());
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// GET on one of its paths.
+    pub fn get(&self, path: &str) -> Answer {
+        get(self.port, path)
+    }
+
+    /// POST of JSON; `None` when it died over it.
+    pub fn post(&self, path: &str, json: &str) -> Option<Answer> {
+        post(self.port, path, json)
+    }
+
+    /// `/metrics` in the text format.
+    pub fn metrics(&self) -> Page {
+        Page::parse(&self.metrics_as("text/plain;version=0.0.4").body)
+    }
+
+    /// `/metrics` as the `Accept` header asks for it.
+    pub fn metrics_as(&self, accept: &str) -> Answer {
+        let answer = request(self.port, "GET", "/metrics", &[("accept", accept)], "").expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    }
+
+    /// `/health`: status code and body.
+    pub fn health(&self) -> (u16, Value) {
+        let answer = self.get("/health");
+        (answer.status, answer.json())
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Where it keeps its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn stop(&mut self) {
+        self.process.end("TERM");
+    }
+}
+
+/// The agent's binary, with an environment that names no targets.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    for name in
+        ["APP_URL", "DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DOCKER_HOST", "SMTP_URL"]
+    {
+        command.env_remove(name);
+    }
+    command.env_remove("ALERT_EMAIL_TO").env_remove("ALERT_WEBHOOK_URL");
+    command
+}
+
+/// The binary that is tested and shipped.
+pub fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_sidewatch"))
+}

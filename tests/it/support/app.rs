@@ -1,0 +1,60 @@
+//! The application: a health page and a metrics page, and a switch that breaks it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use super::{Answer, HttpServer};
+
+/// An application with `/health` and `/metrics`.
+pub struct HttpApp {
+    server: HttpServer,
+    status: Arc<AtomicU16>,
+    asked: Arc<AtomicU64>,
+}
+
+impl HttpApp {
+    /// A healthy one.
+    pub fn start() -> Self {
+        let (status, asked) = (Arc::new(AtomicU16::new(200)), Arc::new(AtomicU64::new(0)));
+        let (answered, counted) = (Arc::clone(&status), Arc::clone(&asked));
+        let server = HttpServer::start(move |request| {
+            let status = answered.load(Ordering::Relaxed);
+            match request.path.as_str() {
+                "/metrics" => Answer::new(200, "text/plain; version=0.0.4", metrics(counted.load(Ordering::Relaxed))),
+                _ => {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    let word = if status == 200 { "ok" } else { "down" };
+                    Answer::new(
+                        status,
+                        "application/json",
+                        format!(r#"{{"status":"{word}","checks":{{"database":"{word}"}}}}"#),
+                    )
+                }
+            }
+        });
+        Self { server, status, asked }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        self.server.url(path)
+    }
+
+    /// From now on every answer but `/metrics` has this status.
+    pub fn answer(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+
+    /// How often it was asked for anything but its metrics.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+fn metrics(asked: u64) -> String {
+    format!(
+        "# HELP http_requests_total Requests answered.\n# TYPE http_requests_total counter\n\
+         http_requests_total{{code=\"200\"}} {asked}\n\
+         # HELP llm_tokens_processed Tokens, as the founding documents' application counts them.\n\
+         # TYPE llm_tokens_processed counter\nllm_tokens_processed{{type=\"input\",model=\"gpt-5\"}} 1234\n"
+    )
+}

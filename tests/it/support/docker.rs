@@ -1,0 +1,170 @@
+//! A real Docker Engine, and images without a registry.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::{Running, run, try_run, wait_until};
+
+/// The image that [`DockerEngine::start`] makes of the static busybox.
+pub const BASE: &str = "sidewatch-test/base:1";
+
+/// The machine's engine where one runs, else one of our own that ends with the test.
+///
+/// Engines share bridges and firewall rules, so tests that need one take turns: a lock on a file holds across processes.
+pub struct DockerEngine {
+    socket: PathBuf,
+    own: Option<(Running, TempDir)>,
+    _turn: File,
+}
+
+impl DockerEngine {
+    pub fn start() -> Self {
+        let turn = File::create(std::env::temp_dir().join("sidewatch-test-docker.lock")).expect("a lock file");
+        turn.lock().expect("a lock");
+        let usual = PathBuf::from("/var/run/docker.sock");
+        let engine = if answers(&usual) {
+            Self { socket: usual, own: None, _turn: turn }
+        } else {
+            let (process, folder) = start_engine();
+            Self { socket: folder.path().join("docker.sock"), own: Some((process, folder)), _turn: turn }
+        };
+        engine.import_base();
+        engine
+    }
+
+    /// The address, as `DOCKER_HOST` has it.
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The client, for this engine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", self.url()).env("DOCKER_BUILDKIT", "0").args(arguments);
+        command
+    }
+
+    /// Runs the client to its end; its output.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        run(&mut self.command(arguments)).trim().to_owned()
+    }
+
+    /// Starts a container with a private name: `docker run -d --name … ARGUMENTS`.
+    pub fn run(&self, name: &str, arguments: &[&str]) -> Container<'_> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let all: Vec<&str> = ["run", "-d", "--name", &name].iter().chain(arguments).copied().collect();
+        self.docker(&all);
+        Container { engine: self, name }
+    }
+
+    /// An image of nothing but the static busybox, as there is no registry to take one from.
+    fn import_base(&self) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bin = folder.path().join("bin");
+        std::fs::create_dir(&bin).expect("our folder");
+        std::fs::copy("/bin/busybox", bin.join("busybox")).expect("busybox-static is installed");
+        for name in ["sh", "sleep", "httpd", "wget", "cat", "dd", "touch", "nslookup", "id"] {
+            std::os::unix::fs::symlink("busybox", bin.join(name)).expect("our folder");
+        }
+        let archive = folder.path().join("base.tar");
+        run(Command::new("tar").arg("-C").arg(folder.path()).arg("-cf").arg(&archive).arg("bin"));
+        self.docker(&["import", archive.to_str().expect("our path"), BASE]);
+    }
+}
+
+impl Drop for DockerEngine {
+    fn drop(&mut self) {
+        if let Some((process, folder)) = &mut self.own {
+            process.end("TERM");
+            // What the engine left mounted would keep the folder from being removed.
+            let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+            let inside = folder.path().display().to_string();
+            for mount in
+                mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|path| path.starts_with(&inside))
+            {
+                let _ = Command::new("umount").args(["-l", mount]).status();
+            }
+        }
+    }
+}
+
+/// A container; removed when dropped.
+pub struct Container<'a> {
+    engine: &'a DockerEngine,
+    name: String,
+}
+
+impl Container<'_> {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// SIGKILL from outside, as the OOM killer or an operator does it.
+    pub fn kill(&self) {
+        self.engine.docker(&["kill", &self.name]);
+    }
+
+    pub fn start(&self) {
+        self.engine.docker(&["start", &self.name]);
+    }
+
+    /// `docker inspect` with a format.
+    pub fn inspect(&self, format: &str) -> String {
+        self.engine.docker(&["inspect", "--format", format, &self.name])
+    }
+
+    /// Runs a command inside: whether it succeeded, and its output.
+    pub fn exec(&self, arguments: &[&str]) -> (bool, String) {
+        let all: Vec<&str> = ["exec", &self.name].iter().chain(arguments).copied().collect();
+        try_run(&mut self.engine.command(&all))
+    }
+
+    /// What it wrote.
+    pub fn logs(&self) -> String {
+        self.engine.docker(&["logs", &self.name])
+    }
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        try_run(&mut self.engine.command(&["rm", "-f", "-v", &self.name]));
+    }
+}
+
+fn answers(socket: &Path) -> bool {
+    let mut command = Command::new("docker");
+    command.env("DOCKER_HOST", format!("unix://{}", socket.display())).args([
+        "version",
+        "--format",
+        "{{.Server.Version}}",
+    ]);
+    socket.exists() && try_run(&mut command).0
+}
+
+/// An engine with everything of its own in one folder.
+fn start_engine() -> (Running, TempDir) {
+    let folder = tempfile::Builder::new().prefix("sw-docker").tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let mut command = Command::new("dockerd");
+    command.args(["-H", &format!("unix://{}", at("docker.sock")), "--pidfile", &at("pid")]);
+    command.args(["--data-root", &at("data"), "--exec-root", &at("exec")]);
+    let mut process = Running::start(&mut command, &folder.path().join("log"));
+    let socket = folder.path().join("docker.sock");
+    wait_until("dockerd answers", Duration::from_secs(60), || {
+        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        assert!(process.is_running(), "dockerd ended (it needs root):\n{}", log());
+        answers(&socket).then_some(())
+    });
+    (process, folder)
+}

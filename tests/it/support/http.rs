@@ -1,0 +1,192 @@
+//! The least HTTP that a test needs: a server with one handler, and a client that closes after each answer.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::spawn;
+use std::time::Duration;
+
+/// What came in.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Request {
+    /// A header's value, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+}
+
+/// What goes out, or came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    /// An answer with a content type.
+    pub fn new(status: u16, content_type: &str, body: impl Into<String>) -> Self {
+        Self { status, headers: vec![("content-type".into(), content_type.into())], body: body.into() }
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
+    }
+
+    /// A header's value, by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+}
+
+fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// A server on its own port; a thread per connection, one request per connection.
+pub struct HttpServer {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+}
+
+impl HttpServer {
+    /// Starts it on loopback.
+    pub fn start(handler: impl Fn(Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_on("127.0.0.1", handler)
+    }
+
+    /// Starts it on an address of this machine; `0.0.0.0` for containers to reach.
+    pub fn start_on(host: &str, handler: impl Fn(Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((host, super::free_port())).expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, handler) = (Arc::clone(&stop), Arc::new(handler));
+        spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let handler = Arc::clone(&handler);
+                spawn(move || serve(&stream, handler.as_ref()));
+            }
+        });
+        Self { address, stop }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Its URL, with a path that starts with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port())
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port())); // Wakes `accept`.
+    }
+}
+
+fn serve(stream: &TcpStream, handler: &(impl Fn(Request) -> Answer + ?Sized)) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let mut reader = BufReader::new(stream);
+    let Some((start, headers, body)) = read_message(&mut reader, false) else { return };
+    let mut words = start.split(' ').map(str::to_owned);
+    let (Some(method), Some(path)) = (words.next(), words.next()) else { return };
+    let answer = handler(Request { method, path, headers, body });
+    let mut head =
+        format!("HTTP/1.1 {} -\r\nconnection: close\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
+    for (name, value) in &answer.headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    let mut out = stream;
+    let _ = out.write_all(format!("{head}\r\n{}", answer.body).as_bytes());
+    let _ = stream.shutdown(Shutdown::Write);
+}
+
+type Message = (String, Vec<(String, String)>, String);
+
+/// The first line, the headers and the body of a message. `to_end`: a body without a length ends with the connection.
+fn read_message(reader: &mut impl BufRead, to_end: bool) -> Option<Message> {
+    let start = read_line(reader)?;
+    let mut headers = Vec::new();
+    loop {
+        let line = read_line(reader)?;
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':')?;
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let length = find(&headers, "content-length").and_then(|length| length.parse().ok());
+    let mut body = Vec::new();
+    if find(&headers, "transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        read_chunks(reader, &mut body)?;
+    } else if let Some(length) = length {
+        reader.take(length).read_to_end(&mut body).ok()?;
+        if body.len() as u64 != length {
+            return None;
+        }
+    } else if to_end {
+        reader.read_to_end(&mut body).ok()?;
+    }
+    Some((start, headers, String::from_utf8_lossy(&body).into_owned()))
+}
+
+fn read_line(reader: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    (reader.read_line(&mut line).ok()? > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Option<()> {
+    loop {
+        let line = read_line(reader)?;
+        let size = u64::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(());
+        }
+        reader.take(size).read_to_end(body).ok()?;
+        read_line(reader)?;
+    }
+}
+
+/// Asks `127.0.0.1:port`; `None` when there is no whole answer, as from a killed server.
+pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    let text = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(text.as_bytes()).ok()?;
+    let (start, headers, body) = read_message(&mut BufReader::new(stream), true)?;
+    let status = start.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer { status, headers, body })
+}
+
+/// GET; a panic when nobody answers.
+pub fn get(port: u16, path: &str) -> Answer {
+    request(port, "GET", path, &[], "").unwrap_or_else(|| panic!("no answer to GET {path}"))
+}
+
+/// POST of JSON; `None` when there is no whole answer.
+pub fn post(port: u16, path: &str, json: &str) -> Option<Answer> {
+    request(port, "POST", path, &[("content-type", "application/json")], json)
+}

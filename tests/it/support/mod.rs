@@ -1,0 +1,37 @@
+//! Real servers, small fakes, and the agent itself; each ends when dropped.
+
+mod agent;
+mod app;
+mod docker;
+mod http;
+mod inbox;
+mod openai;
+mod page;
+mod postgres;
+mod process;
+mod prometheus;
+mod redis;
+mod silent;
+mod smtp;
+mod webhook;
+
+pub use agent::{Agent, binary, command};
+pub use app::HttpApp;
+pub use docker::{BASE, DockerEngine};
+pub use http::{Answer, HttpServer, get, post, request};
+pub use openai::{KEY, OpenAiServer};
+pub use page::Page;
+pub use postgres::RealPostgres;
+pub use process::{free_port, run, run_with_input, try_run, wait_until};
+pub use prometheus::RealPrometheus;
+pub use redis::RealRedis;
+pub use silent::{BlackHole, Silent};
+pub use smtp::SmtpSink;
+pub use webhook::WebhookSink;
+
+use std::path::Path;
+
+/// The checkout: shipped rules and the like are taken from there.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,192 @@
+//! A real Postgres with few connections to give.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::process::{Running, free_port, run, try_run, wait_until};
+
+/// Connections in all, and those of them that only superusers get.
+const MAX_CONNECTIONS: usize = 10;
+const RESERVED: usize = 3;
+
+/// A server on its own port, with the role `sidewatch` (`pg_monitor`) and the role `app`, both without a password.
+pub struct RealPostgres {
+    port: u16,
+    folder: TempDir,
+    process: Option<Running>,
+}
+
+impl RealPostgres {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("our folder");
+        let data = folder.path().join("data");
+        run(as_postgres("initdb").arg("-D").arg(&data).args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-N",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]));
+        let mut postgres = Self { port: free_port(), folder, process: None };
+        postgres.start_again();
+        for statement in ["create role sidewatch login", "grant pg_monitor to sidewatch", "create role app login"] {
+            postgres.sql(statement);
+        }
+        postgres
+    }
+
+    /// Starts it and waits until it answers.
+    pub fn start_again(&mut self) {
+        let mut command = as_postgres("postgres");
+        command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
+        for setting in [
+            format!("port={}", self.port),
+            "listen_addresses=127.0.0.1".into(),
+            "fsync=off".into(),
+            format!("max_connections={MAX_CONNECTIONS}"),
+            format!("superuser_reserved_connections={RESERVED}"),
+            "max_wal_senders=0".into(),
+        ] {
+            command.args(["-c", &setting]);
+        }
+        self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
+        wait_until("Postgres answers", Duration::from_secs(60), || self.try_sql("select 1").0.then_some(()));
+    }
+
+    /// Stops it at once, with its sessions: the immediate shutdown.
+    pub fn stop(&mut self) {
+        // The child may be `runuser`; the server's own id is the first line of its pid file.
+        let pid = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap_or_default();
+        if let Some(pid) = pid.lines().next() {
+            try_run(Command::new("kill").args(["-QUIT", pid]));
+            let alive = || Path::new("/proc").join(pid).exists();
+            wait_until("Postgres has ended", Duration::from_secs(20), || (!alive() || self.reaped()).then_some(()));
+        }
+        self.process = None;
+    }
+
+    fn reaped(&mut self) -> bool {
+        self.process.as_mut().is_none_or(|process| !process.is_running())
+    }
+
+    /// Runs a statement as the superuser.
+    pub fn sql(&self, statement: &str) -> String {
+        let (success, text) = self.try_sql(statement);
+        assert!(success, "{statement}: {text}");
+        text
+    }
+
+    fn try_sql(&self, statement: &str) -> (bool, String) {
+        let mut psql = Command::new(program("psql"));
+        psql.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "postgres",
+            "-d",
+            "postgres",
+            "-XAtqc",
+            statement,
+        ]);
+        try_run(&mut psql)
+    }
+
+    /// Takes every connection that an ordinary role can get, and keeps them until dropped.
+    pub fn take_all_connections(&self) -> Held {
+        let mut held = Vec::new();
+        let ordinary = MAX_CONNECTIONS - RESERVED;
+        // The agent's short logins come and go: its slot is taken when it is free. One session is the agent's to keep.
+        wait_until("every connection is taken", Duration::from_secs(20), || {
+            match self.log_in("app") {
+                Some(session) => held.push(session),
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+            (held.len() >= ordinary - 1
+                && self.log_in("app").is_none_or(|session| {
+                    held.push(session);
+                    false
+                }))
+            .then_some(())
+        });
+        Held { sessions: held }
+    }
+
+    /// A session, by the start-up message of the protocol alone; `None` when the server refuses it.
+    fn log_in(&self, role: &str) -> Option<TcpStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let body = format!("\0\x03\0\0user\0{role}\0database\0postgres\0application_name\0hoarder\0\0");
+        let length = u32::try_from(body.len() + 4).expect("a short message").to_be_bytes();
+        stream.write_all(&[&length, body.as_bytes()].concat()).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        // The role is known, and the slot refused, only after AuthenticationOk: ReadyForQuery decides.
+        loop {
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).ok()?;
+            let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+            let mut body = vec![0; length as usize - 4];
+            stream.read_exact(&mut body).ok()?;
+            match head[0] {
+                b'Z' => return Some(stream),
+                b'E' => return None,
+                _ => {}
+            }
+        }
+    }
+
+    /// The URL of the role that watches.
+    pub fn url(&self) -> String {
+        format!("postgres://sidewatch@{}/postgres", self.instance())
+    }
+
+    pub fn instance(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for RealPostgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Sessions that end when dropped.
+pub struct Held {
+    sessions: Vec<TcpStream>,
+}
+
+impl Held {
+    pub fn count(&self) -> usize {
+        self.sessions.len()
+    }
+}
+
+/// Where a program of Postgres is: the newest of Debian's folders, else the path.
+fn program(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = versions.map(|folder| folder.join("bin").join(name)).filter(|path| path.exists()).max();
+    newest.unwrap_or_else(|| name.into())
+}
+
+/// Postgres refuses to run as root: then it runs as the user that its package made.
+fn as_postgres(name: &str) -> Command {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0);
+    if !root {
+        return Command::new(program(name));
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program(name));
+    command.current_dir("/");
+    command
+}

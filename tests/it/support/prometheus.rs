@@ -1,0 +1,54 @@
+//! A real Prometheus, to be believed about what it can read.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::http::get;
+use super::process::{Running, free_port, wait_until};
+use super::request;
+
+/// A Prometheus with the given `scrape_configs`.
+pub struct RealPrometheus {
+    port: u16,
+    folder: TempDir,
+    _process: Running,
+}
+
+impl RealPrometheus {
+    pub fn start(scrape_configs: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("prometheus.yml");
+        let text = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{scrape_configs}");
+        std::fs::write(&config, text).expect("our folder");
+        let port = free_port();
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}")).arg("--log.level=debug");
+        let process = Running::start(&mut command, &folder.path().join("log"));
+        let prometheus = Self { port, folder, _process: process };
+        let ready = || request(port, "GET", "/-/ready", &[], "").filter(|answer| answer.status == 200);
+        wait_until("Prometheus is ready", Duration::from_secs(60), ready);
+        prometheus
+    }
+
+    /// The value of the only series that an expression gives.
+    pub fn value(&self, expression: &str) -> Option<f64> {
+        let query: String = url::form_urlencoded::byte_serialize(expression.as_bytes()).collect();
+        let answer = get(self.port, &format!("/api/v1/query?query={query}")).json();
+        answer["data"]["result"][0]["value"][1].as_str().and_then(|value| value.parse().ok())
+    }
+
+    /// The active targets.
+    pub fn targets(&self) -> Vec<Value> {
+        get(self.port, "/api/v1/targets").json()["data"]["activeTargets"].as_array().expect("a list").clone()
+    }
+
+    /// Its log.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("our folder")
+    }
+}
