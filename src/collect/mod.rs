@@ -6,6 +6,7 @@
 
 mod error;
 mod look;
+pub mod prometheus;
 
 pub use error::{CollectError, Reason};
 pub use look::Look;

@@ -1,4 +1,4 @@
-//! Compressed runs of samples: Gorilla's delta-of-delta times and XORed values
+//! Compressed runs of samples: Gorilla's delta-of-delta times and xored values
 //! (Pelkonen et al., “Gorilla: A Fast, Scalable, In-Memory Time Series Database”, VLDB 2015).
 //!
 //! The classes of times are smaller than Prometheus': a look's time is off its slot by a few milliseconds, which must
@@ -67,7 +67,7 @@ impl OpenChunk {
     pub(super) fn push(&mut self, at: Millis, value: f64) {
         let bits = value.to_bits();
         if self.count == 0 {
-            self.bits.write(at.0 as u64, 64);
+            self.bits.write(at.0.cast_unsigned(), 64);
             self.bits.write(bits, 64);
             self.first = at.0;
             self.leading = u8::MAX;
@@ -91,11 +91,11 @@ impl OpenChunk {
             self.bits.write(1, 1);
             if fits(change, width) {
                 self.bits.write(0, 1);
-                return self.bits.write(change as u64, width);
+                return self.bits.write(change.cast_unsigned(), width);
             }
         }
         self.bits.write(1, 1);
-        self.bits.write(change as u64, 64);
+        self.bits.write(change.cast_unsigned(), 64);
     }
 
     fn push_value(&mut self, bits: u64) {
@@ -141,7 +141,7 @@ fn decode(bytes: &[u8], count: u16, out: &mut Vec<(Millis, f64)>, after: Millis,
     let (mut leading, mut trailing) = (0u8, 0u8);
     for n in 0..count {
         if n == 0 {
-            at = bits.read(64) as i64;
+            at = bits.read(64).cast_signed();
             value = bits.read(64);
         } else {
             delta = delta.wrapping_add(read_change(&mut bits));
@@ -163,12 +163,12 @@ fn read_change(bits: &mut BitReader<'_>) -> i64 {
     }
     for width in TIME_WIDTHS {
         if !bits.bit() {
-            let raw = bits.read(width) as i64;
+            let raw = bits.read(width).cast_signed();
             // The sign bit goes to the top and comes back filled with itself.
             return (raw << (64 - width)) >> (64 - width);
         }
     }
-    bits.read(64) as i64
+    bits.read(64).cast_signed()
 }
 
 fn read_xor(bits: &mut BitReader<'_>, leading: &mut u8, trailing: &mut u8) -> u64 {

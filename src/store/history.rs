@@ -99,7 +99,7 @@ impl History {
         self.end_vanished(before.as_ref().map_or(&[], |before| &before.refs), source, picture.at);
         self.sweep(refs.len());
         self.sources.insert(Arc::clone(&picture.source), Source { id: source, picture, refs });
-        self.to_warn_of(refused)
+        self.due_warning(refused)
     }
 
     fn take(
@@ -115,21 +115,30 @@ impl History {
         if is_stale(point.value) {
             return SeriesRef::NONE;
         }
-        let reference = match same.filter(|same| self.entry(*same).is_some()) {
-            Some(same) => same,
-            None => {
-                let name = format!("{family}{}", point.suffix.as_str());
-                let labels = overlay(&point.labels, &picture.labels).with(METRIC_NAME, name);
-                let Some(new) = self.intern(&labels) else {
-                    self.counts.refused += 1;
-                    refused.get_or_insert(labels);
-                    return SeriesRef::NONE;
-                };
-                new
-            }
+        let known = same.filter(|same| self.entry(*same).is_some());
+        let Some(reference) = known.or_else(|| self.look_up(picture, family, point, refused)) else {
+            return SeriesRef::NONE;
         };
         self.append(reference, picture.at, point.value, source);
         reference
+    }
+
+    /// The series of a point that the source did not show before; none if it is refused.
+    fn look_up(
+        &mut self,
+        picture: &Picture,
+        family: &str,
+        point: &Point,
+        refused: &mut Option<Labels>,
+    ) -> Option<SeriesRef> {
+        let name = format!("{family}{}", point.suffix.as_str());
+        let labels = overlay(&point.labels, &picture.labels).with(METRIC_NAME, name);
+        let found = self.intern(&labels);
+        if found.is_none() {
+            self.counts.refused += 1;
+            refused.get_or_insert(labels);
+        }
+        found
     }
 
     /// The series with these labels, a new one if there is place.
@@ -281,7 +290,7 @@ impl History {
         self.recent.push_back((self.version, source, at));
     }
 
-    fn to_warn_of(&mut self, refused: Option<Labels>) -> Option<Labels> {
+    fn due_warning(&mut self, refused: Option<Labels>) -> Option<Labels> {
         let refused = refused?;
         if self.last_warned.is_some_and(|last| self.newest < last + WARN_EVERY) {
             return None;

@@ -144,7 +144,8 @@ fn matchers_treat_an_absent_label_as_empty() {
     let not = |name, value| matcher(name, MatchOp::NotEqual, value);
     let like = |name, value| matcher(name, MatchOp::Matches(regex(value)), value);
     let unlike = |name, value| matcher(name, MatchOp::NotMatches(regex(value)), value);
-    let cases: Vec<(Vec<Matcher>, Vec<&[(&str, &str)]>)> = vec![
+    type Pairs = [(&'static str, &'static str)];
+    let cases: Vec<(Vec<Matcher>, Vec<&Pairs>)> = vec![
         (vec![], vec![plain, code, other, nameless]),
         (vec![Matcher::equal("__name__", "a")], vec![plain, code]),
         (vec![Matcher::equal("__name__", "a"), not("code", "404")], vec![plain, code]),
@@ -192,7 +193,7 @@ fn under_churn_the_store_stays_within_its_bounds() {
     let fixed = &store.snapshot().select(&[Matcher::equal("n", "fixed")], Millis(0), Millis(i64::MAX))[0];
     assert_eq!(fixed.samples.len(), 361);
     let history = store.read();
-    let kept = history.entries().flat_map(|entry| entry.sealed()).count();
+    let kept = history.entries().flat_map(super::entry::Entry::sealed).count();
     assert!(kept <= 5, "{kept} chunks");
 }
 
