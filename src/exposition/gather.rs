@@ -51,13 +51,13 @@ mod tests {
         let counter = named("llm_requests_total");
         assert_eq!(counter.family.kind, MetricKind::Counter);
         assert_eq!(counter.family.help, "Requests.");
-        assert_eq!(counter.points[0].value, 3.0);
+        assert_eq!(counter.points[0].value.to_bits(), 3f64.to_bits());
         assert_eq!(counter.points[0].labels.get("path"), Some("a\"b\\c\nd"));
         let histogram = named("took_seconds");
         assert_eq!(histogram.family.kind, MetricKind::Histogram);
         let bucket = |le: &str| histogram.points.iter().find(|p| p.labels.get("le") == Some(le)).unwrap().value;
         assert_eq!((bucket("0.5"), bucket("1.0"), bucket("+Inf")), (0.0, 1.0, 1.0));
-        assert!(histogram.points.iter().any(|p| p.suffix == Suffix::Sum && p.value == 0.7));
+        assert!(histogram.points.iter().any(|p| p.suffix == Suffix::Sum && p.value.to_bits() == 0.7f64.to_bits()));
         assert_eq!(named("sidewatch_build_info").family.kind, MetricKind::Gauge);
     }
 }

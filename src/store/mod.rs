@@ -3,18 +3,32 @@
 //! In: everything measured, one [`Picture`] of a source at a time. Out: [`Snapshot`]s for PromQL, and the current pictures for `/metrics`.
 //!
 //! A series that a source showed before and does not show now ends with a staleness marker, as in Prometheus.
+//! A sample not newer than its series' last one is dropped and counted.
+//!
+//! Behind the interface: labels are interned, an inverted index finds series by label, samples are kept in compressed
+//! chunks from the first one on (a raw head of 120 samples would take more than all the rest of a day). One lock guards
+//! all of it and is held briefly: a writer holds it for one picture, a reader while it copies compressed bytes.
+//!
+//! Invariants: never more series than [`Limits::max_series`]; no sample much older than [`Limits::retention`]; a
+//! [`Snapshot`] sees a picture whole or not at all.
 
+mod bits;
+mod chunk;
+mod entry;
+mod history;
+mod index;
 mod matcher;
 mod overlay;
+mod shape;
 
 pub use matcher::{MatchOp, Matcher};
 pub use overlay::{disjoint, overlay};
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use crate::model::{Block, Labels, METRIC_NAME, Millis, is_stale, stale_marker};
+use crate::model::{Block, Labels, Millis};
+use history::History;
 
 /// What the store may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,98 +61,121 @@ pub struct Series {
     pub samples: Vec<(Millis, f64)>,
 }
 
+/// What became of samples handed to [`Store::append_external`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Appended {
+    /// Taken.
+    pub appended: u64,
+    /// Refused because [`Limits::max_series`] was reached.
+    pub refused: u64,
+    /// Dropped because they were not newer than their series' last one, or older than the retention.
+    pub dropped: u64,
+}
+
 /// The history. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct Store {
-    limits: Limits,
-    inner: Arc<RwLock<Inner>>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    series: HashMap<Labels, Vec<(Millis, f64)>>,
-    current: BTreeMap<Arc<str>, Arc<Picture>>,
-    shown: HashMap<Arc<str>, HashSet<Labels>>,
-    refused: u64,
+    history: Arc<RwLock<History>>,
 }
 
 impl Store {
     /// An empty store.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, inner: Arc::default() }
+        Self { history: Arc::new(RwLock::new(History::new(limits))) }
     }
 
     /// Takes a source's whole picture: appends its samples, marks what vanished since its last picture as stale.
     pub fn record(&self, picture: Picture) {
-        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut now_shown = HashSet::new();
-        for block in &picture.blocks {
-            for point in &block.points {
-                let name = format!("{}{}", block.family.name, point.suffix.as_str());
-                let labels = point.labels.overlaid(&picture.labels).with(METRIC_NAME, name);
-                if inner.append(&self.limits, labels.clone(), picture.at, point.value) {
-                    now_shown.insert(labels);
-                }
-            }
+        let picture = Arc::new(picture);
+        let refused = self.write().record(picture);
+        if let Some(series) = refused {
+            tracing::warn!(%series, "the store holds as many series as it may (storage.max_series): new ones are refused");
         }
-        let before = inner.shown.insert(Arc::clone(&picture.source), now_shown.clone()).unwrap_or_default();
-        for gone in before.difference(&now_shown) {
-            inner.append(&self.limits, gone.clone(), picture.at, stale_marker());
-        }
-        inner.current.insert(Arc::clone(&picture.source), Arc::new(picture));
     }
 
     /// A source is gone for good: all it showed ends.
     pub fn end(&self, source: &str, at: Millis) {
-        let mut inner = self.inner.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        inner.current.remove(source);
-        for gone in inner.shown.remove(source).unwrap_or_default() {
-            inner.append(&self.limits, gone, at, stale_marker());
-        }
+        self.write().end(source, at);
+    }
+
+    /// Appends samples that belong to no picture, such as remote write's. Nobody but their sender ends such series.
+    pub fn append_external(&self, series: &[Series]) -> Appended {
+        self.write().append_external(series)
     }
 
     /// What every source shows now, in order of their names.
     pub fn current(&self) -> Vec<Arc<Picture>> {
-        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner).current.values().cloned().collect()
+        self.read().current()
     }
 
-    /// A view of the history that later writes do not change.
+    /// A view of the history that later pictures do not change.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { store: self.clone() }
+        Snapshot { version: self.read().version(), store: self.clone() }
     }
 
     /// How many samples were refused because `max_series` was reached.
     pub fn refused(&self) -> u64 {
-        self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner).refused
+        self.read().counts.refused
+    }
+
+    /// How many samples were dropped because they were not newer than their series' last one.
+    pub fn dropped(&self) -> u64 {
+        self.read().counts.dropped
+    }
+
+    /// How many samples were taken since the start.
+    pub fn samples_appended(&self) -> u64 {
+        self.read().counts.appended
+    }
+
+    /// How many series live now.
+    pub fn series_count(&self) -> usize {
+        self.read().series_count()
+    }
+
+    // A panic while the lock was held leaves at most one picture half taken: better to go on with that than to stop.
+    fn read(&self) -> RwLockReadGuard<'_, History> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, History> {
+        self.history.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
-    fn append(&mut self, limits: &Limits, labels: Labels, at: Millis, value: f64) -> bool {
-        if !self.series.contains_key(&labels) && (self.series.len() >= limits.max_series || is_stale(value)) {
-            self.refused += u64::from(!is_stale(value));
-            return false;
-        }
-        self.series.entry(labels).or_default().push((at, value));
-        true
-    }
-}
-
-/// A view of the history at one moment.
+/// A view of the history at one moment. Holds no lock and copies nothing until asked.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     store: Store,
+    version: u64,
 }
 
 impl Snapshot {
     /// The series that every matcher takes, each with its samples in `(after, until]`. Series without a sample there are left out.
     pub fn select(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
-        let inner = self.store.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let taken = inner.series.iter().filter(|(labels, _)| matchers.iter().all(|matcher| matcher.takes(labels)));
-        let cut = taken.map(|(labels, samples)| Series {
-            labels: labels.clone(),
-            samples: samples.iter().filter(|(at, _)| *at > after && *at <= until).copied().collect(),
-        });
-        cut.filter(|series| !series.samples.is_empty()).collect()
+        // The lock is gone before the samples are decoded.
+        let cuts = self.store.read().cut(self.version, matchers, after, until);
+        let decoded = cuts.into_iter().map(|(labels, cut)| Series { labels, samples: cut.decode() });
+        decoded.filter(|series| !series.samples.is_empty()).collect()
+    }
+
+    /// The labels of the series that [`Self::select`] would look at, without reading samples: a series may be among them
+    /// whose samples are a little outside of the range.
+    pub fn labels_of(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Labels> {
+        let cuts = self.store.read().cut(self.version, matchers, after, until);
+        cuts.into_iter().map(|(labels, _)| labels).collect()
+    }
+
+    /// The names of all labels of all series, sorted.
+    pub fn label_names(&self) -> Vec<Arc<str>> {
+        self.store.read().index().names()
+    }
+
+    /// All values of a label, sorted.
+    pub fn label_values(&self, name: &str) -> Vec<Arc<str>> {
+        self.store.read().index().values(name)
     }
 }
+
+#[cfg(test)]
+mod tests;

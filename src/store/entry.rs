@@ -1,0 +1,97 @@
+//! One series: its labels, sealed chunks and the open one.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::chunk::{CHUNK_SAMPLES, Chunk, OpenChunk};
+use crate::model::{Labels, Millis, is_stale};
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) labels: Labels,
+    /// Who wrote the last sample. Only that source may end the series.
+    pub(super) source: u32,
+    /// The record that showed the series last; tells which series of a source vanished.
+    pub(super) seen: u64,
+    sealed: VecDeque<Arc<Chunk>>,
+    open: OpenChunk,
+    last: Option<(Millis, f64)>,
+}
+
+/// The samples of a series in a time range, still compressed: copied out under the lock, decoded outside it.
+#[derive(Debug)]
+pub(super) struct Cut {
+    sealed: Vec<Arc<Chunk>>,
+    open: Option<Chunk>,
+    after: Millis,
+    until: Millis,
+}
+
+impl Cut {
+    pub(super) fn decode(&self) -> Vec<(Millis, f64)> {
+        let mut samples = Vec::new();
+        for chunk in self.sealed.iter().map(AsRef::as_ref).chain(self.open.as_ref()) {
+            chunk.copy_into(&mut samples, self.after, self.until);
+        }
+        samples
+    }
+}
+
+impl Entry {
+    pub(super) fn new(labels: Labels, source: u32) -> Self {
+        Self { labels, source, seen: 0, sealed: VecDeque::new(), open: OpenChunk::default(), last: None }
+    }
+
+    /// The time of the last sample.
+    pub(super) fn last(&self) -> Option<Millis> {
+        self.last.map(|(at, _)| at)
+    }
+
+    /// Whether the last sample is a staleness marker.
+    pub(super) fn has_ended(&self) -> bool {
+        self.last.is_some_and(|(_, value)| is_stale(value))
+    }
+
+    /// Appends a sample, unless it is not newer than the last one. A chunk ends when it is full or longer than `span`.
+    pub(super) fn push(&mut self, at: Millis, value: f64, span: Duration) -> bool {
+        if self.last.is_some_and(|(last, _)| at <= last) {
+            return false;
+        }
+        let full = self.open.count() >= CHUNK_SAMPLES;
+        if full || (self.open.count() > 0 && at > self.open.first() + span) {
+            let chunk = self.open.seal();
+            self.sealed.push_back(Arc::new(chunk));
+        }
+        self.open.push(at, value);
+        self.last = Some((at, value));
+        true
+    }
+
+    /// Forgets the chunks that end before `horizon`. Says whether nothing is left.
+    pub(super) fn trim(&mut self, horizon: Millis) -> bool {
+        if self.last.is_none_or(|(last, _)| last < horizon) {
+            return true;
+        }
+        while self.sealed.front().is_some_and(|chunk| chunk.last < horizon) {
+            self.sealed.pop_front();
+        }
+        false
+    }
+
+    /// What lies in `(after, until]`, or nothing if no chunk reaches into it.
+    pub(super) fn cut(&self, after: Millis, until: Millis) -> Option<Cut> {
+        let overlaps = |first: Millis, last: Millis| last > after && first <= until;
+        let from = self.sealed.partition_point(|chunk| chunk.last <= after);
+        let sealed: Vec<_> =
+            self.sealed.range(from..).take_while(|chunk| chunk.first <= until).map(Arc::clone).collect();
+        let in_open = self.open.count() > 0 && overlaps(self.open.first(), self.open.last());
+        let open = in_open.then(|| self.open.copy());
+        (!sealed.is_empty() || open.is_some()).then_some(Cut { sealed, open, after, until })
+    }
+
+    #[cfg(test)]
+    pub(super) fn sealed(&self) -> impl Iterator<Item = &Chunk> {
+        self.sealed.iter().map(AsRef::as_ref)
+    }
+}

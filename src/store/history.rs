@@ -1,0 +1,344 @@
+//! The series and sources behind the lock.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::entry::{Cut, Entry};
+use super::index::{Filter, Index, SeriesId};
+use super::shape::{Before, SeriesRef};
+use super::{Appended, Limits, Matcher, Picture, Series, overlay};
+use crate::model::{Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
+
+/// Writers that are no source of pictures, such as remote write. Nobody ends their series.
+const EXTERNAL: u32 = 0;
+/// How many pictures back a snapshot is told from what came later.
+const RECENT: usize = 1024;
+/// A name of a refused series is told at most this often.
+const WARN_EVERY: Duration = Duration::from_mins(1);
+
+#[derive(Debug)]
+pub(super) struct History {
+    limits: Limits,
+    slots: Vec<Slot>,
+    free: Vec<SeriesId>,
+    index: Index,
+    sources: BTreeMap<Arc<str>, Source>,
+    next_source: u32,
+    /// Counts pictures. A snapshot is a number of it.
+    version: u64,
+    /// The latest pictures: which number, whose, of when.
+    recent: VecDeque<(u64, u32, Millis)>,
+    /// The time of the newest picture: the store's only clock.
+    newest: Millis,
+    /// Where the search for forgotten series goes on.
+    sweep_at: usize,
+    last_warned: Option<Millis>,
+    pub(super) counts: Counts,
+}
+
+/// What happened to samples since the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) appended: u64,
+    pub(super) refused: u64,
+    pub(super) dropped: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+}
+
+#[derive(Debug)]
+struct Source {
+    id: u32,
+    picture: Arc<Picture>,
+    /// The series of each point of `picture`, in order.
+    refs: Vec<SeriesRef>,
+}
+
+impl History {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: Index::default(),
+            sources: BTreeMap::new(),
+            next_source: EXTERNAL + 1,
+            version: 0,
+            recent: VecDeque::with_capacity(RECENT),
+            newest: Millis(i64::MIN),
+            sweep_at: 0,
+            last_warned: None,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes a picture. Gives the name of a refused series when it is time to warn of one.
+    pub(super) fn record(&mut self, picture: Arc<Picture>) -> Option<Labels> {
+        let before = self.sources.remove(&picture.source);
+        let source = before.as_ref().map_or_else(|| self.new_source(), |before| before.id);
+        self.note_picture(source, picture.at);
+
+        let same_target = before.as_ref().filter(|before| before.picture.labels == picture.labels);
+        let (old_blocks, old_refs) =
+            same_target.map_or((&[][..], &[][..]), |before| (&before.picture.blocks, &before.refs));
+        let mut walk = Before::new(old_blocks, old_refs);
+        let mut refs = Vec::with_capacity(before.as_ref().map_or(0, |before| before.refs.len()));
+        let mut refused = None;
+        for block in &picture.blocks {
+            let mut known = walk.family(&block.family.name);
+            for point in &block.points {
+                let same = known.find(point);
+                refs.push(self.take(&picture, &block.family.name, point, same, source, &mut refused));
+            }
+        }
+        self.end_vanished(before.as_ref().map_or(&[], |before| &before.refs), source, picture.at);
+        self.sweep(refs.len());
+        self.sources.insert(Arc::clone(&picture.source), Source { id: source, picture, refs });
+        self.due_warning(refused)
+    }
+
+    fn take(
+        &mut self,
+        picture: &Picture,
+        family: &str,
+        point: &Point,
+        same: Option<SeriesRef>,
+        source: u32,
+        refused: &mut Option<Labels>,
+    ) -> SeriesRef {
+        // A marker says that the series is not shown; ending it is the business of `end_vanished`.
+        if is_stale(point.value) {
+            return SeriesRef::NONE;
+        }
+        let known = same.filter(|same| self.entry(*same).is_some());
+        let Some(reference) = known.or_else(|| self.look_up(picture, family, point, refused)) else {
+            return SeriesRef::NONE;
+        };
+        self.append(reference, picture.at, point.value, source);
+        reference
+    }
+
+    /// The series of a point that the source did not show before; none if it is refused.
+    fn look_up(
+        &mut self,
+        picture: &Picture,
+        family: &str,
+        point: &Point,
+        refused: &mut Option<Labels>,
+    ) -> Option<SeriesRef> {
+        let name = format!("{family}{}", point.suffix.as_str());
+        let labels = overlay(&point.labels, &picture.labels).with(METRIC_NAME, name);
+        let found = self.intern(&labels);
+        if found.is_none() {
+            self.counts.refused += 1;
+            refused.get_or_insert(labels);
+        }
+        found
+    }
+
+    /// The series with these labels, a new one if there is place.
+    fn intern(&mut self, labels: &Labels) -> Option<SeriesRef> {
+        if let Some(id) = self.index.id(labels) {
+            return Some(SeriesRef { id, generation: self.slots[id as usize].generation });
+        }
+        if self.index.len() >= self.limits.max_series {
+            return None;
+        }
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, entry: None });
+            self.slots.len() as SeriesId - 1
+        });
+        let labels = self.index.insert(labels, id);
+        let slot = &mut self.slots[id as usize];
+        slot.entry = Some(Entry::new(labels, EXTERNAL));
+        Some(SeriesRef { id, generation: slot.generation })
+    }
+
+    fn append(&mut self, reference: SeriesRef, at: Millis, value: f64, source: u32) {
+        let (version, span) = (self.version, self.chunk_span());
+        let Some(entry) = self.entry_mut(reference) else { return };
+        entry.seen = version;
+        let taken = entry.push(at, value, span);
+        if taken {
+            entry.source = source;
+        }
+        self.counts.appended += u64::from(taken);
+        self.counts.dropped += u64::from(!taken);
+    }
+
+    /// So that a rarely looked-at series, too, is trimmed in steps that are small beside the retention.
+    fn chunk_span(&self) -> Duration {
+        self.limits.retention / 4
+    }
+
+    fn end_vanished(&mut self, before: &[SeriesRef], source: u32, at: Millis) {
+        for reference in before {
+            if self.entry(*reference).is_some_and(|entry| entry.seen != self.version) {
+                self.mark_ended(*reference, source, at);
+            }
+        }
+    }
+
+    /// Puts a marker behind a series, once, and only if no other source has gone on with it.
+    fn mark_ended(&mut self, reference: SeriesRef, source: u32, at: Millis) {
+        let span = self.chunk_span();
+        let Some(entry) = self.entry_mut(reference).filter(|entry| entry.source == source) else { return };
+        if let Some(last) = entry.last().filter(|_| !entry.has_ended()) {
+            entry.push(at.max(Millis(last.0 + 1)), stale_marker(), span);
+        }
+    }
+
+    pub(super) fn end(&mut self, source: &str, at: Millis) {
+        let Some(gone) = self.sources.remove(source) else { return };
+        self.note_picture(gone.id, at);
+        self.end_vanished(&gone.refs, gone.id, at);
+    }
+
+    pub(super) fn append_external(&mut self, series: &[Series]) -> Appended {
+        let before = self.counts;
+        let horizon = self.horizon();
+        for Series { labels, samples } in series {
+            let count = samples.len() as u64;
+            let fresh = samples.iter().filter(|(at, _)| *at >= horizon);
+            // Markers alone make no series.
+            if self.index.id(labels).is_none() && fresh.clone().all(|(_, value)| is_stale(*value)) {
+                self.counts.dropped += count;
+                continue;
+            }
+            let Some(reference) = self.intern(labels) else {
+                self.counts.refused += count;
+                continue;
+            };
+            self.counts.dropped += count - fresh.clone().count() as u64;
+            for (at, value) in fresh {
+                self.append(reference, *at, *value, EXTERNAL);
+            }
+        }
+        Appended {
+            appended: self.counts.appended - before.appended,
+            refused: self.counts.refused - before.refused,
+            dropped: self.counts.dropped - before.dropped,
+        }
+    }
+
+    pub(super) fn current(&self) -> Vec<Arc<Picture>> {
+        self.sources.values().map(|source| Arc::clone(&source.picture)).collect()
+    }
+
+    pub(super) fn series_count(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The series that the matchers take, with what they had at `version` in `(after, until]`.
+    pub(super) fn cut(&self, version: u64, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<(Labels, Cut)> {
+        let after = after.max(Millis(self.horizon().0.saturating_sub(1)));
+        let later = self.later_than(version);
+        let mut filter = Filter::new(matchers);
+        let mut taken = Vec::new();
+        let mut consider = |entry: &Entry| {
+            let until = later.get(&entry.source).map_or(until, |at| until.min(Millis(at.0 - 1)));
+            if filter.takes(&entry.labels)
+                && let Some(cut) = entry.cut(after, until)
+            {
+                taken.push((entry.labels.clone(), cut));
+            }
+        };
+        match self.index.candidates(matchers) {
+            Some(ids) => ids.iter().filter_map(|id| self.slots[*id as usize].entry.as_ref()).for_each(&mut consider),
+            None => self.slots.iter().filter_map(|slot| slot.entry.as_ref()).for_each(&mut consider),
+        }
+        taken
+    }
+
+    /// For each source that showed something since `version`: when first.
+    fn later_than(&self, version: u64) -> HashMap<u32, Millis> {
+        let mut later = HashMap::new();
+        for (number, source, at) in self.recent.iter().rev() {
+            if *number <= version {
+                break;
+            }
+            later.entry(*source).and_modify(|first: &mut Millis| *first = (*first).min(*at)).or_insert(*at);
+        }
+        later
+    }
+
+    fn new_source(&mut self) -> u32 {
+        let id = self.next_source;
+        self.next_source = self.next_source.checked_add(1).unwrap_or(EXTERNAL + 1);
+        id
+    }
+
+    fn note_picture(&mut self, source: u32, at: Millis) {
+        self.version += 1;
+        self.newest = self.newest.max(at);
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((self.version, source, at));
+    }
+
+    fn due_warning(&mut self, refused: Option<Labels>) -> Option<Labels> {
+        let refused = refused?;
+        if self.last_warned.is_some_and(|last| self.newest < last + WARN_EVERY) {
+            return None;
+        }
+        self.last_warned = Some(self.newest);
+        Some(refused)
+    }
+
+    fn entry(&self, reference: SeriesRef) -> Option<&Entry> {
+        let slot = self.slots.get(reference.id as usize)?;
+        slot.entry.as_ref().filter(|_| slot.generation == reference.generation)
+    }
+
+    fn entry_mut(&mut self, reference: SeriesRef) -> Option<&mut Entry> {
+        let slot = self.slots.get_mut(reference.id as usize)?;
+        slot.entry.as_mut().filter(|_| slot.generation == reference.generation)
+    }
+
+    /// Samples before this are forgotten.
+    fn horizon(&self) -> Millis {
+        if self.newest.0 == i64::MIN { self.newest } else { self.newest - self.limits.retention }
+    }
+
+    /// Looks through some series, a few more than the picture had: trims them, forgets those without samples. Every 64
+    /// pictures all have been looked at, and no picture pays for all at once.
+    fn sweep(&mut self, points: usize) {
+        let horizon = self.horizon();
+        let some = (points / 4 + 64).max(self.slots.len() / 64).min(self.slots.len());
+        for _ in 0..some {
+            self.sweep_at = (self.sweep_at + 1) % self.slots.len();
+            let slot = &mut self.slots[self.sweep_at];
+            if slot.entry.as_mut().is_some_and(|entry| entry.trim(horizon))
+                && let Some(entry) = slot.entry.take()
+            {
+                slot.generation = slot.generation.wrapping_add(1);
+                self.index.remove(&entry.labels, self.sweep_at as SeriesId);
+                self.free.push(self.sweep_at as SeriesId);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.slots.iter().filter_map(|slot| slot.entry.as_ref())
+    }
+
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
+}

@@ -1,0 +1,266 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use regex::Regex;
+
+use super::*;
+use crate::model::{Family, METRIC_NAME, Point, STALE_BITS, Suffix};
+
+const LIMITS: Limits = Limits { retention: Duration::from_hours(1), max_series: 10_000 };
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::new(pairs.iter().copied())
+}
+
+/// A picture of gauges `name{n="…"} value`.
+fn picture(source: &str, at: i64, series: &[(&str, &str, f64)]) -> Picture {
+    let mut blocks: BTreeMap<&str, Vec<Point>> = BTreeMap::new();
+    for (name, n, value) in series {
+        let point = Point { suffix: Suffix::None, labels: labels(&[("n", n)]), value: *value };
+        blocks.entry(name).or_default().push(point);
+    }
+    let blocks = blocks.into_iter().map(|(name, points)| {
+        let family = Family::discovered(name.to_owned(), crate::model::MetricKind::Gauge, String::new());
+        Block { family, points }
+    });
+    Picture { source: source.into(), labels: labels(&[("job", source)]), blocks: blocks.collect(), at: Millis(at) }
+}
+
+/// Samples of one series as `time value`, a staleness marker as `time end`.
+fn history(store: &Store, name: &str, n: &str) -> Vec<String> {
+    let matchers = [Matcher::equal(METRIC_NAME, name), Matcher::equal("n", n)];
+    let found = store.snapshot().select(&matchers, Millis(i64::MIN), Millis(i64::MAX));
+    let samples = found.into_iter().flat_map(|series| series.samples);
+    samples
+        .map(|(at, v)| if v.to_bits() == STALE_BITS { format!("{} end", at.0) } else { format!("{} {v}", at.0) })
+        .collect()
+}
+
+#[test]
+fn a_series_that_is_shown_no_more_ends_once() {
+    let store = Store::new(LIMITS);
+    store.record(picture("app", 10, &[("a", "1", 1.0), ("a", "2", 2.0), ("b", "1", 3.0)]));
+    store.record(picture("app", 20, &[("a", "2", 2.5)]));
+    store.record(picture("app", 30, &[("a", "2", 2.5)]));
+    store.record(picture("app", 40, &[("a", "1", 1.5), ("a", "2", 2.5)]));
+    assert_eq!(history(&store, "a", "1"), ["10 1", "20 end", "40 1.5"]);
+    assert_eq!(history(&store, "b", "1"), ["10 3", "20 end"]);
+    store.end("app", Millis(40));
+    store.end("app", Millis(50));
+    assert_eq!(history(&store, "a", "1"), ["10 1", "20 end", "40 1.5", "41 end"]);
+    assert_eq!(history(&store, "a", "2").last().unwrap(), "41 end");
+    assert!(store.current().is_empty());
+}
+
+#[test]
+fn a_marker_in_a_picture_is_a_series_not_shown() {
+    let store = Store::new(LIMITS);
+    store.record(picture("app", 10, &[("a", "1", 1.0)]));
+    for at in [20, 30] {
+        store.record(picture("app", at, &[("a", "1", f64::from_bits(STALE_BITS))]));
+    }
+    assert_eq!(history(&store, "a", "1"), ["10 1", "20 end"]);
+}
+
+#[test]
+fn a_series_that_another_source_goes_on_with_does_not_end() {
+    let store = Store::new(LIMITS);
+    let shared =
+        |source: &str, at| Picture { labels: Labels::empty(), ..picture(source, at, &[("a", "1", at as f64)]) };
+    store.record(shared("old", 10));
+    store.record(shared("new", 20));
+    store.end("old", Millis(30));
+    assert_eq!(history(&store, "a", "1"), ["10 10", "20 20"]);
+}
+
+#[test]
+fn target_labels_win_and_the_points_own_are_kept() {
+    let store = Store::new(LIMITS);
+    let mut shown = picture("app", 10, &[("a", "1", 1.0)]);
+    shown.labels = labels(&[("n", "target")]);
+    store.record(shown);
+    let all = store.snapshot().select(&[Matcher::equal(METRIC_NAME, "a")], Millis(0), Millis(99));
+    assert_eq!(all[0].labels.to_string(), r#"{__name__="a", exported_n="1", n="target"}"#);
+}
+
+#[test]
+fn samples_that_are_not_newer_are_dropped_and_counted() {
+    let store = Store::new(LIMITS);
+    for at in [20, 20, 10, 30] {
+        store.record(picture("app", at, &[("a", "1", at as f64)]));
+    }
+    assert_eq!(history(&store, "a", "1"), ["20 20", "30 30"]);
+    assert_eq!((store.samples_appended(), store.dropped()), (2, 2));
+}
+
+#[test]
+fn beyond_max_series_new_ones_are_refused_and_the_old_go_on() {
+    let store = Store::new(Limits { max_series: 2, ..LIMITS });
+    store.record(picture("app", 10, &[("a", "1", 1.0), ("a", "2", 1.0), ("a", "3", 1.0)]));
+    store.record(picture("app", 20, &[("a", "1", 1.0), ("a", "2", 1.0), ("a", "3", 1.0)]));
+    assert_eq!((store.refused(), store.series_count()), (2, 2));
+    assert_eq!(history(&store, "a", "2"), ["10 1", "20 1"]);
+    assert!(history(&store, "a", "3").is_empty());
+}
+
+#[test]
+fn a_snapshot_does_not_see_later_pictures() {
+    let store = Store::new(LIMITS);
+    store.record(picture("app", 10, &[("a", "1", 1.0), ("b", "1", 1.0)]));
+    let snapshot = store.snapshot();
+    store.record(picture("app", 20, &[("a", "1", 2.0), ("c", "1", 2.0)]));
+    store.end("app", Millis(30));
+    let seen = snapshot.select(&[], Millis(0), Millis(99));
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|series| series.samples == [(Millis(10), 1.0)]), "{seen:?}");
+}
+
+#[test]
+fn external_samples_are_appended_in_order_and_end_with_their_sender() {
+    let store = Store::new(Limits { max_series: 1, ..LIMITS });
+    let series = |name, samples: &[(i64, f64)]| Series {
+        labels: labels(&[(METRIC_NAME, name), ("n", "1")]),
+        samples: samples.iter().map(|(at, value)| (Millis(*at), *value)).collect(),
+    };
+    let outcome = store.append_external(&[series("a", &[(10, 1.0), (20, 2.0), (15, 1.5)]), series("b", &[(10, 1.0)])]);
+    assert_eq!(outcome, Appended { appended: 2, refused: 1, dropped: 1 });
+    assert_eq!(history(&store, "a", "1"), ["10 1", "20 2"]);
+}
+
+#[test]
+fn matchers_treat_an_absent_label_as_empty() {
+    let store = Store::new(LIMITS);
+    let of = |pairs: &[(&str, &str)]| Series { labels: labels(pairs), samples: vec![(Millis(1), 1.0)] };
+    let (plain, code, other, nameless) = (
+        &[("__name__", "a")][..],
+        &[("__name__", "a"), ("code", "500")][..],
+        &[("__name__", "b"), ("code", "404")][..],
+        &[("code", "200")][..],
+    );
+    store.append_external(&[of(plain), of(code), of(other), of(nameless)]);
+
+    let regex = |text: &str| Regex::new(&format!("^(?s:{text})$")).unwrap();
+    let matcher = |name: &str, op, value: &str| Matcher { name: name.into(), op, value: value.into() };
+    let not = |name, value| matcher(name, MatchOp::NotEqual, value);
+    let like = |name, value| matcher(name, MatchOp::Matches(regex(value)), value);
+    let unlike = |name, value| matcher(name, MatchOp::NotMatches(regex(value)), value);
+    type Pairs = [(&'static str, &'static str)];
+    let cases: Vec<(Vec<Matcher>, Vec<&Pairs>)> = vec![
+        (vec![], vec![plain, code, other, nameless]),
+        (vec![Matcher::equal("__name__", "a")], vec![plain, code]),
+        (vec![Matcher::equal("__name__", "a"), not("code", "404")], vec![plain, code]),
+        (vec![Matcher::equal("__name__", "a"), not("code", "500")], vec![plain]),
+        (vec![Matcher::equal("code", "")], vec![plain]),
+        (vec![Matcher::equal("__name__", "")], vec![nameless]),
+        (vec![not("code", "")], vec![code, other, nameless]),
+        (vec![like("code", "[45]..")], vec![code, other]),
+        (vec![like("code", ".*"), like("__name__", "a|b")], vec![plain, code, other]),
+        (vec![like("code", "500|")], vec![plain, code]),
+        (vec![unlike("code", "4..|5..")], vec![plain, nameless]),
+        (vec![unlike("code", "4..|")], vec![code, nameless]),
+        (vec![Matcher::equal("none", "x")], vec![]),
+        (vec![not("none", "x"), like("__name__", "b")], vec![other]),
+    ];
+    for (matchers, expected) in cases {
+        let mut found: Vec<_> =
+            store.snapshot().select(&matchers, Millis(0), Millis(9)).into_iter().map(|series| series.labels).collect();
+        found.sort();
+        let mut expected: Vec<_> = expected.into_iter().map(labels).collect();
+        expected.sort();
+        assert_eq!(found, expected, "{matchers:?}");
+    }
+    let snapshot = store.snapshot();
+    assert_eq!(snapshot.label_names().iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["__name__", "code"]);
+    assert_eq!(snapshot.label_values("code").iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["200", "404", "500"]);
+    assert_eq!(snapshot.labels_of(&[Matcher::equal("code", "404")], Millis(0), Millis(9)), [labels(other)]);
+}
+
+#[test]
+fn under_churn_the_store_stays_within_its_bounds() {
+    let store = Store::new(LIMITS);
+    let step = 10_000;
+    for look in 0..3_000i64 {
+        let (fixed, passing) = ("fixed".to_owned(), format!("container-{}", look / 5));
+        let shown = [("a", fixed.as_str(), look as f64), ("a", passing.as_str(), 1.0), ("b", passing.as_str(), 2.0)];
+        store.record(picture("docker", 1_700_000_000_000 + look * step, &shown));
+    }
+    let history = store.read();
+    // An hour has 360 looks, thus 72 passing containers with two series each, besides those that wait for the sweep.
+    assert!(history.series_count() <= 1 + 2 * 75, "{} series", history.series_count());
+    assert!(history.slots() <= 200, "{} slots", history.slots());
+    assert_eq!(history.index().values("n").len(), history.entries().filter(|e| e.labels.metric_name() == "a").count());
+    drop(history);
+    let fixed = &store.snapshot().select(&[Matcher::equal("n", "fixed")], Millis(0), Millis(i64::MAX))[0];
+    assert_eq!(fixed.samples.len(), 361);
+    let history = store.read();
+    let kept = history.entries().flat_map(super::entry::Entry::sealed).count();
+    assert!(kept <= 5, "{kept} chunks");
+}
+
+#[test]
+fn a_freed_slot_is_not_taken_for_the_series_that_was_there() {
+    let store = Store::new(LIMITS);
+    let hour = 3_600_000;
+    store.record(picture("slow", 0, &[("a", "1", 1.0)]));
+    for look in 1..100 {
+        store.record(picture("quick", hour * 2 + look, &[("b", "1", look as f64)]));
+        store.record(picture(&format!("q{look}"), hour * 2 + look, &[("b", "2", look as f64)]));
+    }
+    store.record(picture("slow", hour * 2 + 200, &[("a", "1", 5.0)]));
+    assert_eq!(history(&store, "a", "1"), [format!("{} 5", hour * 2 + 200)]);
+}
+
+/// The store's meaning without its means: every series a list, every look compared with the one before.
+#[derive(Default)]
+struct Naive {
+    series: BTreeMap<Labels, Vec<(i64, u64)>>,
+    shown: BTreeMap<String, Vec<Labels>>,
+}
+
+impl Naive {
+    fn record(&mut self, source: &str, at: i64, shown: &[(&str, &str, f64)]) {
+        let mut now = Vec::new();
+        for (name, n, value) in shown {
+            let labels = labels(&[(METRIC_NAME, name), ("n", n), ("job", source)]);
+            let samples = self.series.entry(labels.clone()).or_default();
+            if samples.last().is_none_or(|(last, _)| *last < at) {
+                samples.push((at, value.to_bits()));
+            }
+            now.push(labels);
+        }
+        for gone in self.shown.insert(source.into(), now.clone()).unwrap_or_default() {
+            let samples = self.series.get_mut(&gone).unwrap();
+            let (last, bits) = *samples.last().unwrap();
+            if !now.contains(&gone) && bits != STALE_BITS {
+                samples.push((at.max(last + 1), STALE_BITS));
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_store_means_what_the_naive_one_does(
+        looks in prop::collection::vec(
+            ("[pq]", -1i64..300, prop::collection::vec(("[ab]", "[1-6]", -3i32..3), 0..9)), 1..200)
+    ) {
+        let (store, mut naive) = (Store::new(LIMITS), Naive::default());
+        let mut at = 0;
+        for (source, step, shown) in &looks {
+            at += step;
+            let mut shown: Vec<_> = shown.iter().map(|(a, n, v)| (a.as_str(), n.as_str(), f64::from(*v))).collect();
+            // As in every picture: a series once.
+            shown.sort_by(|x, y| (x.0, x.1).cmp(&(y.0, y.1)));
+            shown.dedup_by_key(|s| (s.0, s.1));
+            naive.record(source, at, &shown);
+            store.record(picture(source, at, &shown));
+        }
+        let found: BTreeMap<_, Vec<_>> = store
+            .snapshot()
+            .select(&[], Millis(i64::MIN), Millis(i64::MAX))
+            .into_iter()
+            .map(|s| (s.labels, s.samples.into_iter().map(|(at, v)| (at.0, v.to_bits())).collect()))
+            .collect();
+        prop_assert_eq!(found, naive.series);
+    }
+}
