@@ -119,7 +119,7 @@ impl Kind {
         Ok(match self.clone() {
             Self::Http(settings) => Arc::new(http::Http::new(settings)?),
             Self::Tcp(settings) => Arc::new(tcp::Tcp::new(settings)?),
-            Self::Dns(settings) => Arc::new(dns::Dns::new(settings)?),
+            Self::Dns(settings) => Arc::new(dns::Dns::new(settings)),
             Self::Postgres(settings) => Arc::new(postgres::Postgres::new(settings, supervisor)?),
             Self::Redis(settings) => Arc::new(redis::Redis::new(settings)?),
             Self::Docker(settings) => Arc::new(docker::Docker::new(settings)?),

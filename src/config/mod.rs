@@ -97,8 +97,8 @@ impl Source {
     /// Every problem, in order of their places.
     pub fn load(&self) -> Result<Config, Vec<Problem>> {
         match self {
-            Self::File(path) => load_file(path, &environment::lookup),
-            Self::Environment => environment::load(&environment::lookup),
+            Self::File(path) => load_file(path, &lookup),
+            Self::Environment => environment::load(&lookup),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{self, Instant};
 
 use crate::model::{Alert, Labels, Millis, Transition};
-use crate::runtime::every::until_slot;
+use crate::runtime::every::{nearest_slot, until_slot};
 use crate::runtime::own_metrics::RuleMetrics;
 use crate::runtime::supervise::Supervisor;
 use crate::store::Store;
@@ -103,9 +103,11 @@ impl Rules {
         let mut transitions = Vec::new();
         for scheduled in self.lock().iter_mut().filter(|scheduled| scheduled.due <= now) {
             let (started, late) = (Instant::now(), now - scheduled.due);
-            let outcome = scheduled.group.evaluate(&self.0.store, Millis::now(), &scheduled.externals);
-            let rules = scheduled.group.spec().rules.len();
-            self.0.metrics.observe(&scheduled.group.spec().name, rules, outcome.failures, started.elapsed(), late);
+            let spec = scheduled.group.spec();
+            let (name, rules) = (spec.name.clone(), spec.rules.len());
+            let at = nearest_slot(&name, scheduled.every, Millis::now() - late);
+            let outcome = scheduled.group.evaluate(&self.0.store, at, &scheduled.externals);
+            self.0.metrics.observe(&name, rules, outcome.failures, started.elapsed(), late);
             // After a pause of the machine, missed turns are skipped, not made up for.
             while scheduled.due <= now {
                 scheduled.due += scheduled.every;
