@@ -19,18 +19,16 @@ impl HttpApp {
         let (answered, counted) = (Arc::clone(&status), Arc::clone(&asked));
         let server = HttpServer::start(move |request| {
             let status = answered.load(Ordering::Relaxed);
-            match request.path.as_str() {
-                "/metrics" => Answer::new(200, "text/plain; version=0.0.4", metrics(counted.load(Ordering::Relaxed))),
-                _ => {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    let word = if status == 200 { "ok" } else { "down" };
-                    Answer::new(
-                        status,
-                        "application/json",
-                        format!(r#"{{"status":"{word}","checks":{{"database":"{word}"}}}}"#),
-                    )
-                }
+            if request.path == "/metrics" {
+                return Answer::new(200, "text/plain; version=0.0.4", metrics(counted.load(Ordering::Relaxed)));
             }
+            counted.fetch_add(1, Ordering::Relaxed);
+            let word = if status == 200 { "ok" } else { "down" };
+            Answer::new(
+                status,
+                "application/json",
+                format!(r#"{{"status":"{word}","checks":{{"database":"{word}"}}}}"#),
+            )
         });
         Self { server, status, asked }
     }
