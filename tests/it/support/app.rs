@@ -52,6 +52,11 @@ fn metrics(asked: u64) -> String {
     format!(
         "# HELP http_requests_total Requests answered.\n# TYPE http_requests_total counter\n\
          http_requests_total{{code=\"200\"}} {asked}\n\
+         # HELP http_request_duration_seconds How long answers took.\n# TYPE http_request_duration_seconds histogram\n\
+         http_request_duration_seconds_bucket{{le=\"0.1\"}} {asked}\n\
+         http_request_duration_seconds_bucket{{le=\"2\"}} {asked}\n\
+         http_request_duration_seconds_bucket{{le=\"+Inf\"}} {asked}\n\
+         http_request_duration_seconds_sum {asked}e-3\nhttp_request_duration_seconds_count {asked}\n\
          # HELP llm_tokens_processed Tokens, as the founding documents' application counts them.\n\
          # TYPE llm_tokens_processed counter\nllm_tokens_processed{{type=\"input\",model=\"gpt-5\"}} 1234\n"
     )
