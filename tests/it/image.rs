@@ -131,7 +131,7 @@ fn the_shipped_compose_file_runs() {
     build_image(&engine);
     let project = Project::new(&engine);
     project.compose(&["up", "--detach", "--no-build", "app", "db", "cache", "sidewatch"]);
-    wait_until("the sidecar is healthy", Duration::from_secs(60), || {
+    wait_until("the sidecar is healthy", Duration::from_mins(1), || {
         let id = project.compose(&["ps", "--all", "--quiet", "sidewatch"]);
         let state = engine.docker(&["inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", id.trim()]);
         assert!(!state.starts_with("exited"), "{}", project.compose(&["logs", "sidewatch"]));

@@ -6,6 +6,7 @@
 mod support;
 
 mod black_hole;
+mod dashboard;
 mod demo;
 mod image;
 mod incidents;

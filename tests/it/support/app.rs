@@ -19,18 +19,16 @@ impl HttpApp {
         let (answered, counted) = (Arc::clone(&status), Arc::clone(&asked));
         let server = HttpServer::start(move |request| {
             let status = answered.load(Ordering::Relaxed);
-            match request.path.as_str() {
-                "/metrics" => Answer::new(200, "text/plain; version=0.0.4", metrics(counted.load(Ordering::Relaxed))),
-                _ => {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    let word = if status == 200 { "ok" } else { "down" };
-                    Answer::new(
-                        status,
-                        "application/json",
-                        format!(r#"{{"status":"{word}","checks":{{"database":"{word}"}}}}"#),
-                    )
-                }
+            if request.path == "/metrics" {
+                return Answer::new(200, "text/plain; version=0.0.4", metrics(counted.load(Ordering::Relaxed)));
             }
+            counted.fetch_add(1, Ordering::Relaxed);
+            let word = if status == 200 { "ok" } else { "down" };
+            Answer::new(
+                status,
+                "application/json",
+                format!(r#"{{"status":"{word}","checks":{{"database":"{word}"}}}}"#),
+            )
         });
         Self { server, status, asked }
     }
@@ -54,6 +52,11 @@ fn metrics(asked: u64) -> String {
     format!(
         "# HELP http_requests_total Requests answered.\n# TYPE http_requests_total counter\n\
          http_requests_total{{code=\"200\"}} {asked}\n\
+         # HELP http_request_duration_seconds How long answers took.\n# TYPE http_request_duration_seconds histogram\n\
+         http_request_duration_seconds_bucket{{le=\"0.1\"}} {asked}\n\
+         http_request_duration_seconds_bucket{{le=\"2\"}} {asked}\n\
+         http_request_duration_seconds_bucket{{le=\"+Inf\"}} {asked}\n\
+         http_request_duration_seconds_sum {asked}e-3\nhttp_request_duration_seconds_count {asked}\n\
          # HELP llm_tokens_processed Tokens, as the founding documents' application counts them.\n\
          # TYPE llm_tokens_processed counter\nllm_tokens_processed{{type=\"input\",model=\"gpt-5\"}} 1234\n"
     )

@@ -161,7 +161,7 @@ fn start_engine() -> (Running, TempDir) {
     command.args(["--data-root", &at("data"), "--exec-root", &at("exec")]);
     let mut process = Running::start(&mut command, &folder.path().join("log"));
     let socket = folder.path().join("docker.sock");
-    wait_until("dockerd answers", Duration::from_secs(60), || {
+    wait_until("dockerd answers", Duration::from_mins(1), || {
         let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
         assert!(process.is_running(), "dockerd ended (it needs root):\n{}", log());
         answers(&socket).then_some(())

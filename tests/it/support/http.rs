@@ -112,7 +112,7 @@ fn serve(stream: &TcpStream, handler: &(impl Fn(Request) -> Answer + ?Sized)) {
     let mut head =
         format!("HTTP/1.1 {} -\r\nconnection: close\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name.as_ref(), ": ", value.as_ref(), "\r\n"]);
     }
     let mut out = stream;
     let _ = out.write_all(format!("{head}\r\n{}", answer.body).as_bytes());
@@ -172,7 +172,7 @@ pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], bo
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     let text = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(text.as_bytes()).ok()?;

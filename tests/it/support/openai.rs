@@ -1,4 +1,4 @@
-//! A model provider with the shape of OpenAI's API: the list of models, for those who bring the key.
+//! A model provider with the shape of `OpenAI`'s API: the list of models, for those who bring the key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

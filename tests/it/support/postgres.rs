@@ -60,7 +60,7 @@ impl RealPostgres {
             command.args(["-c", &setting]);
         }
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
-        wait_until("Postgres answers", Duration::from_secs(60), || self.try_sql("select 1").0.then_some(()));
+        wait_until("Postgres answers", Duration::from_mins(1), || self.try_sql("select 1").0.then_some(()));
     }
 
     /// Stops it at once, with its sessions: the immediate shutdown.

@@ -31,7 +31,7 @@ impl RealPrometheus {
         let process = Running::start(&mut command, &folder.path().join("log"));
         let prometheus = Self { port, folder, _process: process };
         let ready = || request(port, "GET", "/-/ready", &[], "").filter(|answer| answer.status == 200);
-        wait_until("Prometheus is ready", Duration::from_secs(60), ready);
+        wait_until("Prometheus is ready", Duration::from_mins(1), ready);
         prometheus
     }
 

@@ -19,11 +19,10 @@ impl Mail {
     /// A header's value with its folded lines.
     pub fn header(&self, name: &str) -> Option<String> {
         let head = self.text.split("\n\n").next()?.replace("\n ", " ").replace("\n\t", " ");
-        let found = head.lines().find_map(|line| {
+        head.lines().find_map(|line| {
             let (known, value) = line.split_once(':')?;
             known.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        });
-        found
+        })
     }
 }
 
