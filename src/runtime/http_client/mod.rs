@@ -55,14 +55,15 @@ impl HttpClient {
     /// Asks once. The timings are there also when the answer is not.
     pub async fn send(&self, request: Request) -> (Result<Reply, HttpError>, Timings) {
         let mut trace = Trace::default();
-        let outcome = self.exchange(request, Overflow::Fail, &mut trace).await;
+        let outcome = Box::pin(self.exchange(request, Overflow::Fail, &mut trace)).await;
         (outcome, trace.timings)
     }
 
     /// Asks once and notes all that was seen, also when there is no answer.
     pub async fn trace(&self, request: Request, overflow: Overflow) -> (Result<Reply, HttpError>, Trace) {
         let mut trace = Trace::default();
-        let outcome = self.exchange(request, overflow, &mut trace).await;
+        // On the heap: hyper's state machines are too large for every caller's own.
+        let outcome = Box::pin(self.exchange(request, overflow, &mut trace)).await;
         (outcome, trace)
     }
 
