@@ -1,6 +1,6 @@
 //! TLS for every client in the agent: one provider, one way to trust.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::ClientConfig;
 use rustls::RootCertStore;
@@ -48,18 +48,37 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
         let verifier = Arc::new(AcceptAny(provider().signature_verification_algorithms));
         return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
     }
-    let named = trust.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
-    let mut roots = if trust.ca_file.is_none() { public_roots() } else { RootCertStore::empty() };
-    for certificate in &named {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| format!("the CA file holds an unusable certificate: {error}"))?;
-    }
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-        .build()
-        .map_err(|error| format!("the authorities cannot be used: {error}"))?;
-    let verifier = Arc::new(AcceptNamed { inner, named });
+    let verifier = match &trust.ca_file {
+        None => public_verifier()?,
+        Some(path) => {
+            let named = read_certificates(path)?;
+            let mut roots = RootCertStore::empty();
+            for certificate in &named {
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
+            }
+            Arc::new(AcceptNamed { inner: verifier(roots)?, named })
+        }
+    };
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+fn verifier(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+    builder.build().map_err(|error| format!("the authorities cannot be used: {error}"))
+}
+
+/// The check against the public authorities, shared by all clients in use: the list is large. Read anew once nobody uses it.
+fn public_verifier() -> Result<Arc<AcceptNamed>, String> {
+    static SHARED: Mutex<Weak<AcceptNamed>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = shared.upgrade() {
+        return Ok(known);
+    }
+    let fresh = Arc::new(AcceptNamed { inner: verifier(public_roots())?, named: Vec::new() });
+    *shared = Arc::downgrade(&fresh);
+    Ok(fresh)
 }
 
 fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -200,8 +219,7 @@ mod tests {
     ) -> Result<(), String> {
         let mut roots = RootCertStore::empty();
         roots.add(named.clone()).unwrap();
-        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
-        let verifier = AcceptNamed { inner, named: vec![named.clone()] };
+        let verifier = AcceptNamed { inner: verifier(roots).unwrap(), named: vec![named.clone()] };
         let now = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + days * 86_400));
         let name = ServerName::try_from(name.to_owned()).unwrap();
         verifier.verify_server_cert(sent, &[], &name, &[], now).map(drop).map_err(|error| error.to_string())

@@ -16,6 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{self, Instant};
@@ -48,6 +49,8 @@ impl HttpClient {
     /// The CA file is unusable.
     pub fn new(trust: &Trust) -> Result<Self, String> {
         let mut config = tls::client_config(trust)?;
+        // A resumed session shows the certificate of the first one, and a handshake shorter than a user's.
+        config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
     }
