@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -95,7 +96,11 @@ impl Tcp {
     /// # Errors
     /// The CA file is unusable.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let tls = settings.trust.as_ref().map(tls::client_config).transpose()?;
+        let mut tls = settings.trust.as_ref().map(tls::client_config).transpose()?;
+        if let Some(config) = &mut tls {
+            // A resumed session shows the certificate of the first one.
+            config.resumption = Resumption::disabled();
+        }
         Ok(Self { settings, tls: tls.map(|config| TlsConnector::from(Arc::new(config))) })
     }
 

@@ -66,7 +66,7 @@ where
 /// A TLS server with its own certificate (`cert.pem` in `dir`, for `localhost`) that sends `answer` after a first read.
 pub async fn tls(dir: &Path, answer: &'static [u8]) -> SocketAddr {
     let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
-    make_certificate(&certificate, &key);
+    make_certificate(&certificate, &key, Extra::Server);
     let chain = vec![CertificateDer::from_pem_file(&certificate).unwrap()];
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
@@ -84,12 +84,23 @@ pub async fn tls(dir: &Path, answer: &'static [u8]) -> SocketAddr {
     .await
 }
 
-fn make_certificate(certificate: &Path, key: &Path) {
+/// What kind of self-signed certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// A server's.
+    Server,
+    /// An authority's, as `openssl req -x509` makes it unasked.
+    Authority,
+}
+
+/// Writes a certificate for `localhost` that is valid for 30 days.
+pub fn make_certificate(certificate: &Path, key: &Path, extra: Extra) {
+    let constraints = if extra == Extra::Server { "CA:FALSE" } else { "CA:TRUE" };
     let subject = "/C=DE/O=Shop, Inc./OU=a/CN=localhost";
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"])
         .args(["-subj", subject, "-set_serial", "0x0a1b", "-addext", "subjectAltName=DNS:localhost,DNS:shop.test"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
+        .args(["-addext", &format!("basicConstraints=critical,{constraints}"), "-keyout"])
         .arg(key)
         .arg("-out")
         .arg(certificate)

@@ -1,14 +1,17 @@
 //! TLS for every client in the agent: one provider, one way to trust.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// Whom a TLS client trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,21 +48,114 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
         let verifier = Arc::new(AcceptAny(provider().signature_verification_algorithms));
         return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
     }
-    let roots = match &trust.ca_file {
-        None => public_roots(),
-        Some(path) => read_roots(path)?,
+    let verifier = match &trust.ca_file {
+        None => public_verifier()?,
+        Some(path) => {
+            let named = read_certificates(path)?;
+            let mut roots = RootCertStore::empty();
+            for certificate in &named {
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
+            }
+            Arc::new(AcceptNamed { inner: verifier(roots)?, named })
+        }
     };
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-fn read_roots(path: &str) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| format!("cannot read {path}: {error}"))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| format!("cannot read {path}: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
+fn verifier(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+    builder.build().map_err(|error| format!("the authorities cannot be used: {error}"))
+}
+
+/// The check against the public authorities, shared by all clients in use: the list is large. Read anew once nobody uses it.
+fn public_verifier() -> Result<Arc<AcceptNamed>, String> {
+    static SHARED: Mutex<Weak<AcceptNamed>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = shared.upgrade() {
+        return Ok(known);
     }
-    if roots.is_empty() { Err(format!("{path} holds no certificate")) } else { Ok(roots) }
+    let fresh = Arc::new(AcceptNamed { inner: verifier(public_roots())?, named: Vec::new() });
+    *shared = Arc::downgrade(&fresh);
+    Ok(fresh)
+}
+
+fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let failed = |error| format!("cannot read {path}: {error}");
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(failed)?.collect();
+    let certificates = certificates.map_err(failed)?;
+    if certificates.is_empty() { Err(format!("{path} holds no certificate")) } else { Ok(certificates) }
+}
+
+/// The usual checks, and one case more: a self-signed server certificate that stands in the CA file itself. `openssl req -x509`
+/// makes them as authorities, which webpki refuses as servers, though every other TLS library takes them when they are named.
+#[derive(Debug)]
+struct AcceptNamed {
+    inner: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for AcceptNamed {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let checked = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Err(error) = checked else {
+            return checked;
+        };
+        if !is_authority(end_entity) {
+            return Err(error);
+        }
+        // Webpki's own word for it, "CA used as end entity", would not tell users what is wrong.
+        if !self.named.iter().any(|named| named == end_entity) {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
+        check_validity(end_entity, now)?;
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn is_authority(certificate: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| certificate.is_ca())
+}
+
+fn check_validity(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let validity = certificate.validity();
+    if now < validity.not_before.timestamp() {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now > validity.not_after.timestamp() { Err(CertificateError::Expired.into()) } else { Ok(()) }
 }
 
 /// Takes any certificate but still checks that the peer owns its key.
@@ -98,5 +194,55 @@ impl ServerCertVerifier for AcceptAny {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runtime::test_server::{Extra, make_certificate};
+
+    fn certificate(dir: &Path, name: &str, extra: Extra) -> CertificateDer<'static> {
+        let file = dir.join(name);
+        make_certificate(&file, &dir.join("key.pem"), extra);
+        CertificateDer::from_pem_file(file).unwrap()
+    }
+
+    fn check(
+        named: &CertificateDer<'static>,
+        sent: &CertificateDer<'static>,
+        name: &str,
+        days: u64,
+    ) -> Result<(), String> {
+        let mut roots = RootCertStore::empty();
+        roots.add(named.clone()).unwrap();
+        let verifier = AcceptNamed { inner: verifier(roots).unwrap(), named: vec![named.clone()] };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + days * 86_400));
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        verifier.verify_server_cert(sent, &[], &name, &[], now).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_self_signed_authority_is_taken_only_where_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = certificate(dir.path(), "ours.pem", Extra::Authority);
+        let other = certificate(dir.path(), "other.pem", Extra::Authority);
+        assert_eq!(check(&ours, &ours, "localhost", 0), Ok(()));
+        assert!(check(&ours, &other, "localhost", 0).unwrap_err().contains("UnknownIssuer"));
+        assert!(check(&ours, &ours, "example.org", 0).unwrap_err().contains("not valid for name"));
+        assert!(check(&ours, &ours, "localhost", 31).unwrap_err().contains("Expired"));
+    }
+
+    #[test]
+    fn a_ca_file_without_certificates_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("empty.pem");
+        std::fs::write(&path, "").unwrap();
+        let ca_file = Some(path.to_string_lossy().into_owned());
+        let error = client_config(&Trust { ca_file, insecure_skip_verify: false }).unwrap_err();
+        assert!(error.ends_with("holds no certificate"), "{error}");
     }
 }

@@ -101,12 +101,8 @@ impl Dns {
         found.first().copied().ok_or_else(|| failed(format!("{host} has no address")))
     }
 
-    /// Tells the answer's numbers and judges it.
+    /// Judges the answer, and tells the serial when it was asked for.
     fn judge(&self, answer: &Message, look: &mut Look) {
-        look.value(&ANSWERS, answer.answers.len() as f64);
-        look.value(&AUTHORITIES, answer.authorities.len() as f64);
-        // The OPT pseudo-record of EDNS stands in that section on the wire, and blackbox counts it.
-        look.value(&ADDITIONALS, (answer.additionals.len() + usize::from(answer.edns.is_some())) as f64);
         let soa = answer.answers.iter().find_map(|record| match &record.data {
             RData::SOA(soa) => Some(soa.serial),
             _ => None,
@@ -134,6 +130,7 @@ impl Collect for Dns {
             look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());
         }
         look.value(&SUCCEEDED, f64::from(u8::from(outcome.is_ok())));
+        report_counts(outcome.as_ref().ok(), &mut look);
         match outcome {
             Ok(answer) => self.judge(&answer, &mut look),
             Err(error) => look.unhealthy(error),
@@ -145,6 +142,15 @@ impl Collect for Dns {
     fn unanswered(&self, error: CollectError) -> Look {
         probe::unanswered(error)
     }
+}
+
+/// Tells how many records came; 0 without an answer, as blackbox has it.
+fn report_counts(answer: Option<&Message>, look: &mut Look) {
+    look.value(&ANSWERS, answer.map_or(0, |answer| answer.answers.len()) as f64);
+    look.value(&AUTHORITIES, answer.map_or(0, |answer| answer.authorities.len()) as f64);
+    // The OPT pseudo-record of EDNS stands in that section on the wire, and blackbox counts it.
+    let additional = |answer: &Message| answer.additionals.len() + usize::from(answer.edns.is_some());
+    look.value(&ADDITIONALS, answer.map_or(0, additional) as f64);
 }
 
 /// A code as the DNS world writes it: `NXDOMAIN`.

@@ -121,6 +121,6 @@ impl Expect {
 
 /// The first server of a `resolv.conf`.
 pub(super) fn first_nameserver(text: &str) -> Option<IpAddr> {
-    let servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-    servers.filter_map(|rest| rest.split_whitespace().next()?.split('%').next()?.parse().ok()).next()
+    let mut servers = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
+    servers.find_map(|rest| rest.split_whitespace().next()?.split('%').next()?.parse().ok())
 }

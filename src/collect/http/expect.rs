@@ -29,7 +29,7 @@ pub struct Expect {
     /// The body must hold no match.
     not_body: Option<Pattern>,
     /// Values that the body, as JSON, must have.
-    json: Vec<(JsonPath, Pattern)>,
+    json: Vec<(JsonPath, Wanted)>,
     /// Headers that must be there and match.
     headers: Vec<(HeaderName, Pattern)>,
     /// The whole probe, redirects included, takes at most this long.
@@ -112,29 +112,14 @@ impl Expect {
             match StatusRange::parse(&text) {
                 Some(range) => expect.status.push(range),
                 None => {
-                    fields.wrong("status", format!("`{text}` is no HTTP status"), "write 200, or 2xx for all of them")
+                    fields.wrong("status", format!("`{text}` is no HTTP status"), "write 200, or 2xx for all of them");
                 }
             }
         }
         expect.body = fields.parsed("body", Pattern::parse);
         expect.not_body = fields.parsed("not_body", Pattern::parse);
-        for (path, wanted, at) in fields.text_map("json") {
-            match JsonPath::parse(&path) {
-                Ok(path) => expect.json.push((path, value_pattern(&wanted))),
-                Err(complaint) => {
-                    fields.problems().add(at, complaint, "write a path such as $.checks.database or $.items[0].state")
-                }
-            }
-        }
-        for (name, wanted, at) in fields.text_map("headers") {
-            match (name.parse::<HeaderName>(), Pattern::parse(&wanted)) {
-                (Ok(name), Ok(wanted)) => expect.headers.push((name, wanted)),
-                (Err(_), _) => {
-                    fields.problems().add(at, format!("`{name}` is no header name"), "write e.g. content-type")
-                }
-                (_, Err(complaint)) => fields.problems().add(at, complaint, ""),
-            }
-        }
+        expect.json = read_json(&mut fields);
+        expect.headers = read_headers(&mut fields);
         fields.finish();
         expect
     }
@@ -222,10 +207,10 @@ impl Expect {
         for (path, wanted) in &self.json {
             let got = match path.find(document) {
                 None => "missing".into(),
-                Some(value) if value_matches(value, wanted) => continue,
+                Some(value) if wanted.is(value) => continue,
                 Some(value) => shortened(&value.to_string(), MOST_SHOWN),
             };
-            let wanted = plain(wanted);
+            let wanted = &wanted.text;
             verdict.add(Reason::Expectation, format!("{path} is {got}, expected \"{wanted}\""));
         }
     }
@@ -251,30 +236,63 @@ impl StatusRange {
     }
 }
 
+fn read_json(fields: &mut Fields<'_>) -> Vec<(JsonPath, Wanted)> {
+    let mut all = Vec::new();
+    for (path, wanted, at) in fields.text_map("json") {
+        match JsonPath::parse(&path) {
+            Ok(path) => all.push((path, Wanted::new(wanted))),
+            Err(complaint) => {
+                let way_out = "write a path such as $.checks.database or $.items[0].state";
+                fields.problems().add(at, complaint, way_out);
+            }
+        }
+    }
+    all
+}
+
+fn read_headers(fields: &mut Fields<'_>) -> Vec<(HeaderName, Pattern)> {
+    let mut all = Vec::new();
+    for (name, wanted, at) in fields.text_map("headers") {
+        match (name.parse::<HeaderName>(), Pattern::parse(&wanted)) {
+            (Ok(name), Ok(wanted)) => all.push((name, wanted)),
+            (Err(_), _) => {
+                fields.problems().add(at, format!("`{name}` is no header name"), "write e.g. content-type");
+            }
+            (_, Err(complaint)) => fields.problems().add(at, complaint, ""),
+        }
+    }
+    all
+}
+
 /// What a JSON value is compared with: the text as it stands, or a regular expression over the whole of the value, as
 /// Prometheus anchors its own. Text that is no expression is only compared as it stands.
-fn value_pattern(text: &str) -> Pattern {
-    let anchored = Regex::new(&format!("^(?:{text})$"));
-    let literal = || Regex::new(&format!("^(?:{})$", regex::escape(text)));
-    Pattern(anchored.or_else(|_| literal()).expect("escaped text is always an expression"))
+#[derive(Debug, Clone, PartialEq)]
+struct Wanted {
+    text: String,
+    pattern: Option<Pattern>,
 }
 
-/// The expectation as it was written.
-fn plain(pattern: &Pattern) -> String {
-    let inner = pattern.as_str().strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$"));
-    inner.unwrap_or(pattern.as_str()).to_owned()
-}
+impl Wanted {
+    fn new(text: String) -> Self {
+        let pattern = Regex::new(&format!("^(?:{text})$")).ok().map(Pattern);
+        Self { text, pattern }
+    }
 
-fn value_matches(value: &Value, wanted: &Pattern) -> bool {
-    let plain = plain(wanted);
-    match value {
-        Value::String(text) => *text == plain || wanted.is_match(text),
-        Value::Null => plain.is_empty() || wanted.is_match("null"),
-        Value::Number(number) => {
-            let same = plain.parse::<f64>().is_ok_and(|wanted| number.as_f64() == Some(wanted));
-            same || wanted.is_match(&number.to_string())
+    fn is(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.is_text(text),
+            // `$.error:` with nothing behind it asks for null.
+            Value::Null => self.text.is_empty() || self.is_text("null"),
+            Value::Number(number) => {
+                let same = self.text.parse::<f64>().is_ok_and(|wanted| number.as_f64() == Some(wanted));
+                same || self.is_text(&number.to_string())
+            }
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => self.is_text(&value.to_string()),
         }
-        Value::Bool(_) | Value::Array(_) | Value::Object(_) => wanted.is_match(&value.to_string()),
+    }
+
+    fn is_text(&self, text: &str) -> bool {
+        text == self.text || self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
     }
 }
 
@@ -324,6 +342,7 @@ mod tests {
         let health = expect("json: {\"$.checks.database\": ok, $.replicas: 2, $.state: \"up|ready\", $.error: null}");
         let good = r#"{"checks":{"database":"ok"},"replicas":2.0,"state":"ready","error":null}"#;
         assert!(judge(&health, 200, &[], good).is_empty());
+        assert!(judge(&expect("json: {$.a: 'a(b'}"), 200, &[], r#"{"a":"a(b"}"#).is_empty());
         let bad = r#"{"checks":{"database":"down"},"state":"upset","error":{"code":3}}"#;
         assert_eq!(
             judge(&health, 200, &[], bad),

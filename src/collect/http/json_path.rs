@@ -1,4 +1,4 @@
-//! The small part of JSONPath (RFC 9535) that names one value: `$.checks["database"].replicas[0]`.
+//! The small part of `JSONPath` (RFC 9535) that names one value: `$.checks["database"].replicas[0]`.
 
 use std::fmt;
 

@@ -20,6 +20,7 @@ pub use settings::{Settings, read_trust, read_url, sensitive, without_credential
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use crate::model::Secret;
 use crate::runtime::http_client::{HttpClient, Reply, Request};
 
 use super::probe::{self, Watch, report_regex};
@@ -86,7 +87,7 @@ impl Http {
     /// A target may echo what we sent; no message may.
     fn without_secrets(&self, error: CollectError) -> CollectError {
         let text = error.to_string();
-        let secrets = self.settings.secrets.iter().map(|secret| secret.expose()).filter(|secret| !secret.is_empty());
+        let secrets = self.settings.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
         let clean = secrets.fold(text.clone(), |text, secret| text.replace(secret, "***"));
         if clean == text {
             return error;

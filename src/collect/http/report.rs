@@ -36,6 +36,10 @@ pub fn report_exchange(look: &mut Look, journey: &Journey, reply: Option<&Reply>
         ("processing", timings.processing),
         ("transfer", timings.transfer),
     ] {
+        // Without an address blackbox never makes a request, and shows no phase of one.
+        if phase != "resolve" && first.peer.is_none() {
+            break;
+        }
         look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());
     }
     let status = reply.map(|reply| reply.status).or(journey.last.status);

@@ -151,7 +151,7 @@ fn outcome_without_answer(reason: Reason) -> Outcome {
     if reason == Reason::Timeout { Outcome::Timeout } else { Outcome::ServerError }
 }
 
-/// OpenAI and Anthropic list under `data`, Gemini, Cohere and Ollama under `models`, Together at the top.
+/// `OpenAI` and Anthropic list under `data`, Gemini, Cohere and Ollama under `models`, Together at the top.
 fn count_models(body: &[u8]) -> Option<usize> {
     let document: Value = serde_json::from_slice(body).ok()?;
     let list = document.get("data").or_else(|| document.get("models")).unwrap_or(&document);

@@ -3,9 +3,9 @@
 //! In: a status, the headers, the start of the body. Out: a [`Class`], and the [`Outcome`] it counts as in
 //! `llm_requests_total{outcome}`. Shared by whoever reads providers' answers. No I/O, no clock.
 //!
-//! The bodies are those of OpenAI and compatibles (`{"error":{"message","type","code"}}`), Anthropic
+//! The bodies are those of `OpenAI` and compatibles (`{"error":{"message","type","code"}}`), Anthropic
 //! (`{"type":"error","error":{"type","message"}}`), Google (`{"error":{"status","message","details"}}`), Bedrock (header
-//! `x-amzn-errortype`), Ollama (`{"error":"…"}`) and FastAPI servers (`{"detail":…}`).
+//! `x-amzn-errortype`), Ollama (`{"error":"…"}`) and `FastAPI` servers (`{"detail":…}`).
 
 use serde_json::Value;
 

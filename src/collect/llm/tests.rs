@@ -33,7 +33,7 @@ fn outcome(look: &Look, provider: &str) -> Vec<&'static str> {
     Outcome::ALL.iter().filter(seen).map(|outcome| outcome.as_str()).collect()
 }
 
-/// Lists two models for the key `good` and refuses the others as OpenAI does, with the key in the message.
+/// Lists two models for the key `good` and refuses the others as `OpenAI` does, with the key in the message.
 async fn provider() -> SocketAddr {
     let list = |headers: HeaderMap| async move {
         let sent = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -74,18 +74,18 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// A distinguished name as Go's `pkix.Name.String` writes it: its own fixed order, several values of a type with `+`,
+/// A distinguished name as Go's `pkix.Name.String` writes it: in its own fixed order, several values of a type with `+`,
 /// and what Go does not know as `OID=#DER` behind.
 fn name(name: &X509Name<'_>) -> String {
     let order: [(&str, Oid<'static>); 9] = [
         ("SERIALNUMBER", oid::OID_X509_SERIALNUMBER),
         ("CN", oid::OID_X509_COMMON_NAME),
-        ("POSTALCODE", oid::OID_X509_POSTAL_CODE),
-        ("STREET", oid::OID_X509_STREET_ADDRESS),
-        ("ST", oid::OID_X509_STATE_OR_PROVINCE_NAME),
-        ("L", oid::OID_X509_LOCALITY_NAME),
         ("OU", oid::OID_X509_ORGANIZATIONAL_UNIT),
         ("O", oid::OID_X509_ORGANIZATION_NAME),
+        ("POSTALCODE", oid::OID_X509_POSTAL_CODE),
+        ("STREET", oid::OID_X509_STREET_ADDRESS),
+        ("L", oid::OID_X509_LOCALITY_NAME),
+        ("ST", oid::OID_X509_STATE_OR_PROVINCE_NAME),
         ("C", oid::OID_X509_COUNTRY_NAME),
     ];
     let mut parts = Vec::new();
@@ -100,16 +100,25 @@ fn name(name: &X509Name<'_>) -> String {
         }
     }
     let unknown = name.iter_attributes().filter(|attribute| !order.iter().any(|(_, oid)| oid == attribute.attr_type()));
-    let unknown = unknown.map(|attribute| {
-        let value = attribute.attr_value();
-        let tag = u8::try_from(value.tag().0).unwrap_or_default();
-        let length = u8::try_from(value.data.len()).unwrap_or_default();
-        format!("{}=#{}{}", attribute.attr_type(), hex(&[tag, length]), hex(value.data))
-    });
-    let mut unknown: Vec<_> = unknown.collect();
+    let mut unknown: Vec<_> =
+        unknown.map(|other| format!("{}=#{}", other.attr_type(), hex(&der_string(other.attr_value().data)))).collect();
     unknown.reverse();
     parts.extend(unknown);
     parts.join(",")
+}
+
+/// A text as Go encodes it again: as a `PrintableString` where its characters allow, else as a `UTF8String`.
+fn der_string(text: &[u8]) -> Vec<u8> {
+    let printable = |byte: &u8| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(byte);
+    let tag = if text.iter().all(printable) { 0x13 } else { 0x0c };
+    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    let [high, low] = length.to_be_bytes();
+    let head = match length {
+        0..=127 => vec![tag, low],
+        128..=255 => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    [head.as_slice(), text].concat()
 }
 
 /// RFC 2253's escapes.

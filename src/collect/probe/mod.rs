@@ -60,7 +60,9 @@ impl Watch {
     /// Starts the clock of a look that must be back by `deadline`.
     pub fn start(deadline: Instant) -> Self {
         let start = Instant::now();
-        Self { start, limit: deadline.saturating_duration_since(start) }
+        // The runner set the deadline a moment ago; what was configured is the next whole millisecond.
+        let limit = deadline.saturating_duration_since(start) + Duration::from_micros(999);
+        Self { start, limit: Duration::from_millis(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) }
     }
 
     /// By when the probe must have what it can get.
@@ -172,18 +174,24 @@ fn is_v4(address: IpAddr) -> bool {
     matches!(address.to_canonical(), IpAddr::V4(_))
 }
 
-/// FNV-1a over the sixteen bytes in which Go keeps an address, IPv4 as `::ffff:a.b.c.d`.
+/// FNV-1a, 32 bits, over the address' four or sixteen bytes.
 fn address_hash(address: IpAddr) -> u32 {
-    let bytes = match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    };
-    bytes.iter().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    let add = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    match address {
+        IpAddr::V4(v4) => v4.octets().into_iter().fold(0x811c_9dc5, add),
+        IpAddr::V6(v6) => v6.octets().into_iter().fold(0x811c_9dc5, add),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_hash_as_in_blackbox() {
+        assert_eq!(address_hash(IpAddr::from([127, 0, 0, 1])), 3_668_918_509);
+        assert_eq!(address_hash("::1".parse().unwrap()), 1_751_717_746);
+    }
 
     #[test]
     fn a_message_stays_short_and_on_one_line() {

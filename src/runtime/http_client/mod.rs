@@ -16,6 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{self, Instant};
@@ -48,6 +49,8 @@ impl HttpClient {
     /// The CA file is unusable.
     pub fn new(trust: &Trust) -> Result<Self, String> {
         let mut config = tls::client_config(trust)?;
+        // A resumed session shows the certificate of the first one, and a handshake shorter than a user's.
+        config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
     }
@@ -55,14 +58,15 @@ impl HttpClient {
     /// Asks once. The timings are there also when the answer is not.
     pub async fn send(&self, request: Request) -> (Result<Reply, HttpError>, Timings) {
         let mut trace = Trace::default();
-        let outcome = self.exchange(request, Overflow::Fail, &mut trace).await;
+        let outcome = Box::pin(self.exchange(request, Overflow::Fail, &mut trace)).await;
         (outcome, trace.timings)
     }
 
     /// Asks once and notes all that was seen, also when there is no answer.
     pub async fn trace(&self, request: Request, overflow: Overflow) -> (Result<Reply, HttpError>, Trace) {
         let mut trace = Trace::default();
-        let outcome = self.exchange(request, overflow, &mut trace).await;
+        // On the heap: hyper's state machines are too large for every caller's own.
+        let outcome = Box::pin(self.exchange(request, overflow, &mut trace)).await;
         (outcome, trace)
     }
 

@@ -54,10 +54,12 @@ pub(super) fn outgoing(request: Request, h2: bool) -> Result<hyper::Request<Full
     let url = &request.url;
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let uri = if h2 { format!("https://{authority}{path}") } else { path.to_owned() };
+    // HTTP/2 says the host in the address; a `Host` of the caller's own counts as in HTTP/1.1.
+    let asked = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let uri = if h2 { format!("https://{}{path}", asked.unwrap_or(authority)) } else { path.to_owned() };
     let mut outgoing = hyper::Request::new(Full::new(request.body));
     *outgoing.method_mut() = request.method;
-    *outgoing.uri_mut() = uri.parse().map_err(|_| HttpError::Request(format!("`{path}` is no request path")))?;
+    *outgoing.uri_mut() = uri.parse().map_err(|_| HttpError::Request("the URL's path or the Host header cannot be sent".into()))?;
     let headers = outgoing.headers_mut();
     if !h2 {
         let host = HeaderValue::from_str(authority)
@@ -66,7 +68,7 @@ pub(super) fn outgoing(request: Request, h2: bool) -> Result<hyper::Request<Full
     }
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in &request.headers {
+    for (name, value) in request.headers.iter().filter(|(name, _)| !(h2 && **name == HOST)) {
         headers.insert(name.clone(), value.clone());
     }
     Ok(outgoing)
