@@ -14,6 +14,8 @@ use crate::model::{Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
 const EXTERNAL: u32 = 0;
 /// How many pictures back a snapshot is told from what came later.
 const RECENT: usize = 1024;
+/// A sender's clock may be ahead of the newest picture by this.
+const FUTURE: Duration = Duration::from_mins(10);
 /// A name of a refused series is told at most this often.
 const WARN_EVERY: Duration = Duration::from_mins(1);
 
@@ -201,10 +203,12 @@ impl History {
 
     pub(super) fn append_external(&mut self, series: &[Series]) -> Appended {
         let before = self.counts;
-        let horizon = self.horizon();
+        // A time far ahead would keep its series from ever being forgotten, and its own later samples out.
+        let latest = if self.version == 0 { Millis(i64::MAX) } else { self.newest + FUTURE };
+        let times = self.horizon()..=latest;
         for Series { labels, samples } in series {
             let count = samples.len() as u64;
-            let fresh = samples.iter().filter(|(at, _)| *at >= horizon);
+            let fresh = samples.iter().filter(|(at, _)| times.contains(at));
             // Markers alone make no series.
             if self.index.id(labels).is_none() && fresh.clone().all(|(_, value)| is_stale(*value)) {
                 self.counts.dropped += count;

@@ -22,7 +22,8 @@ mod overlay;
 mod shape;
 
 pub use matcher::{MatchOp, Matcher};
-pub use overlay::{disjoint, overlay};
+pub(crate) use overlay::disjoint;
+pub use overlay::overlay;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -68,7 +69,7 @@ pub struct Appended {
     pub appended: u64,
     /// Refused because [`Limits::max_series`] was reached.
     pub refused: u64,
-    /// Dropped because they were not newer than their series' last one, or older than the retention.
+    /// Dropped: not newer than their series' last one, older than the retention, or far in the future.
     pub dropped: u64,
 }
 
