@@ -20,6 +20,7 @@ mod index;
 mod matcher;
 mod overlay;
 mod shape;
+mod table;
 
 pub use matcher::{MatchOp, Matcher};
 pub(crate) use overlay::disjoint;
@@ -131,7 +132,7 @@ impl Store {
 
     /// How many series live now.
     pub fn series_count(&self) -> usize {
-        self.read().series_count()
+        self.read().series().len()
     }
 
     // A panic while the lock was held leaves at most one picture half taken: better to go on with that than to stop.
@@ -169,12 +170,12 @@ impl Snapshot {
 
     /// The names of all labels of all series, sorted.
     pub fn label_names(&self) -> Vec<Arc<str>> {
-        self.store.read().index().names()
+        self.store.read().series().index().names()
     }
 
     /// All values of a label, sorted.
     pub fn label_values(&self, name: &str) -> Vec<Arc<str>> {
-        self.store.read().index().values(name)
+        self.store.read().series().index().values(name)
     }
 }
 

@@ -221,14 +221,15 @@ fn under_churn_the_store_stays_within_its_bounds() {
         store.record(picture("docker", 1_700_000_000_000 + look * step, &shown));
     }
     let history = store.read();
+    let history = history.series();
     // An hour has 360 looks, thus 72 passing containers with two series each, besides those that wait for the sweep.
-    assert!(history.series_count() <= 1 + 2 * 75, "{} series", history.series_count());
+    assert!(history.len() <= 1 + 2 * 75, "{} series", history.len());
     assert!(history.slots() <= 200, "{} slots", history.slots());
     assert_eq!(history.index().values("n").len(), history.entries().filter(|e| e.labels.metric_name() == "a").count());
-    drop(history);
     let fixed = &store.snapshot().select(&[Matcher::equal("n", "fixed")], Millis(0), Millis(i64::MAX))[0];
     assert_eq!(fixed.samples.len(), 361);
     let history = store.read();
+    let history = history.series();
     let kept = history.entries().flat_map(entry::Entry::sealed).count();
     assert!(kept <= 5, "{kept} chunks");
 }
