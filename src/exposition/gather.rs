@@ -16,12 +16,20 @@ pub fn gather(registry: &Registry) -> Vec<Block> {
         return Vec::new();
     }
     match parse(&page, Format::OpenMetrics, Limits::UNBOUNDED) {
-        Ok(parsed) => parsed.blocks,
+        Ok(parsed) => parsed.blocks.into_iter().map(with_one_full_stop).collect(),
         Err(error) => {
             tracing::error!(%error, "the agent's own registry encodes to a page that cannot be read; its metrics are missing");
             Vec::new()
         }
     }
+}
+
+/// The library puts a full stop behind every help text, also behind one that has its own.
+fn with_one_full_stop(mut block: Block) -> Block {
+    if let Some(short) = block.family.help.strip_suffix("..") {
+        block.family.help = format!("{short}.").into();
+    }
+    block
 }
 
 #[cfg(test)]
@@ -44,7 +52,7 @@ mod tests {
         let duration = Histogram::new([0.5, 1.0]);
         duration.observe(0.7);
         registry.register_with_unit("took", "Duration", Unit::Seconds, duration);
-        registry.register("sidewatch_build", "Build", Info::new(vec![("version", "1")]));
+        registry.register("sidewatch_build", "Build.", Info::new(vec![("version", "1")]));
 
         let blocks = gather(&registry);
         let named = |name: &str| blocks.iter().find(|block| block.family.name == name).unwrap();
@@ -58,6 +66,7 @@ mod tests {
         let bucket = |le: &str| histogram.points.iter().find(|p| p.labels.get("le") == Some(le)).unwrap().value;
         assert_eq!((bucket("0.5"), bucket("1.0"), bucket("+Inf")), (0.0, 1.0, 1.0));
         assert!(histogram.points.iter().any(|p| p.suffix == Suffix::Sum && p.value.to_bits() == 0.7f64.to_bits()));
-        assert_eq!(named("sidewatch_build_info").family.kind, MetricKind::Gauge);
+        let info = &named("sidewatch_build_info").family;
+        assert_eq!((info.kind, &*info.help), (MetricKind::Gauge, "Build."));
     }
 }

@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::chunk::{CHUNK_SAMPLES, Chunk, OpenChunk};
 use crate::model::{Labels, Millis, is_stale};
 
+/// Writers that are no source of pictures, such as remote write. Nobody ends their series.
+pub(super) const EXTERNAL: u32 = 0;
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) labels: Labels,
@@ -39,8 +42,8 @@ impl Cut {
 }
 
 impl Entry {
-    pub(super) fn new(labels: Labels, source: u32) -> Self {
-        Self { labels, source, seen: 0, sealed: VecDeque::new(), open: OpenChunk::default(), last: None }
+    pub(super) fn new(labels: Labels) -> Self {
+        Self { labels, source: EXTERNAL, seen: 0, sealed: VecDeque::new(), open: OpenChunk::default(), last: None }
     }
 
     /// The time of the last sample.

@@ -1,28 +1,27 @@
-//! The series and sources behind the lock.
+//! What is behind the lock: the series, and which of them each source shows.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Cut, Entry};
-use super::index::{Filter, Index, SeriesId};
+use super::entry::{Cut, EXTERNAL, Entry};
+use super::index::Filter;
 use super::shape::{Before, SeriesRef};
+use super::table::SeriesTable;
 use super::{Appended, Limits, Matcher, Picture, Series, overlay};
 use crate::model::{Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
 
-/// Writers that are no source of pictures, such as remote write. Nobody ends their series.
-const EXTERNAL: u32 = 0;
 /// How many pictures back a snapshot is told from what came later.
 const RECENT: usize = 1024;
+/// A sender's clock may be ahead of the newest picture by this.
+const FUTURE: Duration = Duration::from_mins(10);
 /// A name of a refused series is told at most this often.
 const WARN_EVERY: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct History {
     limits: Limits,
-    slots: Vec<Slot>,
-    free: Vec<SeriesId>,
-    index: Index,
+    series: SeriesTable,
     sources: BTreeMap<Arc<str>, Source>,
     next_source: u32,
     /// Counts pictures. A snapshot is a number of it.
@@ -31,8 +30,6 @@ pub(super) struct History {
     recent: VecDeque<(u64, u32, Millis)>,
     /// The time of the newest picture: the store's only clock.
     newest: Millis,
-    /// Where the search for forgotten series goes on.
-    sweep_at: usize,
     last_warned: Option<Millis>,
     pub(super) counts: Counts,
 }
@@ -43,12 +40,6 @@ pub(super) struct Counts {
     pub(super) appended: u64,
     pub(super) refused: u64,
     pub(super) dropped: u64,
-}
-
-#[derive(Debug)]
-struct Slot {
-    generation: u32,
-    entry: Option<Entry>,
 }
 
 #[derive(Debug)]
@@ -63,15 +54,12 @@ impl History {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            slots: Vec::new(),
-            free: Vec::new(),
-            index: Index::default(),
+            series: SeriesTable::new(limits.max_series),
             sources: BTreeMap::new(),
             next_source: EXTERNAL + 1,
             version: 0,
             recent: VecDeque::with_capacity(RECENT),
             newest: Millis(i64::MIN),
-            sweep_at: 0,
             last_warned: None,
             counts: Counts::default(),
         }
@@ -97,7 +85,7 @@ impl History {
             }
         }
         self.end_vanished(before.as_ref().map_or(&[], |before| &before.refs), source, picture.at);
-        self.sweep(refs.len());
+        self.series.sweep(self.horizon(), refs.len());
         self.sources.insert(Arc::clone(&picture.source), Source { id: source, picture, refs });
         self.due_warning(refused)
     }
@@ -115,7 +103,7 @@ impl History {
         if is_stale(point.value) {
             return SeriesRef::NONE;
         }
-        let known = same.filter(|same| self.entry(*same).is_some());
+        let known = same.filter(|same| self.series.get(*same).is_some());
         let Some(reference) = known.or_else(|| self.look_up(picture, family, point, refused)) else {
             return SeriesRef::NONE;
         };
@@ -133,7 +121,7 @@ impl History {
     ) -> Option<SeriesRef> {
         let name = format!("{family}{}", point.suffix.as_str());
         let labels = overlay(&point.labels, &picture.labels).with(METRIC_NAME, name);
-        let found = self.intern(&labels);
+        let found = self.series.intern(&labels);
         if found.is_none() {
             self.counts.refused += 1;
             refused.get_or_insert(labels);
@@ -141,27 +129,9 @@ impl History {
         found
     }
 
-    /// The series with these labels, a new one if there is place.
-    fn intern(&mut self, labels: &Labels) -> Option<SeriesRef> {
-        if let Some(id) = self.index.id(labels) {
-            return Some(SeriesRef { id, generation: self.slots[id as usize].generation });
-        }
-        if self.index.len() >= self.limits.max_series {
-            return None;
-        }
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, entry: None });
-            self.slots.len() as SeriesId - 1
-        });
-        let labels = self.index.insert(labels, id);
-        let slot = &mut self.slots[id as usize];
-        slot.entry = Some(Entry::new(labels, EXTERNAL));
-        Some(SeriesRef { id, generation: slot.generation })
-    }
-
     fn append(&mut self, reference: SeriesRef, at: Millis, value: f64, source: u32) {
         let (version, span) = (self.version, self.chunk_span());
-        let Some(entry) = self.entry_mut(reference) else { return };
+        let Some(entry) = self.series.get_mut(reference) else { return };
         entry.seen = version;
         let taken = entry.push(at, value, span);
         if taken {
@@ -178,7 +148,7 @@ impl History {
 
     fn end_vanished(&mut self, before: &[SeriesRef], source: u32, at: Millis) {
         for reference in before {
-            if self.entry(*reference).is_some_and(|entry| entry.seen != self.version) {
+            if self.series.get(*reference).is_some_and(|entry| entry.seen != self.version) {
                 self.mark_ended(*reference, source, at);
             }
         }
@@ -187,7 +157,7 @@ impl History {
     /// Puts a marker behind a series, once, and only if no other source has gone on with it.
     fn mark_ended(&mut self, reference: SeriesRef, source: u32, at: Millis) {
         let span = self.chunk_span();
-        let Some(entry) = self.entry_mut(reference).filter(|entry| entry.source == source) else { return };
+        let Some(entry) = self.series.get_mut(reference).filter(|entry| entry.source == source) else { return };
         if let Some(last) = entry.last().filter(|_| !entry.has_ended()) {
             entry.push(at.max(Millis(last.0 + 1)), stale_marker(), span);
         }
@@ -201,16 +171,18 @@ impl History {
 
     pub(super) fn append_external(&mut self, series: &[Series]) -> Appended {
         let before = self.counts;
-        let horizon = self.horizon();
+        // A time far ahead would keep its series from ever being forgotten, and its own later samples out.
+        let latest = if self.version == 0 { Millis(i64::MAX) } else { self.newest + FUTURE };
+        let times = self.horizon()..=latest;
         for Series { labels, samples } in series {
             let count = samples.len() as u64;
-            let fresh = samples.iter().filter(|(at, _)| *at >= horizon);
+            let fresh = samples.iter().filter(|(at, _)| times.contains(at));
             // Markers alone make no series.
-            if self.index.id(labels).is_none() && fresh.clone().all(|(_, value)| is_stale(*value)) {
+            if !self.series.contains(labels) && fresh.clone().all(|(_, value)| is_stale(*value)) {
                 self.counts.dropped += count;
                 continue;
             }
-            let Some(reference) = self.intern(labels) else {
+            let Some(reference) = self.series.intern(labels) else {
                 self.counts.refused += count;
                 continue;
             };
@@ -230,12 +202,8 @@ impl History {
         self.sources.values().map(|source| Arc::clone(&source.picture)).collect()
     }
 
-    pub(super) fn series_count(&self) -> usize {
-        self.index.len()
-    }
-
-    pub(super) fn index(&self) -> &Index {
-        &self.index
+    pub(super) fn series(&self) -> &SeriesTable {
+        &self.series
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -256,10 +224,7 @@ impl History {
                 taken.push((entry.labels.clone(), cut));
             }
         };
-        match self.index.candidates(matchers) {
-            Some(ids) => ids.iter().filter_map(|id| self.slots[*id as usize].entry.as_ref()).for_each(&mut consider),
-            None => self.slots.iter().filter_map(|slot| slot.entry.as_ref()).for_each(&mut consider),
-        }
+        self.series.candidates(matchers).for_each(&mut consider);
         taken
     }
 
@@ -299,46 +264,8 @@ impl History {
         Some(refused)
     }
 
-    fn entry(&self, reference: SeriesRef) -> Option<&Entry> {
-        let slot = self.slots.get(reference.id as usize)?;
-        slot.entry.as_ref().filter(|_| slot.generation == reference.generation)
-    }
-
-    fn entry_mut(&mut self, reference: SeriesRef) -> Option<&mut Entry> {
-        let slot = self.slots.get_mut(reference.id as usize)?;
-        slot.entry.as_mut().filter(|_| slot.generation == reference.generation)
-    }
-
     /// Samples before this are forgotten.
     fn horizon(&self) -> Millis {
         if self.newest.0 == i64::MIN { self.newest } else { self.newest - self.limits.retention }
-    }
-
-    /// Looks through some series, a few more than the picture had: trims them, forgets those without samples. Every 64
-    /// pictures all have been looked at, and no picture pays for all at once.
-    fn sweep(&mut self, points: usize) {
-        let horizon = self.horizon();
-        let some = (points / 4 + 64).max(self.slots.len() / 64).min(self.slots.len());
-        for _ in 0..some {
-            self.sweep_at = (self.sweep_at + 1) % self.slots.len();
-            let slot = &mut self.slots[self.sweep_at];
-            if slot.entry.as_mut().is_some_and(|entry| entry.trim(horizon))
-                && let Some(entry) = slot.entry.take()
-            {
-                slot.generation = slot.generation.wrapping_add(1);
-                self.index.remove(&entry.labels, self.sweep_at as SeriesId);
-                self.free.push(self.sweep_at as SeriesId);
-            }
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.slots.iter().filter_map(|slot| slot.entry.as_ref())
-    }
-
-    #[cfg(test)]
-    pub(super) fn slots(&self) -> usize {
-        self.slots.len()
     }
 }

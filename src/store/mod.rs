@@ -20,9 +20,11 @@ mod index;
 mod matcher;
 mod overlay;
 mod shape;
+mod table;
 
 pub use matcher::{MatchOp, Matcher};
-pub use overlay::{disjoint, overlay};
+pub(crate) use overlay::disjoint;
+pub use overlay::overlay;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -68,7 +70,7 @@ pub struct Appended {
     pub appended: u64,
     /// Refused because [`Limits::max_series`] was reached.
     pub refused: u64,
-    /// Dropped because they were not newer than their series' last one, or older than the retention.
+    /// Dropped: not newer than their series' last one, older than the retention, or far in the future.
     pub dropped: u64,
 }
 
@@ -130,7 +132,7 @@ impl Store {
 
     /// How many series live now.
     pub fn series_count(&self) -> usize {
-        self.read().series_count()
+        self.read().series().len()
     }
 
     // A panic while the lock was held leaves at most one picture half taken: better to go on with that than to stop.
@@ -168,12 +170,12 @@ impl Snapshot {
 
     /// The names of all labels of all series, sorted.
     pub fn label_names(&self) -> Vec<Arc<str>> {
-        self.store.read().index().names()
+        self.store.read().series().index().names()
     }
 
     /// All values of a label, sorted.
     pub fn label_values(&self, name: &str) -> Vec<Arc<str>> {
-        self.store.read().index().values(name)
+        self.store.read().series().index().values(name)
     }
 }
 

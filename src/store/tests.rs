@@ -12,6 +12,9 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::new(pairs.iter().copied())
 }
 
+/// Label pairs as the cases below write them.
+type Pairs = [(&'static str, &'static str)];
+
 /// A picture of gauges `name{n="…"} value`.
 fn picture(source: &str, at: i64, series: &[(&str, &str, f64)]) -> Picture {
     let mut blocks: BTreeMap<&str, Vec<Point>> = BTreeMap::new();
@@ -128,6 +131,40 @@ fn external_samples_are_appended_in_order_and_end_with_their_sender() {
 }
 
 #[test]
+fn external_samples_out_of_all_bounds_are_dropped() {
+    let store = Store::new(LIMITS);
+    let (now, hour) = (1_700_000_000_000, 3_600_000);
+    store.record(picture("app", now, &[("a", "1", 1.0)]));
+    let labels = labels(&[(METRIC_NAME, "far")]);
+    let samples = [now - 2 * hour, now, now + 2 * hour].map(|at| (Millis(at), 1.0)).to_vec();
+    let outcome = store.append_external(&[Series { labels, samples }]);
+    assert_eq!(outcome, Appended { appended: 1, refused: 0, dropped: 2 });
+}
+
+#[test]
+fn a_query_beside_writers_sees_whole_pictures() {
+    let store = Store::new(LIMITS);
+    let writer = store.clone();
+    store.record(picture("app", 1, &[("a", "1", 1.0), ("b", "1", 1.0)]));
+    let writing = std::thread::spawn(move || {
+        for at in 2..2_000 {
+            writer.record(picture("app", at, &[("a", "1", at as f64), ("b", "1", at as f64)]));
+        }
+    });
+    while !writing.is_finished() {
+        let snapshot = store.snapshot();
+        let last = |name| {
+            let found = snapshot.select(&[Matcher::equal(METRIC_NAME, name)], Millis(0), Millis(i64::MAX));
+            *found[0].samples.last().unwrap()
+        };
+        let seen = last("a");
+        std::thread::yield_now();
+        assert_eq!(last("b"), seen);
+    }
+    writing.join().unwrap();
+}
+
+#[test]
 fn matchers_treat_an_absent_label_as_empty() {
     let store = Store::new(LIMITS);
     let of = |pairs: &[(&str, &str)]| Series { labels: labels(pairs), samples: vec![(Millis(1), 1.0)] };
@@ -144,7 +181,6 @@ fn matchers_treat_an_absent_label_as_empty() {
     let not = |name, value| matcher(name, MatchOp::NotEqual, value);
     let like = |name, value| matcher(name, MatchOp::Matches(regex(value)), value);
     let unlike = |name, value| matcher(name, MatchOp::NotMatches(regex(value)), value);
-    type Pairs = [(&'static str, &'static str)];
     let cases: Vec<(Vec<Matcher>, Vec<&Pairs>)> = vec![
         (vec![], vec![plain, code, other, nameless]),
         (vec![Matcher::equal("__name__", "a")], vec![plain, code]),
@@ -185,15 +221,16 @@ fn under_churn_the_store_stays_within_its_bounds() {
         store.record(picture("docker", 1_700_000_000_000 + look * step, &shown));
     }
     let history = store.read();
+    let history = history.series();
     // An hour has 360 looks, thus 72 passing containers with two series each, besides those that wait for the sweep.
-    assert!(history.series_count() <= 1 + 2 * 75, "{} series", history.series_count());
+    assert!(history.len() <= 1 + 2 * 75, "{} series", history.len());
     assert!(history.slots() <= 200, "{} slots", history.slots());
     assert_eq!(history.index().values("n").len(), history.entries().filter(|e| e.labels.metric_name() == "a").count());
-    drop(history);
     let fixed = &store.snapshot().select(&[Matcher::equal("n", "fixed")], Millis(0), Millis(i64::MAX))[0];
     assert_eq!(fixed.samples.len(), 361);
     let history = store.read();
-    let kept = history.entries().flat_map(super::entry::Entry::sealed).count();
+    let history = history.series();
+    let kept = history.entries().flat_map(entry::Entry::sealed).count();
     assert!(kept <= 5, "{kept} chunks");
 }
 

@@ -7,8 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::model::Problems;
-use crate::yaml::parse as parse_yaml;
+use crate::model::{Problems, Secret};
+use crate::yaml::{Fields, parse as parse_yaml};
 
 /// A server that gives one answer after another and tells what it was asked. Ends with its last answer.
 fn server(answers: Vec<Vec<u8>>) -> (SocketAddr, Receiver<String>) {
