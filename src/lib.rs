@@ -3,7 +3,9 @@
 //! The code map and what must stay true are in `ARCHITECTURE.md`.
 
 pub mod collect;
+pub mod ingest;
 pub mod model;
 pub mod runtime;
 pub mod store;
+pub mod usage;
 pub mod yaml;
