@@ -9,4 +9,5 @@ pub mod notify;
 pub mod runtime;
 pub mod serve;
 pub mod store;
+pub mod usage;
 pub mod yaml;

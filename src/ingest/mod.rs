@@ -1,0 +1,2 @@
+//! Takes in what others measured, and hands it to the part that owns it.
+

@@ -1,0 +1,219 @@
+//! One model call, as every source hands it over and every provider's words are mapped to.
+
+use std::time::Duration;
+
+use crate::model::Millis;
+
+use super::formats::Api;
+use super::money::Usd;
+use super::tokens::Tokens;
+
+/// The raw usage is kept up to so many bytes.
+pub const MAX_RAW: usize = 4096;
+
+/// What one model call used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UsageEvent {
+    /// Makes repeats harmless; without it, the response id does, and without both each event counts.
+    pub id: Option<String>,
+    /// Whose model, as the sender wrote it.
+    pub provider: String,
+    /// The model as the answer named it, else as the request did.
+    pub model: String,
+    /// Which API's words the usage was in.
+    pub api: Option<Api>,
+    /// Which price list was used.
+    pub service_tier: ServiceTier,
+    /// When the call ended.
+    pub at: Millis,
+    /// The application's feature the call was for; never taken from prompts.
+    pub feature: Option<String>,
+    /// The team that pays.
+    pub team: Option<String>,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub duration: Option<Duration>,
+    /// The provider's id of the answer.
+    pub response_id: Option<String>,
+    /// The usage in disjoint counts and other units.
+    pub usage: Usage,
+    /// The usage as the provider sent it, cut to [`MAX_RAW`] bytes.
+    pub raw: Option<String>,
+    /// Who told us.
+    pub source: Source,
+}
+
+impl UsageEvent {
+    /// What makes the event the same as one seen before: its id, else the provider's id of the answer.
+    pub fn identity(&self) -> Option<String> {
+        let answer = || Some(format!("response:{}:{}", self.provider, self.response_id.as_ref()?));
+        self.id.clone().or_else(answer)
+    }
+
+    /// `gen_ai.operation.name` as OpenTelemetry writes it.
+    pub fn operation(&self) -> &'static str {
+        self.api.map_or("chat", Api::operation)
+    }
+
+    /// Whether the call was answered, and so should have told its usage, but did not.
+    pub fn is_unmetered(&self) -> bool {
+        let answered = matches!(self.outcome, Outcome::Ok | Outcome::StreamCut | Outcome::ClientCancelled);
+        let usage = &self.usage;
+        answered && usage.tokens.is_unreported() && usage.reported_cost.is_none() && usage.searches.is_none() && usage.duration.is_none()
+    }
+}
+
+/// A provider's usage in our words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Disjoint token counts.
+    pub tokens: Tokens,
+    /// Web searches and reranked queries, billed each.
+    pub searches: Option<u64>,
+    /// Audio billed by its length.
+    pub duration: Option<Duration>,
+    /// What the provider or a gateway says it costs. It wins over the computed cost.
+    pub reported_cost: Option<Usd>,
+    /// Names of price multipliers that apply: `us` (inference geography), `fast` (speed).
+    pub multipliers: Vec<&'static str>,
+    /// The tier the answer names.
+    pub service_tier: Option<ServiceTier>,
+    /// What in the usage contradicts itself. Counted, never dropped.
+    pub violations: Vec<&'static str>,
+}
+
+/// Which price list a call was billed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ServiceTier {
+    /// The ordinary one.
+    #[default]
+    Standard,
+    /// Cheaper, answered within a day.
+    Batch,
+    /// Cheaper and slower.
+    Flex,
+    /// Dearer and faster.
+    Priority,
+}
+
+impl ServiceTier {
+    /// Reads the providers' spellings; `None` for a tier nobody has heard of.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "" | "default" | "standard" | "auto" | "scale" | "on_demand" | "unspecified" | "standard_only" | "reserved"
+            | "performance" | "provisioned_throughput" | "traffic_type_unspecified" => Self::Standard,
+            "batch" | "batches" => Self::Batch,
+            "flex" | "on_demand_flex" => Self::Flex,
+            "priority" | "fast" | "on_demand_priority" => Self::Priority,
+            _ => return None,
+        })
+    }
+
+    /// Our word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Batch => "batch",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+        }
+    }
+}
+
+/// How a call ended: the contract's closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Outcome {
+    /// Answered.
+    #[default]
+    Ok,
+    /// The request was wrong.
+    ClientError,
+    /// The key was refused.
+    AuthError,
+    /// Too many requests for now.
+    RateLimited,
+    /// No money or plan left.
+    QuotaExhausted,
+    /// The provider has no capacity.
+    Overloaded,
+    /// The provider failed.
+    ServerError,
+    /// No answer in time.
+    Timeout,
+    /// The connection was lost within the answer.
+    StreamCut,
+    /// The application hung up.
+    ClientCancelled,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::ClientError,
+        Self::AuthError,
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::Overloaded,
+        Self::ServerError,
+        Self::Timeout,
+        Self::StreamCut,
+        Self::ClientCancelled,
+    ];
+
+    /// The contract's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ClientError => "client_error",
+            Self::AuthError => "auth_error",
+            Self::RateLimited => "rate_limited",
+            Self::QuotaExhausted => "quota_exhausted",
+            Self::Overloaded => "overloaded",
+            Self::ServerError => "server_error",
+            Self::Timeout => "timeout",
+            Self::StreamCut => "stream_cut",
+            Self::ClientCancelled => "client_cancelled",
+        }
+    }
+
+    /// Reads the contract's word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == text)
+    }
+}
+
+/// Who told us of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// `POST /v1/usage`.
+    Post,
+    /// The gateway saw it pass.
+    Gateway,
+    /// OpenTelemetry spans.
+    Otlp,
+    /// A Redis stream.
+    Redis,
+}
+
+impl Source {
+    /// As the ledger keeps it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Gateway => "gateway",
+            Self::Otlp => "otlp",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// Cuts text to at most `limit` bytes at a character's border.
+pub fn cut(text: &str, limit: usize) -> &str {
+    if text.len() <= limit {
+        return text;
+    }
+    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    &text[..end]
+}

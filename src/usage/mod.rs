@@ -1,0 +1,16 @@
+//! Tokens and money: what each model call used, what it cost, and how much of a budget is left.
+//!
+//! In: [`UsageEvent`]s from every source. Out: counters, totals, and what budgets have left.
+//!
+//! Invariant: each event counts once, and an event that was taken is on disk. Money is exact until it is rendered.
+
+pub mod event;
+pub mod formats;
+pub mod money;
+pub mod price;
+pub mod tokens;
+
+pub use event::UsageEvent;
+pub use money::Usd;
+pub use price::{Cost, PriceTable};
+pub use tokens::{TokenType, Tokens};
