@@ -4,8 +4,11 @@
 //!
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
+pub mod dial;
 mod error;
 mod look;
+pub mod postgres;
+pub mod redis;
 
 pub use error::{CollectError, Reason};
 pub use look::Look;

@@ -52,7 +52,11 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn read_roots(path: &str) -> Result<RootCertStore, String> {
+/// The authorities in a PEM file.
+///
+/// # Errors
+/// The file cannot be read or holds no certificate.
+pub fn read_roots(path: &str) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     for certificate in certificates {
