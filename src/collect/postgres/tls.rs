@@ -1,0 +1,167 @@
+//! TLS towards PostgreSQL, as libpq's `sslmode` asks for it.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+
+use crate::collect::dial::{Address, Stream};
+use crate::runtime::tls::{self, Trust};
+
+use super::settings::{Settings, TlsMode};
+
+/// Makes the TLS side of connections to one server.
+#[derive(Clone)]
+pub struct Connector {
+    config: Arc<ClientConfig>,
+    /// Whom the certificate must name; a Unix socket has nobody and no TLS.
+    server: Option<ServerName<'static>>,
+    /// How far tokio-postgres shall insist on TLS.
+    pub mode: SslMode,
+}
+
+impl Connector {
+    /// Reads the authorities.
+    ///
+    /// # Errors
+    /// The file of authorities cannot be used, or the host cannot be in a certificate.
+    pub fn new(settings: &Settings) -> Result<Self, String> {
+        let config = Arc::new(client_config(settings)?);
+        let Address::Tcp { host, .. } = &settings.address else {
+            return Ok(Self { config, server: None, mode: SslMode::Disable });
+        };
+        let server = ServerName::try_from(host.clone()).map_err(|error| format!("the host {host}: {error}"))?;
+        let mode = match settings.tls {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+        };
+        Ok(Self { config, server: Some(server), mode })
+    }
+}
+
+fn client_config(settings: &Settings) -> Result<ClientConfig, String> {
+    let ca_file = settings.root_certificate.clone();
+    let checks_authority = match settings.tls {
+        TlsMode::Disable | TlsMode::Prefer => false,
+        TlsMode::Require => ca_file.is_some(),
+        TlsMode::VerifyCa | TlsMode::VerifyFull => true,
+    };
+    let trust = Trust { ca_file, insecure_skip_verify: !checks_authority };
+    let mut config = tls::client_config(&trust)?;
+    if checks_authority && settings.tls != TlsMode::VerifyFull {
+        let verifier = AnyName::new(&trust)?;
+        config.dangerous().set_certificate_verifier(Arc::new(verifier));
+    }
+    Ok(config)
+}
+
+/// Trusts an authority's certificate whatever name it carries: libpq's `verify-ca`.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl AnyName {
+    fn new(trust: &Trust) -> Result<Self, String> {
+        let roots = match &trust.ca_file {
+            Some(path) => tls::read_roots(path)?,
+            None => tls::public_roots(),
+        };
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
+            .build()
+            .map(Self)
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // The name is checked last, so a complaint about it means that everything else holds.
+        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+impl TlsConnect<Stream> for Connector {
+    type Stream = Encrypted;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted>> + Send>>;
+
+    fn connect(self, stream: Stream) -> Self::Future {
+        Box::pin(async move {
+            let server = self.server.ok_or_else(|| io::Error::other("a Unix socket has no TLS"))?;
+            tokio_rustls::TlsConnector::from(self.config).connect(server, stream).await.map(Encrypted)
+        })
+    }
+}
+
+/// The encrypted stream. Channel binding is left out: SCRAM without it is what every server takes.
+pub struct Encrypted(tokio_rustls::client::TlsStream<Stream>);
+
+impl TlsStream for Encrypted {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,98 @@
+//! A Redis target as users write it: a URL and a few keys.
+
+use url::Url;
+
+use crate::collect::dial::{Address, percent_decode};
+use crate::model::Secret;
+use crate::runtime::tls::Trust;
+use crate::yaml::Fields;
+
+/// What a target of this kind needs beyond the common keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where the server listens.
+    pub address: Address,
+    /// The ACL user; without one it is `default`.
+    pub user: Option<String>,
+    /// From the URL, `password` or `password_file`.
+    pub password: Option<Secret>,
+    /// Whom to trust, for `rediss://`.
+    pub tls: Option<Trust>,
+}
+
+impl Settings {
+    /// Reads the kind's own keys. `url` is the target's URL, already substituted.
+    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+        fields.not_built("streams");
+        fields.not_built("key_groups");
+        let password = fields.secret("password", "password_file");
+        match Self::from_url(url) {
+            Ok(settings) => Some(Self { password: password.or(settings.password), ..settings }),
+            Err(what) => {
+                fields.wrong("url", what, "write redis://user:password@host:6379, rediss://… or unix:///path");
+                None
+            }
+        }
+    }
+
+    /// Reads a URL. The complaint never repeats it, since it may hold a password. Parameters of the
+    /// application's own driver, and the database number, are passed over: INFO tells of all databases.
+    fn from_url(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("this is not a Redis URL: {error}"))?;
+        let parameter = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, v)| v.into_owned());
+        let (address, encrypted) = match url.scheme() {
+            "unix" | "redis+unix" => (Address::Unix(percent_decode(url.path()).into()), false),
+            scheme @ ("redis" | "rediss" | "valkey" | "valkeys") => (tcp(&url), scheme.ends_with("ss") || scheme == "valkeys"),
+            other => return Err(format!("`{other}://` is not Redis' scheme")),
+        };
+        // `#insecure` is the mark of Rust's and `ssl_cert_reqs=none` that of Python's client.
+        let insecure = url.fragment() == Some("insecure") || parameter("ssl_cert_reqs").as_deref() == Some("none");
+        let user = Some(percent_decode(url.username())).filter(|user| !user.is_empty()).or_else(|| parameter("user"));
+        let password = url.password().map(percent_decode).or_else(|| parameter("pass")).filter(|text| !text.is_empty());
+        Ok(Self {
+            address,
+            user,
+            password: password.map(Secret::new),
+            tls: encrypted.then_some(Trust { ca_file: None, insecure_skip_verify: insecure }),
+        })
+    }
+
+    /// `host:port`, or the socket's path.
+    pub fn instance(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+fn tcp(url: &Url) -> Address {
+    let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
+    let host = percent_decode(host.trim_start_matches('[').trim_end_matches(']'));
+    Address::Tcp { host, port: url.port().unwrap_or(6379) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart() {
+        let plain = Settings::from_url("redis://cache").unwrap();
+        assert_eq!((plain.instance().as_str(), &plain.user, &plain.tls), ("cache:6379", &None, &None));
+        let full = Settings::from_url("rediss://app:p%40ss@cache:6380/2").unwrap();
+        assert_eq!((full.instance().as_str(), full.user.as_deref()), ("cache:6380", Some("app")));
+        assert_eq!(full.password.unwrap().expose(), "p@ss");
+        assert!(!full.tls.unwrap().insecure_skip_verify);
+        let only_password = Settings::from_url("redis://:secret@[::1]:1").unwrap();
+        assert_eq!((only_password.instance().as_str(), only_password.user), ("[::1]:1", None));
+        for url in ["unix:///run/redis.sock?pass=x", "redis+unix://:x@/run/redis.sock"] {
+            let socket = Settings::from_url(url).unwrap();
+            assert_eq!((socket.instance().as_str(), socket.password.unwrap().expose()), ("/run/redis.sock", "x"));
+        }
+    }
+
+    #[test]
+    fn a_complaint_never_shows_the_password() {
+        for url in ["redis://:hush@h:99999", "http://:hush@h"] {
+            assert!(!Settings::from_url(url).unwrap_err().contains("hush"));
+        }
+    }
+}
