@@ -4,7 +4,9 @@
 //!
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
+pub mod docker;
 mod error;
+pub mod host;
 mod look;
 
 pub use error::{CollectError, Reason};
