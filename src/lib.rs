@@ -4,6 +4,7 @@
 
 pub mod collect;
 pub mod model;
+pub mod promql;
 pub mod runtime;
 pub mod store;
 pub mod yaml;
