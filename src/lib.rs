@@ -5,6 +5,7 @@
 pub mod collect;
 pub mod model;
 pub mod promql;
+pub mod rules;
 pub mod runtime;
 pub mod store;
 pub mod yaml;
