@@ -20,6 +20,9 @@ mod place;
 mod plan;
 mod value;
 
+#[cfg(test)]
+mod script;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

@@ -14,6 +14,10 @@ const MAX_WORDS: usize = 400;
 pub(super) fn locate(text: &str, message: String) -> ParseError {
     let offset = if message == "invalid promql query" {
         syntax_error(text)
+    } else if message.starts_with("unclosed") {
+        text.len()
+    } else if message.starts_with("unexpected right") {
+        text.rfind([')', ']', '}']).unwrap_or(0)
     } else {
         quoted(&message).find_map(|word| text.find(word)).unwrap_or(0)
     };

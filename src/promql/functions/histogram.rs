@@ -21,7 +21,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::vector("histogram_fraction", |evaluator, call, at| {
         let lower = evaluator.scalar(&call.args[0], at)?;
         let upper = evaluator.scalar(&call.args[1], at)?;
-        of_buckets(evaluator, &call.args[2], at, |buckets| fraction(lower, upper, buckets))
+        of_buckets(evaluator, &call.args[2], at, |buckets| fraction(lower, upper, &buckets))
     }),
 ];
 
@@ -132,7 +132,7 @@ fn quantile(q: f64, mut buckets: Vec<Bucket>) -> f64 {
 }
 
 #[expect(clippy::float_cmp, reason = "a bound asked for is the bucket's bound or lies within it")]
-fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
+fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
     let total = buckets[buckets.len() - 1].count;
     if total == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
@@ -140,19 +140,22 @@ fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
     if lower >= upper {
         return 0.0;
     }
+    // How many are below a value. Prometheus 3.5 takes the first bucket to reach down without end, so that nothing
+    // can be said about a value within it: NaN.
     let below = |value: f64| {
-        let (mut from, mut rank) = (if buckets[0].upper > 0.0 { 0.0 } else { f64::NEG_INFINITY }, 0.0);
-        for bucket in &buckets {
-            if value <= from {
-                return if value == from { rank } else { 0.0 };
+        let (mut from, mut rank) = (f64::NEG_INFINITY, 0.0);
+        for bucket in buckets {
+            if value == from {
+                return rank;
             }
             if value < bucket.upper {
-                let inside = (value - from) / (bucket.upper - from);
-                return if from == f64::NEG_INFINITY { bucket.count } else { rank + (bucket.count - rank) * inside };
+                return rank + (bucket.count - rank) * (value - from) / (bucket.upper - from);
             }
             (from, rank) = (bucket.upper, bucket.count);
         }
         total
     };
-    (below(upper).min(total) - below(lower).min(total)) / total
+    let (lower, upper) = (below(lower), below(upper));
+    let capped = |rank: f64| if rank > total { total } else { rank };
+    (capped(upper) - capped(lower)) / total
 }

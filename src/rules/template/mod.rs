@@ -5,11 +5,12 @@
 
 mod functions;
 mod humanize;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gotmpl::{Template, Value};
+use gotmpl::{FuncMap, TemplateError, Value};
 
 use crate::model::{Labels, Millis};
 use crate::promql::Options;
@@ -20,9 +21,6 @@ pub use functions::{Asker, functions};
 /// What Prometheus puts before each template of a rule.
 const DEFINITIONS: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
     {{$externalURL := .ExternalURL}}{{$value := .Value}}";
-/// More loop rounds than this end an expansion.
-const MAX_ROUNDS: u64 = 100_000;
-
 /// What the outside adds to alerts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Externals {
@@ -49,10 +47,15 @@ pub fn check(text: &str) -> Result<(), String> {
     }
     let nobody: Asker = Arc::new(|_| Err("no query while checking".into()));
     let functions = functions(&nobody, "");
-    let known: Vec<&str> = functions.keys().map(String::as_str).collect();
-    names::check(text, &known)?;
-    let text = format!("{DEFINITIONS}{text}");
-    Template::new("text").funcs(functions).parse(&text).map(|_| ()).map_err(|error| error.to_string())
+    tree::parse(&format!("{DEFINITIONS}{text}")).and_then(|tree| tree.check(&functions)).map_err(|error| match error {
+        // Columns count from the text's own beginning.
+        TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. } => {
+            let before = if line == 1 { DEFINITIONS.len() } else { 0 };
+            format!("{line}:{}: {message}", col.saturating_sub(before).max(1))
+        }
+        TemplateError::Exec(message) => message,
+        other => other.to_string(),
+    })
 }
 
 /// Expands the templates of one alert.
@@ -101,15 +104,15 @@ impl Expander<'_> {
 ///
 /// # Errors
 /// What is wrong with the template, in Go's words.
-pub fn expand(text: &str, data: &Value, functions: gotmpl::FuncMap) -> Result<String, String> {
-    let template = Template::new("text")
-        .funcs(functions)
-        .max_range_iters(MAX_ROUNDS)
-        .parse(text)
-        .map_err(|error| error.to_string())?;
-    let mut out = EmptyForMissing(String::new());
-    template.execute_fmt(&mut out, data).map_err(|error| error.to_string())?;
-    Ok(out.0)
+pub fn expand(text: &str, data: &Value, functions: FuncMap) -> Result<String, String> {
+    let expanded = tree::parse(text).and_then(|tree| {
+        tree.check(&functions)?;
+        tree.into_template(functions).execute_template_to_string(tree::MAIN, data)
+    });
+    expanded.map_err(|error| match error {
+        TemplateError::Exec(message) => message,
+        other => other.to_string(),
+    })
 }
 
 /// Queries for the function `query`, over one snapshot at one time.
@@ -122,76 +125,6 @@ fn asker(snapshot: Snapshot, at: Millis) -> Asker {
             other => Err(format!("query result is not a vector or scalar but a {}", other.type_name())),
         }
     })
-}
-
-/// Writes nothing where the engine writes its word for a missing value: Prometheus' labels are texts, and a missing one is empty.
-struct EmptyForMissing(String);
-
-impl std::fmt::Write for EmptyForMissing {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        if text == "<no value>" { Ok(()) } else { self.0.write_str(text) }
-    }
-}
-
-mod names {
-    //! Which functions a template calls; Go refuses unknown ones when it parses.
-
-    use gotmpl::parse::{BranchNode, Expr, ListNode, Node, Parser, PipeNode};
-
-    const BUILTIN: [&str; 20] = [
-        "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print",
-        "printf", "println", "slice", "urlquery", "break",
-    ];
-
-    pub(super) fn check(text: &str, known: &[&str]) -> Result<(), String> {
-        let text = format!("{}{text}", super::DEFINITIONS);
-        let Ok((list, defines)) = Parser::new(&text, "{{", "}}").and_then(Parser::parse) else {
-            return Ok(()); // The engine itself says what is wrong.
-        };
-        let walk = Walk { known };
-        walk.list(&list)?;
-        defines.iter().try_for_each(|define| walk.list(&define.body))
-    }
-
-    struct Walk<'k> {
-        known: &'k [&'k str],
-    }
-
-    impl Walk<'_> {
-        fn list(&self, list: &ListNode) -> Result<(), String> {
-            list.nodes.iter().try_for_each(|node| match node {
-                Node::List(list) => self.list(list),
-                Node::Action(action) => self.pipe(&action.pipe),
-                Node::If(branch) | Node::Range(branch) | Node::With(branch) => self.branch(branch),
-                Node::Template(call) => call.pipe.as_ref().map_or(Ok(()), |pipe| self.pipe(pipe)),
-                Node::Define(define) => self.list(&define.body),
-                Node::Text(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
-            })
-        }
-
-        fn branch(&self, branch: &BranchNode) -> Result<(), String> {
-            self.pipe(&branch.pipe)?;
-            self.list(&branch.body)?;
-            branch.else_body.as_ref().map_or(Ok(()), |body| self.list(body))
-        }
-
-        fn pipe(&self, pipe: &PipeNode) -> Result<(), String> {
-            pipe.commands.iter().flat_map(|command| &command.args).try_for_each(|arg| self.expr(arg))
-        }
-
-        fn expr(&self, expr: &Expr) -> Result<(), String> {
-            match expr {
-                Expr::Identifier(_, name)
-                    if !BUILTIN.contains(&name.as_str()) && !self.known.contains(&name.as_str()) =>
-                {
-                    Err(format!("function {:?} not defined", name.as_str()))
-                }
-                Expr::Pipe(_, pipe) => self.pipe(pipe),
-                Expr::Chain(_, inner, _) => self.expr(inner),
-                _ => Ok(()),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
