@@ -1,0 +1,75 @@
+//! Parts of a date in UTC. Without an argument they tell about the time of the evaluation.
+
+use crate::model::{Labels, Millis};
+
+use super::super::error::EvalError;
+use super::super::eval::Evaluator;
+use super::super::plan::Call;
+use super::super::value::{Element, Worked};
+use super::{Function, map};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::vector("minute", |e, c, at| part(e, c, at, |date| date.second_of_day / 60 % 60)),
+    Function::vector("hour", |e, c, at| part(e, c, at, |date| date.second_of_day / 3600)),
+    Function::vector("day_of_week", |e, c, at| part(e, c, at, |date| (date.days + 4).rem_euclid(7))),
+    Function::vector("day_of_month", |e, c, at| part(e, c, at, |date| date.day)),
+    Function::vector("day_of_year", |e, c, at| part(e, c, at, |date| date.days - days_from_civil(date.year, 1, 1) + 1)),
+    Function::vector("days_in_month", |e, c, at| part(e, c, at, Date::days_in_month)),
+    Function::vector("month", |e, c, at| part(e, c, at, |date| date.month)),
+    Function::vector("year", |e, c, at| part(e, c, at, |date| date.year)),
+];
+
+fn part(evaluator: &Evaluator<'_>, call: &Call, at: Millis, tell: impl Fn(&Date) -> i64) -> Result<Worked, EvalError> {
+    let told = |seconds: f64| if seconds.is_finite() { tell(&Date::of(seconds as i64)) as f64 } else { f64::NAN };
+    if call.args.is_empty() {
+        let value = told(at.as_seconds());
+        return Ok(Worked::Vector(vec![Element { labels: Labels::empty(), value }]));
+    }
+    map(evaluator, call, at, told)
+}
+
+/// A date of the proleptic Gregorian calendar, in UTC.
+struct Date {
+    /// Since 1970-01-01.
+    days: i64,
+    second_of_day: i64,
+    year: i64,
+    month: i64,
+    day: i64,
+}
+
+impl Date {
+    /// Howard Hinnant's `civil_from_days`; any second a float can name has a date.
+    fn of(seconds: i64) -> Self {
+        let days = seconds.div_euclid(86_400);
+        let z = days + 719_468;
+        let era = z.div_euclid(146_097);
+        let day_of_era = z.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        Self {
+            days,
+            second_of_day: seconds.rem_euclid(86_400),
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month,
+            day: day_of_year - (153 * shifted + 2) / 5 + 1,
+        }
+    }
+
+    fn days_in_month(&self) -> i64 {
+        let (year, month) = if self.month == 12 { (self.year + 1, 1) } else { (self.year, self.month + 1) };
+        days_from_civil(year, month, 1) - days_from_civil(self.year, self.month, 1)
+    }
+}
+
+/// Days since 1970-01-01 of a date (Howard Hinnant's `days_from_civil`).
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let shifted = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}

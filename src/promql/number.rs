@@ -1,0 +1,160 @@
+//! Arithmetic as Prometheus does it: compensated sums, Go's `math.Min` and number texts.
+
+use std::cmp::Ordering;
+
+/// A Kahan-Babuška (Neumaier) sum: what rounding loses is kept beside it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sum {
+    pub sum: f64,
+    pub lost: f64,
+}
+
+impl Sum {
+    #[must_use]
+    pub(super) fn plus(self, add: f64) -> Self {
+        let total = self.sum + add;
+        let lost = if total.is_infinite() {
+            0.0
+        } else if self.sum.abs() >= add.abs() {
+            self.lost + ((self.sum - total) + add)
+        } else {
+            self.lost + ((add - total) + self.sum)
+        };
+        Self { sum: total, lost }
+    }
+
+    pub(super) fn total(self) -> f64 {
+        if self.sum.is_infinite() { self.sum } else { self.sum + self.lost }
+    }
+}
+
+/// A mean that sums as long as the sum fits, and goes on incrementally when it would overflow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Mean {
+    sum: Sum,
+    count: f64,
+    incremental: bool,
+}
+
+impl Mean {
+    #[must_use]
+    pub(super) fn plus(mut self, value: f64) -> Self {
+        self.count += 1.0;
+        if self.count <= 1.0 {
+            self.sum = Sum { sum: value, lost: 0.0 };
+            return self;
+        }
+        if !self.incremental {
+            let next = self.sum.plus(value);
+            if !next.sum.is_infinite() {
+                self.sum = next;
+                return self;
+            }
+            self.incremental = true;
+            let before = self.count - 1.0;
+            self.sum = Sum { sum: self.sum.sum / before, lost: self.sum.lost / before };
+        }
+        let share = (self.count - 1.0) / self.count;
+        self.sum = Sum { sum: share * self.sum.sum, lost: share * self.sum.lost }.plus(value / self.count);
+        self
+    }
+
+    pub(super) fn value(self) -> f64 {
+        if self.incremental {
+            self.sum.sum + self.sum.lost
+        } else {
+            self.sum.sum / self.count + self.sum.lost / self.count
+        }
+    }
+}
+
+/// The φ-quantile of the values, which are sorted in place; NaN counts as the smallest.
+pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
+    if values.is_empty() || q.is_nan() {
+        return f64::NAN;
+    }
+    if q < 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if q > 1.0 {
+        return f64::INFINITY;
+    }
+    values.sort_by(|a, b| nan_first(*a, *b));
+    let last = values.len() - 1;
+    let rank = q * last as f64;
+    let lower = rank.floor();
+    let weight = rank - lower;
+    let lower = lower as usize;
+    values[lower] * (1.0 - weight) + values[(lower + 1).min(last)] * weight
+}
+
+/// Ascending, NaN before all numbers.
+pub(super) fn nan_first(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+}
+
+/// Ascending, NaN behind all numbers.
+pub(super) fn nan_last(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// Go's `math.Min`: NaN if either is.
+pub(super) fn go_min(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+}
+
+/// Go's `math.Max`: NaN if either is.
+pub(super) fn go_max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+/// A number without exponent, as `count_values` writes it into a label: `1`, `0.5`, `+Inf`, `NaN`.
+pub fn render_plain(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".into() } else { "-Inf".into() }
+    } else {
+        value.to_string()
+    }
+}
+
+/// A number as Prometheus' HTTP API writes sample values: decimal between 1e-6 and 1e21, else with an exponent (`1e+21`, `1e-7`).
+pub fn render_sample(value: f64) -> String {
+    let size = value.abs();
+    if value != 0.0 && value.is_finite() && !(1e-6..1e21).contains(&size) {
+        let text = format!("{value:e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = exponent.strip_prefix('-').map_or(("+", exponent), |rest| ("-", rest));
+        // Go's encoding/json cleans e-09 to e-9, so there is no padding.
+        return format!("{digits}e{sign}{exponent}");
+    }
+    render_plain(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compensated_sum_keeps_what_rounding_loses() {
+        let sum = [1.0, 1e100, 1.0, -1e100].iter().fold(Sum::default(), |sum, value| sum.plus(*value));
+        assert_eq!(sum.total(), 2.0);
+    }
+
+    #[test]
+    fn a_mean_survives_an_overflowing_sum() {
+        let mean = [f64::MAX, f64::MAX].iter().fold(Mean::default(), |mean, value| mean.plus(*value));
+        assert_eq!(mean.value(), f64::MAX);
+    }
+
+    #[test]
+    fn samples_are_written_as_the_api_writes_them() {
+        for (value, text) in
+            [(1.0, "1"), (0.5, "0.5"), (1e21, "1e+21"), (1e-7, "1e-7"), (1e20, "100000000000000000000"), (0.0, "0")]
+        {
+            assert_eq!(render_sample(value), text);
+        }
+        assert_eq!(render_sample(f64::INFINITY), "+Inf");
+    }
+}

@@ -1,0 +1,199 @@
+//! Runs test scripts in Prometheus' style: `load 1m` with series, then `eval instant at 5m <expr>` with the expected samples.
+//!
+//! The expectations of `testdata/` were taken from promtool 3.5.3 (`test rules`) on the same data.
+
+use std::time::Duration;
+
+use super::{Options, Query, Value};
+use crate::model::{
+    Block, Family, Labels, METRIC_NAME, MetricKind, Millis, Point, Suffix, parse_duration, stale_marker,
+};
+use crate::store::{Limits, Picture, Series, Store};
+
+/// `0+10x3 _ stale 5`: the values at each step.
+fn values(notation: &str) -> Vec<Option<f64>> {
+    notation.split_whitespace().flat_map(item).collect()
+}
+
+fn item(text: &str) -> Vec<Option<f64>> {
+    if text == "stale" {
+        return vec![Some(stale_marker())];
+    }
+    let number = |text: &str| -> f64 { text.parse().unwrap_or_else(|_| panic!("no number: {text}")) };
+    let (base, times) = match text.rsplit_once('x') {
+        Some((base, times)) => (base, times.parse::<usize>().unwrap()),
+        None => (text, 0),
+    };
+    if base == "_" {
+        return vec![None; times.max(1)];
+    }
+    if times == 0 && !text.contains('x') {
+        return vec![Some(number(base))];
+    }
+    let sign = base[1..].find(['+', '-']).map(|at| at + 1);
+    let (start, step) = sign.map_or_else(|| (number(base), 0.0), |at| (number(&base[..at]), number(&base[at..])));
+    let mut value = start;
+    let mut all = vec![Some(value)];
+    for _ in 0..times {
+        value += step;
+        all.push(Some(value));
+    }
+    all
+}
+
+/// `name{a="b", c="d"}` as labels; a selector of `=` matchers.
+fn labels(text: &str) -> Labels {
+    if text == "{}" || text.is_empty() {
+        return Labels::empty();
+    }
+    let query = Query::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let pairs: Vec<_> =
+        query.selectors()[0].matchers.iter().map(|matcher| (matcher.name.clone(), matcher.value.clone())).collect();
+    Labels::new(pairs)
+}
+
+/// Splits `labels value` at the space behind the braces.
+fn split(line: &str) -> (&str, &str) {
+    let at = line.rfind('}').map_or_else(|| line.find(' ').unwrap_or(0), |at| at + 1);
+    (line[..at].trim(), line[at..].trim())
+}
+
+fn load(store: &Store, step: Duration, lines: &[&str]) {
+    let series: Vec<(Labels, Vec<Option<f64>>)> = lines
+        .iter()
+        .map(|line| {
+            let (name, notation) = split(line);
+            (labels(name), values(notation))
+        })
+        .collect();
+    let longest = series.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+    for at in 0..longest {
+        for (number, (labels, values)) in series.iter().enumerate() {
+            let Some(value) = values.get(at).copied().flatten() else {
+                continue;
+            };
+            // A picture without the series ends it, so that one series is one source.
+            let family = Family::discovered(labels.metric_name().to_owned(), MetricKind::Unknown, String::new());
+            let stale = crate::model::is_stale(value);
+            let point = Point { suffix: Suffix::None, labels: labels.without(|name| name == METRIC_NAME), value };
+            store.record(Picture {
+                source: format!("series {number}").into(),
+                labels: Labels::empty(),
+                blocks: if stale { vec![] } else { vec![Block { family, points: vec![point] }] },
+                at: Millis(0) + step * at as u32,
+            });
+        }
+    }
+}
+
+fn same(a: f64, b: f64) -> bool {
+    a == b || (a.is_nan() && b.is_nan()) || ((a - b) / b).abs() < 1e-14
+}
+
+fn check(store: &Store, at: &str, expression: &str, expected: &[&str]) -> Result<(), String> {
+    let query = Query::parse(expression).map_err(|error| error.to_string());
+    let at = Millis(0) + parse_duration(at).unwrap();
+    let got = query
+        .and_then(|query| query.instant(&store.snapshot(), at, &Options::default()).map_err(|error| error.to_string()));
+    let got = match got {
+        Err(error) if expected.first().is_some_and(|line| line.starts_with("FAIL")) => {
+            return Ok(drop(error));
+        }
+        Err(error) => return Err(format!("failed: {error}")),
+        Ok(Value::Vector(elements)) => elements,
+        Ok(Value::Scalar(value)) => vec![(Labels::empty(), value)],
+        Ok(other) => return Err(format!("gave a {}", other.type_name())),
+    };
+    let mut wanted: Vec<(Labels, f64)> = expected
+        .iter()
+        .map(|line| {
+            let (name, value) = split(line);
+            (labels(name), value.parse().unwrap_or_else(|_| panic!("{line}")))
+        })
+        .collect();
+    let mut given = got.clone();
+    wanted.sort_by(|a, b| a.0.cmp(&b.0));
+    given.sort_by(|a, b| a.0.cmp(&b.0));
+    let equal = wanted.len() == given.len()
+        && wanted.iter().zip(&given).all(|(wanted, given)| wanted.0 == given.0 && same(given.1, wanted.1));
+    if equal { Ok(()) } else { Err(format!("\n    exp: {wanted:?}\n    got: {given:?}")) }
+}
+
+fn run(script: &str) {
+    let store = Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 10_000 });
+    let mut wrong = Vec::new();
+    let mut lines = script.lines().peekable();
+    let mut checked = 0;
+    while let Some(line) = lines.next() {
+        let mut block = Vec::new();
+        while let Some(indented) = lines.next_if(|next| next.starts_with("  ")) {
+            block.push(indented.trim());
+        }
+        if let Some(step) = line.strip_prefix("load ") {
+            load(&store, parse_duration(step).unwrap(), &block);
+        } else if let Some(rest) = line.strip_prefix("eval instant at ") {
+            let (at, expression) = rest.split_once(' ').unwrap();
+            checked += 1;
+            if let Err(difference) = check(&store, at, expression, &block) {
+                wrong.push(format!("{expression} at {at}: {difference}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {checked} differ from promtool:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(checked > 0);
+}
+
+#[test]
+fn the_engine_agrees_with_promtool() {
+    run(include_str!("testdata/engine.test"));
+}
+
+#[test]
+fn a_range_query_gives_each_series_its_steps() {
+    let store = Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 100 });
+    load(&store, Duration::from_secs(60), &["a{i=\"1\"} 0+1x10", "a{i=\"2\"} 5 6 stale"]);
+    let query = Query::parse("a * 2").unwrap();
+    let value = query
+        .range(&store.snapshot(), Millis(60_000), Millis(180_000), Duration::from_secs(60), &Options::default())
+        .unwrap();
+    let series = |i: &str, samples: &[(i64, f64)]| Series {
+        labels: Labels::new([("i", i)]),
+        samples: samples.iter().map(|(minute, value)| (Millis(minute * 60_000), *value)).collect(),
+    };
+    assert_eq!(value, Value::Matrix(vec![series("1", &[(1, 2.0), (2, 4.0), (3, 6.0)]), series("2", &[(1, 12.0)])]));
+}
+
+#[test]
+fn a_parse_error_names_its_place() {
+    for (text, error) in [
+        ("up ==", "1:6: parse error: unexpected end of input"),
+        ("sum(up", "1:7: parse error: unclosed left parenthesis"),
+        ("rate(up)", "1:1: parse error: expected type matrix in call to function 'rate', got vector"),
+        ("1 + nope(up)", "1:5: parse error: unknown function with name 'nope'"),
+        ("sum(\n  up) )", "2:7: parse error: unexpected right parenthesis ')'"),
+        ("up{a=}", "1:6: parse error: unexpected `}`"),
+        ("histogram_sum(up)", "1:1: parse error: the function `histogram_sum` is not supported"),
+    ] {
+        assert_eq!(Query::parse(text).unwrap_err().to_string(), error, "{text}");
+    }
+}
+
+#[test]
+fn limits_hold_before_the_stack_does() {
+    let deep = format!("{}1{}", "(".repeat(7000), ")".repeat(7000));
+    assert!(Query::parse(&deep).unwrap_err().message.contains("nested deeper"));
+    let chain = vec!["1"; 5000].join("+");
+    assert!(Query::parse(&chain).is_err());
+    let store = Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 100 });
+    load(&store, Duration::from_secs(60), &["a 0+1x10"]);
+    let few = Options { max_samples: 3, ..Options::default() };
+    let error = Query::parse("a[1h]").unwrap().instant(&store.snapshot(), Millis(600_000), &few).unwrap_err();
+    assert_eq!(error.reason(), "too_much");
+}
+
+#[test]
+fn a_query_tells_what_it_reads() {
+    let query = Query::parse("sum(rate(a{x=\"1\"}[5m])) / on () {__name__=~\"b.*\"}").unwrap();
+    let names: Vec<_> = query.selectors().iter().map(|selector| selector.name.map(str::to_owned)).collect();
+    assert_eq!(names, [Some("a".to_owned()), None]);
+}

@@ -1,0 +1,333 @@
+//! A group of rules: evaluates them in order against the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::model::{Alert, Block, Family, Labels, METRIC_NAME, MetricKind, Millis, Point, Suffix, Transition};
+use crate::promql::{Options, Value};
+use crate::store::{Picture, Snapshot, Store};
+
+use super::file::{GroupSpec, RuleKind, RuleSpec};
+use super::state::{self, Active, AlertState, Alerts, Change, Condition, Timing};
+use super::template::{Expander, Externals};
+use super::view::{ActiveAlert, GroupHandle, GroupView, Health, RuleView};
+
+static ALERTS: Family = Family::gauge("ALERTS", "Alerts that are pending or firing (1), by their labels.");
+static ALERTS_FOR_STATE: Family =
+    Family::gauge("ALERTS_FOR_STATE", "Unix time in seconds since which an alert's condition has held.");
+
+/// What one evaluation of a group brought.
+#[derive(Debug, Default)]
+pub struct Evaluation {
+    /// For `notify`: firing, still firing, resolved.
+    pub transitions: Vec<Transition>,
+    /// Rules that could not be evaluated; their alerts stay as they were.
+    pub failures: Vec<Failure>,
+}
+
+/// A rule that could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The recorded metric or the alert.
+    pub rule: String,
+    /// Why.
+    pub error: String,
+}
+
+/// A group with the state of its alerts.
+#[derive(Debug)]
+pub struct Group {
+    spec: Arc<GroupSpec>,
+    externals: Externals,
+    options: Options,
+    rules: Vec<RuleState>,
+    last_evaluation: Option<Millis>,
+    took: Duration,
+    view: Arc<ArcSwap<GroupView>>,
+}
+
+#[derive(Debug)]
+struct RuleState {
+    source: Arc<str>,
+    alerts: Alerts,
+    health: Health,
+    last_error: Option<String>,
+    last_evaluation: Option<Millis>,
+}
+
+impl Group {
+    /// A group that knows no alerts yet.
+    pub fn new(spec: GroupSpec, externals: Externals) -> Self {
+        let spec = Arc::new(spec);
+        let state = |index| RuleState {
+            source: format!("rule:{}/{}/{index}", spec.file, spec.name).into(),
+            alerts: Alerts::new(),
+            health: Health::Unknown,
+            last_error: None,
+            last_evaluation: None,
+        };
+        let rules: Vec<_> = (0..spec.rules.len()).map(state).collect();
+        let view = GroupView {
+            spec: Arc::clone(&spec),
+            last_evaluation: None,
+            took: Duration::ZERO,
+            rules: vec![RuleView::default(); rules.len()],
+        };
+        let view = Arc::new(ArcSwap::from_pointee(view));
+        Self { spec, externals, options: Options::default(), rules, last_evaluation: None, took: Duration::ZERO, view }
+    }
+
+    /// As it is written.
+    pub fn spec(&self) -> &GroupSpec {
+        &self.spec
+    }
+
+    /// How often it wants to be evaluated; `None`: the global evaluation interval.
+    pub fn interval(&self) -> Option<Duration> {
+        self.spec.interval
+    }
+
+    /// Limits of its queries, and the step of subqueries that name none (the global evaluation interval).
+    pub fn set_options(&mut self, options: Options) {
+        self.options = options;
+    }
+
+    /// A handle for readers.
+    pub fn handle(&self) -> GroupHandle {
+        GroupHandle(Arc::clone(&self.view))
+    }
+
+    /// Under which sources its rules record.
+    pub fn sources(&self) -> Vec<Arc<str>> {
+        self.rules.iter().map(|rule| Arc::clone(&rule.source)).collect()
+    }
+
+    /// What stays the same over reloads: file and name.
+    pub(super) fn key(&self) -> (Arc<str>, Arc<str>) {
+        (Arc::clone(&self.spec.file), Arc::clone(&self.spec.name))
+    }
+
+    /// Evaluates every rule in order. A rule sees what earlier ones recorded at the same time, so this records as it goes.
+    pub fn evaluate(&mut self, store: &Store, now: Millis) -> Evaluation {
+        let mut evaluation = Evaluation::default();
+        let at = now - self.spec.query_offset.unwrap_or_default();
+        let spec = Arc::clone(&self.spec);
+        for (index, rule) in spec.rules.iter().enumerate() {
+            let snapshot = store.snapshot();
+            let outcome = match &rule.kind {
+                RuleKind::Record { name } => self.record(index, rule, name, &snapshot, at),
+                RuleKind::Alert { .. } => self.alert(index, rule, &snapshot, (now, at), &mut evaluation.transitions),
+            };
+            let state = &mut self.rules[index];
+            state.last_evaluation = Some(now);
+            match outcome {
+                Ok(picture) => {
+                    (state.health, state.last_error) = (Health::Ok, None);
+                    store.record(picture);
+                }
+                Err(error) => {
+                    (state.health, state.last_error) = (Health::Err, Some(error.clone()));
+                    evaluation.failures.push(Failure { rule: rule.name().to_owned(), error });
+                }
+            }
+        }
+        self.last_evaluation = Some(now);
+        self.show();
+        evaluation
+    }
+
+    /// Notes how long the last evaluation took; the caller has the clock.
+    pub fn note_duration(&mut self, took: Duration) {
+        self.took = took;
+        self.show();
+    }
+
+    /// Takes over the alerts of every rule that goes on, known by its name and labels. Those of other rules end.
+    pub fn adopt(&mut self, mut previous: Self, now: Millis) -> Vec<Transition> {
+        for (index, rule) in self.spec.rules.iter().enumerate() {
+            let same = |old: &RuleSpec| {
+                old.name() == rule.name()
+                    && old.labels == rule.labels
+                    && std::mem::discriminant(&old.kind) == std::mem::discriminant(&rule.kind)
+            };
+            let exact = previous.spec.rules.iter().position(|old| old == rule);
+            if let Some(from) = exact.or_else(|| previous.spec.rules.iter().position(same)) {
+                let (old, new) = (&mut previous.rules[from], &mut self.rules[index]);
+                new.alerts.append(&mut old.alerts);
+                (new.health, new.last_evaluation) = (old.health, old.last_evaluation);
+                new.last_error = old.last_error.take();
+            }
+        }
+        if self.spec == previous.spec {
+            // Who reads the group goes on reading it.
+            (self.view, self.last_evaluation, self.took) =
+                (Arc::clone(&previous.view), previous.last_evaluation, previous.took);
+        }
+        self.show();
+        previous.end(now)
+    }
+
+    /// The group is gone: what fires is resolved.
+    pub(super) fn end(self, now: Millis) -> Vec<Transition> {
+        let mut transitions = Vec::new();
+        for (rule, state) in self.spec.rules.iter().zip(self.rules) {
+            for (labels, active) in state.alerts.into_iter().filter(|(_, active)| active.state == AlertState::Firing) {
+                let alert = self.externals.alert(rule, &labels, &active, Some(now));
+                transitions.push(Transition::Resolved(alert));
+            }
+        }
+        transitions
+    }
+
+    fn record(
+        &self,
+        index: usize,
+        rule: &RuleSpec,
+        name: &str,
+        snapshot: &Snapshot,
+        at: Millis,
+    ) -> Result<Picture, String> {
+        let mut seen = BTreeMap::new();
+        for (labels, value) in self.query(rule, snapshot, at)? {
+            let labels = without_name(&labels);
+            let labels = rule.labels.iter().fold(labels, |labels, (name, value)| labels.with(name, value.as_str()));
+            if seen.insert(labels, value).is_some() {
+                return Err("vector contains metrics with the same labelset after applying rule labels".into());
+            }
+        }
+        self.check_limit(seen.len(), "series")?;
+        let points = seen.into_iter().map(|(labels, value)| Point { suffix: Suffix::None, labels, value }).collect();
+        let help = format!("Recorded: {}", rule.query.text());
+        let family = Family::discovered(name.to_owned(), MetricKind::Unknown, help);
+        Ok(self.picture(index, vec![Block { family, points }], at))
+    }
+
+    fn alert(
+        &mut self,
+        index: usize,
+        rule: &RuleSpec,
+        snapshot: &Snapshot,
+        (now, at): (Millis, Millis),
+        transitions: &mut Vec<Transition>,
+    ) -> Result<Picture, String> {
+        let RuleKind::Alert { hold, keep_firing_for, .. } = &rule.kind else {
+            return Err("not an alerting rule".into());
+        };
+        let timing = Timing { hold: *hold, keep_firing_for: *keep_firing_for };
+        let holding = self.holding(rule, snapshot, at)?;
+        self.check_limit(state::count_after(&self.rules[index].alerts, &holding, timing, now), "alerts")?;
+        let alerts = &mut self.rules[index].alerts;
+        for (labels, active, change) in state::step(alerts, holding, timing, now) {
+            let ends_at = (change == Change::Ended).then_some(now);
+            let alert = self.externals.alert(rule, &labels, &active, ends_at);
+            transitions.push(match change {
+                Change::Fires => Transition::Firing(alert),
+                Change::StillFires => Transition::Still(alert),
+                Change::Ended => Transition::Resolved(alert),
+            });
+        }
+        let blocks = alert_blocks(&self.rules[index].alerts);
+        Ok(self.picture(index, blocks, at))
+    }
+
+    /// For which label sets the condition holds, with values and annotations.
+    fn holding(&self, rule: &RuleSpec, snapshot: &Snapshot, at: Millis) -> Result<BTreeMap<Labels, Condition>, String> {
+        let RuleKind::Alert { name, annotations, .. } = &rule.kind else {
+            return Ok(BTreeMap::new());
+        };
+        let mut holding = BTreeMap::new();
+        for (sample, value) in self.query(rule, snapshot, at)? {
+            let expander = Expander { snapshot, at, externals: &self.externals, labels: &sample, value };
+            let labels = rule
+                .labels
+                .iter()
+                .fold(without_name(&sample), |labels, (name, text)| labels.with(name, expander.expand(text)))
+                .with("alertname", name.as_str());
+            let annotations =
+                Labels::new(annotations.iter().map(|(name, text)| (name.as_str(), expander.expand(text))));
+            if holding.insert(labels, Condition { value, annotations }).is_some() {
+                return Err("vector contains metrics with the same labelset after applying alert labels".into());
+            }
+        }
+        Ok(holding)
+    }
+
+    fn query(&self, rule: &RuleSpec, snapshot: &Snapshot, at: Millis) -> Result<Vec<(Labels, f64)>, String> {
+        match rule.query.instant(snapshot, at, &self.options).map_err(|error| error.to_string())? {
+            Value::Vector(elements) => Ok(elements),
+            Value::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
+            other => Err(format!("rule result is not a vector or scalar but a {}", other.type_name())),
+        }
+    }
+
+    /// Prometheus drops all alerts of a rule over its limit. Here they stay: a rule that fails changes no alert.
+    fn check_limit(&self, count: usize, what: &str) -> Result<(), String> {
+        match self.spec.limit {
+            0 => Ok(()),
+            limit if count <= limit => Ok(()),
+            limit => Err(format!("exceeded limit of {limit} with {count} {what}")),
+        }
+    }
+
+    fn picture(&self, index: usize, blocks: Vec<Block>, at: Millis) -> Picture {
+        Picture { source: Arc::clone(&self.rules[index].source), labels: Labels::empty(), blocks, at }
+    }
+
+    /// Renews what readers see.
+    fn show(&self) {
+        let rule = |state: &RuleState| RuleView {
+            health: state.health,
+            last_error: state.last_error.clone(),
+            last_evaluation: state.last_evaluation,
+            alerts: state.alerts.iter().map(|(labels, active)| shown(labels, active)).collect(),
+        };
+        self.view.store(Arc::new(GroupView {
+            spec: Arc::clone(&self.spec),
+            last_evaluation: self.last_evaluation,
+            took: self.took,
+            rules: self.rules.iter().map(rule).collect(),
+        }));
+    }
+}
+
+fn shown(labels: &Labels, active: &Active) -> ActiveAlert {
+    ActiveAlert {
+        labels: labels.clone(),
+        annotations: active.annotations.clone(),
+        state: active.state,
+        active_at: active.active_at,
+        keep_firing_since: active.keep_firing_since,
+        value: active.value,
+    }
+}
+
+fn alert_blocks(alerts: &Alerts) -> Vec<Block> {
+    let point = |labels: Labels, value| Point { suffix: Suffix::None, labels, value };
+    let states = alerts.iter().map(|(labels, active)| point(labels.with("alertstate", active.state.as_str()), 1.0));
+    let since = alerts.iter().map(|(labels, active)| point(labels.clone(), active.active_at.0.div_euclid(1000) as f64));
+    vec![
+        Block { family: ALERTS.clone(), points: states.collect() },
+        Block { family: ALERTS_FOR_STATE.clone(), points: since.collect() },
+    ]
+}
+
+fn without_name(labels: &Labels) -> Labels {
+    labels.without(|name| name == METRIC_NAME)
+}
+
+impl Externals {
+    /// An alert as others see it: with the external labels, which the rule's own win over.
+    fn alert(&self, rule: &RuleSpec, labels: &Labels, active: &Active, ends_at: Option<Millis>) -> Alert {
+        Alert {
+            labels: self.labels.overlaid(labels),
+            annotations: active.annotations.clone(),
+            starts_at: active.active_at,
+            ends_at,
+            value: active.value,
+            generator_url: self.graph_url(rule.query.text()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! All groups together, and how one set follows another at a reload.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::{Millis, Transition};
+
+use super::file::GroupSpec;
+use super::group::Group;
+use super::template::Externals;
+use super::view::GroupHandle;
+
+/// Every group of every rule file.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    /// In the order of files and groups.
+    pub groups: Vec<Group>,
+}
+
+/// What a reload makes of the rules that are no longer there.
+#[derive(Debug, Default)]
+pub struct Succession {
+    /// Sources whose series end: hand each to `Store::end`.
+    pub gone: Vec<Arc<str>>,
+    /// Firing alerts whose rules are gone, as resolved.
+    pub transitions: Vec<Transition>,
+}
+
+impl RuleSet {
+    /// A set that knows no alerts yet.
+    pub fn new(specs: Vec<GroupSpec>, externals: &Externals) -> Self {
+        Self { groups: specs.into_iter().map(|spec| Group::new(spec, externals.clone())).collect() }
+    }
+
+    /// Handles for readers, in the order of the groups.
+    pub fn handles(&self) -> Vec<GroupHandle> {
+        self.groups.iter().map(Group::handle).collect()
+    }
+
+    /// Takes over the state of every rule that goes on; what does not go on ends.
+    pub fn succeed(&mut self, previous: Self, now: Millis) -> Succession {
+        let mut succession = Succession::default();
+        let mut before: HashMap<(Arc<str>, Arc<str>), Group> =
+            previous.groups.into_iter().map(|group| (group.key(), group)).collect();
+        for group in &mut self.groups {
+            if let Some(old) = before.remove(&group.key()) {
+                let sources = group.sources();
+                succession.gone.extend(old.sources().into_iter().filter(|source| !sources.contains(source)));
+                succession.transitions.extend(group.adopt(old, now));
+            }
+        }
+        for old in before.into_values() {
+            succession.gone.extend(old.sources());
+            succession.transitions.extend(old.end(now));
+        }
+        succession
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Block, Family, Labels, Point, Problems, Suffix};
+    use crate::promql::{Options, Query, Value};
+    use crate::rules::read_file;
+    use crate::store::{Limits, Picture, Store};
+
+    static UP: Family = Family::gauge("up", "Whether it answered.");
+
+    fn store() -> Store {
+        Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 1000 })
+    }
+
+    fn show(store: &Store, minute: i64, values: &[(&str, f64)]) {
+        let point = |(instance, value): &(&str, f64)| Point {
+            suffix: Suffix::None,
+            labels: Labels::new([("instance", *instance)]),
+            value: *value,
+        };
+        let blocks = vec![Block { family: UP.clone(), points: values.iter().map(point).collect() }];
+        store.record(Picture { source: "app".into(), labels: Labels::empty(), blocks, at: Millis(minute * 60_000) });
+    }
+
+    fn rules(text: &str) -> RuleSet {
+        let problems = Problems::new();
+        let specs = read_file("r.yml", text, &problems);
+        assert!(problems.is_empty(), "{:?}", problems.into_sorted());
+        let externals = Externals { labels: Labels::new([("env", "prod")]), url: "http://sw".into() };
+        RuleSet::new(specs, &externals)
+    }
+
+    fn asked(store: &Store, minute: i64, query: &str) -> String {
+        let query = Query::parse(query).unwrap();
+        let Value::Vector(found) =
+            query.instant(&store.snapshot(), Millis(minute * 60_000), &Options::default()).unwrap()
+        else {
+            panic!("no vector");
+        };
+        found.iter().map(|(labels, value)| format!("{labels} {value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn told(transitions: &[Transition]) -> String {
+        let one = |transition: &Transition| {
+            let word = match transition {
+                Transition::Firing(_) => "firing",
+                Transition::Still(_) => "still",
+                Transition::Resolved(_) => "resolved",
+            };
+            format!("{word} {} {}", transition.alert().labels, transition.alert().annotations)
+        };
+        transitions.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+
+    const DOWN: &str = "groups:\n- name: g\n  rules:\n  - record: down:sum\n    expr: sum by (instance) (up == 0) + 1\n    labels: {by: rule}\n  \
+        - alert: Down\n    expr: down:sum > 0\n    for: 1m\n    labels: {severity: \"{{ if eq $labels.instance \\\"a\\\" }}page{{ end }}\"}\n    \
+        annotations: {summary: \"{{ $labels.__name__ }} of {{ $labels.instance }}: {{ $value }}\"}\n";
+
+    #[test]
+    fn a_rule_sees_what_an_earlier_one_recorded_at_the_same_time() {
+        let (store, mut set) = (store(), rules(DOWN));
+        show(&store, 0, &[("a", 0.0), ("b", 1.0)]);
+        let first = set.groups[0].evaluate(&store, Millis(0));
+        assert!(first.transitions.is_empty() && first.failures.is_empty(), "{first:?}");
+        assert_eq!(
+            asked(&store, 0, "ALERTS"),
+            r#"{__name__="ALERTS", alertname="Down", alertstate="pending", by="rule", instance="a", severity="page"} 1"#
+        );
+        show(&store, 1, &[("a", 0.0), ("b", 1.0)]);
+        let second = set.groups[0].evaluate(&store, Millis(60_000));
+        assert_eq!(
+            told(&second.transitions),
+            r#"firing {alertname="Down", by="rule", env="prod", instance="a", severity="page"} {summary="down:sum of a: 1"}"#
+        );
+        assert_eq!(
+            asked(&store, 1, "ALERTS_FOR_STATE + 5"),
+            r#"{alertname="Down", by="rule", instance="a", severity="page"} 5"#
+        );
+        show(&store, 2, &[("a", 1.0), ("b", 1.0)]);
+        let third = set.groups[0].evaluate(&store, Millis(120_000));
+        assert!(told(&third.transitions).starts_with("resolved"));
+        assert_eq!(third.transitions[0].alert().ends_at, Some(Millis(120_000)));
+        assert_eq!(asked(&store, 2, "{__name__=~\"ALERTS.*|down:sum\"}"), "");
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_evaluated_changes_no_alert() {
+        let text = "groups:\n- name: g\n  rules:\n  - alert: Down\n    expr: up == 0 and on () (up * on (x) up)\n";
+        let (store, mut set) = (store(), rules(text));
+        show(&store, 0, &[("a", 0.0)]);
+        assert!(told(&set.groups[0].evaluate(&store, Millis(0)).transitions).starts_with("firing"));
+        show(&store, 1, &[("a", 0.0), ("b", 0.0)]);
+        let broken = set.groups[0].evaluate(&store, Millis(60_000));
+        assert!(broken.failures[0].error.contains("many-to-many"), "{broken:?}");
+        assert!(broken.transitions.is_empty());
+        let view = set.handles()[0].load();
+        assert_eq!((view.rules[0].health.as_str(), view.rules[0].alerts.len()), ("err", 1));
+    }
+
+    #[test]
+    fn a_reload_keeps_what_goes_on_and_ends_what_does_not() {
+        let (store, mut set) = (store(), rules(DOWN));
+        for minute in 0..2 {
+            show(&store, minute, &[("a", 0.0)]);
+            set.groups[0].evaluate(&store, Millis(minute * 60_000));
+        }
+        let mut same = rules(DOWN);
+        let kept = same.succeed(set, Millis(90_000));
+        assert!(kept.gone.is_empty() && kept.transitions.is_empty(), "{kept:?}");
+        show(&store, 2, &[("a", 0.0)]);
+        assert!(told(&same.groups[0].evaluate(&store, Millis(120_000)).transitions).starts_with("still"));
+        let ended = RuleSet::default().succeed(same, Millis(150_000));
+        assert_eq!(ended.gone.len(), 2);
+        assert!(told(&ended.transitions).starts_with("resolved"));
+    }
+}

@@ -1,0 +1,166 @@
+//! The states of one alerting rule's alerts: pending, firing, kept firing, gone.
+//!
+//! In: the label sets for which the condition holds now. Out: transitions. Nothing here knows queries or templates.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{Labels, Millis};
+
+/// The state of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AlertState {
+    /// The condition holds, not long enough yet.
+    Pending,
+    /// It has held for long enough.
+    Firing,
+}
+
+impl AlertState {
+    /// As in the label `alertstate`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+        }
+    }
+}
+
+/// One label set of a rule for which the condition holds at an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Condition {
+    pub value: f64,
+    pub annotations: Labels,
+}
+
+/// One alert that is pending or firing.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Active {
+    pub state: AlertState,
+    pub active_at: Millis,
+    pub keep_firing_since: Option<Millis>,
+    pub value: f64,
+    pub annotations: Labels,
+}
+
+/// What happened to an alert in one evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Fires,
+    StillFires,
+    Ended,
+}
+
+/// A rule's durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Timing {
+    pub hold: Duration,
+    pub keep_firing_for: Duration,
+}
+
+/// All alerts of a rule by their labels.
+pub(super) type Alerts = BTreeMap<Labels, Active>;
+
+/// Brings the alerts up to date with the conditions that hold `now`. Resolved alerts leave the map and are handed back.
+pub(super) fn step(
+    alerts: &mut Alerts,
+    holding: BTreeMap<Labels, Condition>,
+    timing: Timing,
+    now: Millis,
+) -> Vec<(Labels, Active, Change)> {
+    let mut changes = Vec::new();
+    alerts.retain(|labels, active| {
+        if holding.contains_key(labels) {
+            return true;
+        }
+        if active.state == AlertState::Pending {
+            return false;
+        }
+        let since = *active.keep_firing_since.get_or_insert(now);
+        if now.since(since) < timing.keep_firing_for {
+            return true;
+        }
+        changes.push((labels.clone(), active.clone(), Change::Ended));
+        false
+    });
+    for (labels, condition) in holding {
+        let active = alerts.entry(labels).or_insert_with(|| Active {
+            state: AlertState::Pending,
+            active_at: now,
+            keep_firing_since: None,
+            value: condition.value,
+            annotations: Labels::empty(),
+        });
+        active.value = condition.value;
+        active.annotations = condition.annotations;
+        active.keep_firing_since = None;
+    }
+    for (labels, active) in alerts {
+        let change = match active.state {
+            AlertState::Firing => Change::StillFires,
+            AlertState::Pending if now.since(active.active_at) >= timing.hold => Change::Fires,
+            AlertState::Pending => continue,
+        };
+        active.state = AlertState::Firing;
+        changes.push((labels.clone(), active.clone(), change));
+    }
+    changes
+}
+
+/// How many alerts there would be after [`step`], to hold a limit before anything changes.
+pub(super) fn count_after(
+    alerts: &Alerts,
+    holding: &BTreeMap<Labels, Condition>,
+    timing: Timing,
+    now: Millis,
+) -> usize {
+    let kept = alerts.iter().filter(|(labels, active)| {
+        !holding.contains_key(*labels)
+            && active.state == AlertState::Firing
+            && now.since(active.keep_firing_since.unwrap_or(now)) < timing.keep_firing_for
+    });
+    holding.len() + kept.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The states at each minute, for a condition that holds where the text has an `x`.
+    fn played(holds: &str, hold: u64, keep: u64) -> String {
+        let timing = Timing { hold: Duration::from_secs(hold * 60), keep_firing_for: Duration::from_secs(keep * 60) };
+        let labels = Labels::new([("a", "1")]);
+        let mut alerts = Alerts::new();
+        let mut shown = String::new();
+        for (minute, holds) in holds.chars().enumerate() {
+            let condition = Condition { value: 1.0, annotations: Labels::empty() };
+            let holding = if holds == 'x' { BTreeMap::from([(labels.clone(), condition)]) } else { BTreeMap::new() };
+            let changes = step(&mut alerts, holding, timing, Millis(minute as i64 * 60_000));
+            shown.push(match (changes.first(), alerts.get(&labels)) {
+                (Some((.., Change::Fires)), _) => 'F',
+                (Some((.., Change::StillFires)), _) => 'f',
+                (Some((.., Change::Ended)), _) => 'r',
+                (None, Some(_)) => 'p',
+                (None, None) => '.',
+            });
+        }
+        shown
+    }
+
+    #[test]
+    fn an_alert_fires_when_its_condition_has_held_long_enough() {
+        assert_eq!(played(".xxx..", 0, 0), ".Fffr.");
+        assert_eq!(played("xxxx.", 2, 0), "ppFfr");
+    }
+
+    #[test]
+    fn a_gap_starts_the_waiting_again() {
+        assert_eq!(played("xx.xxx", 2, 0), "pp.ppF");
+    }
+
+    #[test]
+    fn only_what_fired_is_kept_firing() {
+        assert_eq!(played("x..xxx...", 2, 2), "p..ppFffr");
+        assert_eq!(played("x.x...", 0, 2), "Fffffr");
+    }
+}

@@ -1,0 +1,184 @@
+//! Go templates with Prometheus' functions, for labels, annotations and, later, notifications.
+//!
+//! In: a text, an alert's labels and value, a snapshot for `query`. Out: the expanded text; what fails becomes
+//! `<error expanding template: …>`, so that an alert with a broken text still goes out.
+
+mod functions;
+mod humanize;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gotmpl::{FuncMap, TemplateError, Value};
+
+use crate::model::{Labels, Millis};
+use crate::promql::Options;
+use crate::store::Snapshot;
+
+pub use functions::{Asker, functions};
+
+/// What Prometheus puts before each template of a rule.
+const DEFINITIONS: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
+    {{$externalURL := .ExternalURL}}{{$value := .Value}}";
+/// What the outside adds to alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Externals {
+    /// On every alert that leaves, and as `$externalLabels`.
+    pub labels: Labels,
+    /// Where users reach the agent, without a slash at the end; `$externalURL`.
+    pub url: Arc<str>,
+}
+
+impl Externals {
+    /// Where an expression can be looked at.
+    pub fn graph_url(&self, expression: &str) -> String {
+        format!("{}/graph?g0.expr={}&g0.tab=1", self.url, gotmpl::url_encode(expression))
+    }
+}
+
+/// Whether a text is a template: its syntax and the names of its functions.
+///
+/// # Errors
+/// What is wrong, in Go's words.
+pub fn check(text: &str) -> Result<(), String> {
+    if !text.contains("{{") {
+        return Ok(());
+    }
+    let nobody: Asker = Arc::new(|_| Err("no query while checking".into()));
+    let functions = functions(&nobody, "");
+    tree::parse(&format!("{DEFINITIONS}{text}")).and_then(|tree| tree.check(&functions)).map_err(|error| match error {
+        // Columns count from the text's own beginning.
+        TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. } => {
+            let before = if line == 1 { DEFINITIONS.len() } else { 0 };
+            format!("{line}:{}: {message}", col.saturating_sub(before).max(1))
+        }
+        TemplateError::Exec(message) => message,
+        other => other.to_string(),
+    })
+}
+
+/// Expands the templates of one alert.
+pub(super) struct Expander<'a> {
+    pub snapshot: &'a Snapshot,
+    pub at: Millis,
+    pub externals: &'a Externals,
+    /// The sample's labels, `__name__` among them.
+    pub labels: &'a Labels,
+    pub value: f64,
+}
+
+impl Expander<'_> {
+    /// The expanded text, or the failure as text.
+    pub(super) fn expand(&self, text: &str) -> String {
+        if !text.contains("{{") {
+            return text.to_owned();
+        }
+        let data = Value::Map(Arc::new(BTreeMap::from([
+            (Arc::from("Labels"), self.label_map(self.labels, text)),
+            (Arc::from("ExternalLabels"), self.label_map(&self.externals.labels, text)),
+            (Arc::from("ExternalURL"), Value::String(Arc::clone(&self.externals.url))),
+            (Arc::from("Value"), Value::Float(self.value)),
+        ])));
+        let asker = asker(self.snapshot.clone(), self.at);
+        expand(&format!("{DEFINITIONS}{text}"), &data, functions(&asker, &self.externals.url))
+            .unwrap_or_else(|error| format!("<error expanding template: {error}>"))
+    }
+
+    /// Labels as a map in which those that the text names are there, if only as empty texts: Go's maps of texts give
+    /// an empty text for a missing key. A text that ranges over labels gets only those that exist.
+    fn label_map(&self, labels: &Labels, text: &str) -> Value {
+        let pair = |name: &str, value: &str| (Arc::<str>::from(name), Value::from(value));
+        let mut map: BTreeMap<Arc<str>, Value> = labels.iter().map(|(name, value)| pair(name, value)).collect();
+        if !text.contains("range") {
+            for name in text.split('.').skip(1) {
+                let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+                map.entry(Arc::from(&name[..end])).or_insert_with(|| Value::from(""));
+            }
+        }
+        Value::Map(Arc::new(map))
+    }
+}
+
+/// Expands any text over any data; for `notify` as well.
+///
+/// # Errors
+/// What is wrong with the template, in Go's words.
+pub fn expand(text: &str, data: &Value, functions: FuncMap) -> Result<String, String> {
+    let expanded = tree::parse(text).and_then(|tree| {
+        tree.check(&functions)?;
+        tree.into_template(functions).execute_template_to_string(tree::MAIN, data)
+    });
+    expanded.map_err(|error| match error {
+        TemplateError::Exec(message) => message,
+        other => other.to_string(),
+    })
+}
+
+/// Queries for the function `query`, over one snapshot at one time.
+fn asker(snapshot: Snapshot, at: Millis) -> Asker {
+    Arc::new(move |text| {
+        let query = crate::promql::Query::parse(text).map_err(|error| error.to_string())?;
+        match query.instant(&snapshot, at, &Options::default()).map_err(|error| error.to_string())? {
+            crate::promql::Value::Vector(elements) => Ok(elements),
+            crate::promql::Value::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
+            other => Err(format!("query result is not a vector or scalar but a {}", other.type_name())),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Block, Family, MetricKind, Point, Suffix};
+    use crate::store::{Limits, Picture, Store};
+
+    fn expanded(text: &str, value: f64) -> String {
+        let store = Store::new(Limits { retention: std::time::Duration::from_secs(3600), max_series: 100 });
+        let point = |instance: &str, value| Point {
+            suffix: Suffix::None,
+            labels: Labels::new([("instance", instance)]),
+            value,
+        };
+        let family = Family::discovered("up".into(), MetricKind::Gauge, String::new());
+        let blocks = vec![Block { family, points: vec![point("b:1", 0.0), point("a:1", 1.0)] }];
+        store.record(Picture { source: "s".into(), labels: Labels::empty(), blocks, at: Millis(1000) });
+        let externals = Externals { labels: Labels::new([("env", "prod")]), url: "http://sw".into() };
+        let labels = Labels::new([("__name__", "up"), ("instance", "db.shop:5432")]);
+        let snapshot = store.snapshot();
+        Expander { snapshot: &snapshot, at: Millis(2000), externals: &externals, labels: &labels, value }.expand(text)
+    }
+
+    #[test]
+    fn texts_expand_as_prometheus_expands_them() {
+        for (text, value, expected) in [
+            ("{{ $labels.instance }} is {{ $value }}", 1_234_567.0, "db.shop:5432 is 1.234567e+06"),
+            ("{{ $value }}", 123_456.0, "123456"),
+            ("[{{ $labels.nope }}]", 0.0, "[]"),
+            ("{{ if $labels.nope }}yes{{ else }}no{{ end }}", 0.0, "no"),
+            ("{{ printf \"%.2f|%s\" $value $labels.nope }}", 0.5, "0.50|"),
+            ("{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}", 0.0, "__name__=up;instance=db.shop:5432;"),
+            ("{{ $externalLabels.env }} {{ $externalURL }}", 0.0, "prod http://sw"),
+            ("{{ .Value | humanize }}", 1_234_567.0, "1.235M"),
+            ("{{ $value | humanizePercentage }}", 0.123, "12.3%"),
+            ("{{ $labels.instance | stripPort | stripDomain | toUpper }}", 0.0, "DB"),
+            ("{{ query \"up\" | sortByLabel \"instance\" | first | label \"instance\" }}", 0.0, "a:1"),
+            ("{{ range query \"up == 0\" }}{{ .Labels.instance }}:{{ .Value }}{{ end }}", 0.0, "b:1:0"),
+            ("{{ with query \"nope\" }}{{ . | first | value }}{{ else }}none{{ end }}", 0.0, "none"),
+            ("{{ reReplaceAll \"(.*):.*\" \"$1\" $labels.instance }}", 0.0, "db.shop"),
+            ("{{ match \"^db\" $labels.instance }}", 0.0, "true"),
+        ] {
+            assert_eq!(expanded(text, value), expected, "{text}");
+        }
+        assert!(expanded("{{ query \"up ==\" }}", 0.0).starts_with("<error expanding template: "));
+        assert!(expanded("{{ first (query \"nope\") }}", 0.0).contains("first() called on vector with no elements"));
+    }
+
+    #[test]
+    fn a_wrong_template_is_found_before_it_is_used() {
+        assert!(check("{{ $value | humanize }}").is_ok());
+        assert!(check("{{ $value").unwrap_err().contains("unclosed"));
+        assert_eq!(check("{{ nope $value }}").unwrap_err(), "function \"nope\" not defined");
+        assert!(check("{{ $nope }}").is_err());
+    }
+}

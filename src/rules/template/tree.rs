@@ -1,0 +1,147 @@
+//! A template's tree: checked for names that nobody defines, and made to print as Go does.
+//!
+//! Two things the engine prints differently are put right by sending every printed value through one function:
+//! a missing label is an empty text (`<no value>` otherwise), and a float is written as Go's `%v`.
+
+use std::sync::Arc;
+
+use gotmpl::parse::{BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Parser, PipeNode};
+use gotmpl::{FuncMap, Result, Template, TemplateError, Value};
+
+/// The name under which the text itself is kept beside what it defines.
+pub(super) const MAIN: &str = "__main";
+/// The function that every printed value goes through.
+const PRINT: &str = "__print";
+/// More loop rounds than this end an expansion.
+const MAX_ROUNDS: u64 = 100_000;
+
+/// Go's own functions.
+const BUILTIN: [&str; 21] = [
+    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print", "printf",
+    "println", "slice", "urlquery", "break", "continue",
+];
+
+/// A parsed text.
+pub(super) struct Tree {
+    main: ListNode,
+    defines: Vec<DefineNode>,
+}
+
+/// Parses a text.
+pub(super) fn parse(text: &str) -> Result<Tree> {
+    let (main, defines) = Parser::new(text, "{{", "}}")?.parse()?;
+    Ok(Tree { main, defines })
+}
+
+impl Tree {
+    /// Whether every function and variable is there; Go finds this when it parses.
+    pub(super) fn check(&self, functions: &FuncMap) -> Result<()> {
+        let mut names = Names { functions, declared: Vec::new() };
+        names.list(&self.main)?;
+        self.defines.iter().try_for_each(|define| names.list(&define.body))
+    }
+
+    /// A template whose [`MAIN`] is the text.
+    pub(super) fn into_template(self, functions: FuncMap) -> Template {
+        let mut template =
+            Template::new(MAIN).funcs(functions).func(PRINT, |args| Ok(printed(args))).max_range_iters(MAX_ROUNDS);
+        for mut define in self.defines {
+            print_like_go(&mut define.body);
+            template = template.add_parse_tree(&define.name, define.body);
+        }
+        let mut main = self.main;
+        print_like_go(&mut main);
+        template.add_parse_tree(MAIN, main)
+    }
+}
+
+fn printed(args: &[Value]) -> Value {
+    match args.first() {
+        None | Some(Value::Nil) => Value::from(""),
+        Some(Value::Float(value)) => Value::from(go_float(*value)),
+        Some(other) => other.clone(),
+    }
+}
+
+/// A float as Go's `%v`: `123456`, `1.234567e+06`, `1e-05`.
+pub(super) fn go_float(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return crate::promql::render_plain(value);
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return value.to_string();
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+fn print_like_go(list: &mut ListNode) {
+    for node in &mut list.nodes {
+        match node {
+            Node::List(inner) => print_like_go(inner),
+            Node::Action(action) if action.pipe.decl.is_empty() => {
+                let pos = action.pos;
+                let print = CommandNode { pos, args: vec![Expr::Identifier(pos, PRINT.into())] };
+                action.pipe.commands.push(print);
+            }
+            Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+                print_like_go(&mut branch.body);
+                branch.else_body.iter_mut().for_each(print_like_go);
+            }
+            Node::Define(define) => print_like_go(&mut define.body),
+            _ => {}
+        }
+    }
+}
+
+struct Names<'f> {
+    functions: &'f FuncMap,
+    declared: Vec<Arc<str>>,
+}
+
+impl Names<'_> {
+    fn list(&mut self, list: &ListNode) -> Result<()> {
+        list.nodes.iter().try_for_each(|node| match node {
+            Node::List(list) => self.list(list),
+            Node::Action(action) => self.pipe(&action.pipe),
+            Node::If(branch) | Node::Range(branch) | Node::With(branch) => self.branch(branch),
+            Node::Template(call) => call.pipe.as_ref().map_or(Ok(()), |pipe| self.pipe(pipe)),
+            Node::Define(define) => self.list(&define.body),
+            Node::Text(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
+        })
+    }
+
+    fn branch(&mut self, branch: &BranchNode) -> Result<()> {
+        self.pipe(&branch.pipe)?;
+        self.list(&branch.body)?;
+        branch.else_body.as_ref().map_or(Ok(()), |body| self.list(body))
+    }
+
+    fn pipe(&mut self, pipe: &PipeNode) -> Result<()> {
+        pipe.commands.iter().flat_map(|command| &command.args).try_for_each(|arg| self.expr(arg))?;
+        self.declared.extend(pipe.decl.iter().map(|name| Arc::from(name.trim_start_matches('$'))));
+        Ok(())
+    }
+
+    fn expr(&mut self, expr: &Expr) -> Result<()> {
+        match expr {
+            Expr::Identifier(_, name) => {
+                let known = BUILTIN.contains(&name.as_str()) || self.functions.contains_key(name.as_str());
+                known
+                    .then_some(())
+                    .ok_or_else(|| TemplateError::Exec(format!("function {:?} not defined", name.as_str())))
+            }
+            Expr::Variable(_, name, _) => {
+                let bare = name.trim_start_matches('$');
+                let known = bare.is_empty() || self.declared.iter().any(|declared| &**declared == bare);
+                known.then_some(()).ok_or_else(|| TemplateError::Exec(format!("undefined variable \"${bare}\"")))
+            }
+            Expr::Pipe(_, pipe) => self.pipe(pipe),
+            Expr::Chain(_, inner, _) => self.expr(inner),
+            _ => Ok(()),
+        }
+    }
+}
