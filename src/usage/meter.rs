@@ -111,9 +111,9 @@ fn priced(prices: &PriceTable, event: UsageEvent) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::usage::parse_body;
+    use crate::usage::wire::parse_event;
 
-    async fn meter() -> (Meter, Registry) {
+    fn meter() -> (Meter, Registry) {
         let mut registry = Registry::default();
         let meter = Meter::open(&LedgerPath::Memory, PriceTable::built_in(), vec![Budget::usual()], &mut registry);
         (meter.unwrap(), registry)
@@ -125,6 +125,11 @@ mod tests {
         page
     }
 
+    fn events(body: &str, now: Millis) -> Vec<UsageEvent> {
+        let items: Vec<serde_json::Value> = serde_json::from_str(body).unwrap();
+        items.iter().map(|item| parse_event(item, now).unwrap()).collect()
+    }
+
     const BODY: &str = r#"[{"id":"a","provider":"openai","model":"gpt-5","api":"openai.chat","feature":"search","duration_seconds":0.5,
         "usage":{"prompt_tokens":1000000,"completion_tokens":100000,"total_tokens":1100000}},
         {"id":"b","provider":"openai","model":"gpt-99","api":"openai.chat","usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}},
@@ -132,11 +137,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_repeat_raises_nothing() {
-        let (meter, registry) = meter().await;
+        let (meter, registry) = meter();
         let now = Millis(1_790_000_000_000);
         meter.budget_blocks(now).await.unwrap();
         for repeated in [0, 3] {
-            let taken = meter.take(parse_body(BODY.as_bytes(), now).unwrap()).await.unwrap();
+            let taken = meter.take(events(BODY, now)).await.unwrap();
             assert_eq!(taken, Taken { accepted: 3, repeated });
         }
         let page = page(&registry);

@@ -5,6 +5,7 @@
 //! Invariant: each event counts once, and an event that was taken is on disk. Money is exact until it is rendered.
 
 pub mod budget;
+pub mod cost_line;
 pub mod event;
 pub mod formats;
 pub mod ledger;
@@ -14,7 +15,9 @@ pub mod money;
 pub mod price;
 pub mod settings;
 pub mod tokens;
+pub mod wire;
 
+pub use cost_line::cost_line;
 pub use event::UsageEvent;
 pub use meter::{Meter, TakeError, Taken};
 pub use money::Usd;
