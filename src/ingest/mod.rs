@@ -1,2 +1,3 @@
 //! Takes in what others measured, and hands it to the part that owns it.
 
+pub mod usage;

@@ -4,13 +4,22 @@
 //!
 //! Invariant: each event counts once, and an event that was taken is on disk. Money is exact until it is rendered.
 
+pub mod budget;
+pub mod cost_line;
 pub mod event;
 pub mod formats;
+pub mod ledger;
+pub mod meter;
+pub mod metrics;
 pub mod money;
 pub mod price;
+pub mod settings;
 pub mod tokens;
+pub mod wire;
 
+pub use cost_line::cost_line;
 pub use event::UsageEvent;
+pub use meter::{Meter, TakeError, Taken};
 pub use money::Usd;
 pub use price::{Cost, PriceTable};
 pub use tokens::{TokenType, Tokens};

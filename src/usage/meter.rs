@@ -1,0 +1,171 @@
+//! The one entry for usage: priced, put into the ledger, then counted.
+//!
+//! In: events from any source. Out: how many were taken. An event that was taken is on disk; a repeat counts nothing.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use prometheus_client::registry::Registry;
+
+use super::budget::{Budget, Budgets};
+use super::event::UsageEvent;
+use super::ledger::{Key, Ledger, LedgerError, LedgerPath, Observer, PATIENCE, Record, Total, totals};
+use super::metrics::Metrics;
+use super::price::PriceTable;
+use crate::model::{Block, Millis};
+
+/// What became of a request's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// How many are in the ledger now, repeats among them.
+    pub accepted: usize,
+    /// How many of them were there before and count nothing.
+    pub repeated: usize,
+}
+
+/// Nothing was taken; the sender should come again. HTTP says 503 with `Retry-After`.
+#[derive(Debug, thiserror::Error)]
+#[error("usage was not taken")]
+pub struct TakeError(#[from] pub LedgerError);
+
+impl TakeError {
+    /// Seconds after which it is worth coming again.
+    pub fn retry_after(&self) -> u64 {
+        PATIENCE.as_secs()
+    }
+}
+
+/// Takes usage in. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Meter {
+    prices: Arc<ArcSwap<PriceTable>>,
+    budgets: Arc<ArcSwap<Budgets>>,
+    ledger: Ledger,
+}
+
+impl Meter {
+    /// Opens the ledger and registers the `llm_*` metrics.
+    ///
+    /// # Errors
+    /// The ledger cannot be opened.
+    pub fn open(
+        path: &LedgerPath,
+        prices: PriceTable,
+        budgets: Vec<Budget>,
+        registry: &mut Registry,
+    ) -> Result<Self, LedgerError> {
+        let metrics = Metrics::register(registry);
+        let budgets = Arc::new(ArcSwap::from_pointee(Budgets::new(budgets)));
+        let shared = Arc::clone(&budgets);
+        let observer: Observer = Arc::new(move |record: &Record| {
+            metrics.count(record);
+            shared.load().add(record);
+        });
+        let ledger = Ledger::open(path, observer)?;
+        Ok(Self { prices: Arc::new(ArcSwap::from_pointee(prices)), budgets, ledger })
+    }
+
+    /// Puts a reloaded configuration's prices and budgets in place.
+    pub fn reload(&self, prices: PriceTable, budgets: Vec<Budget>) {
+        self.prices.store(Arc::new(prices));
+        self.budgets.store(Arc::new(Budgets::new(budgets)));
+    }
+
+    /// Takes events, all or none. When this answers, they are on disk and counted.
+    ///
+    /// # Errors
+    /// The ledger is busy, its disk is full or gone: nothing was promised.
+    pub async fn take(&self, events: Vec<UsageEvent>) -> Result<Taken, TakeError> {
+        let prices = self.prices.load_full();
+        let records: Vec<Record> = events.into_iter().map(|event| priced(&prices, event)).collect();
+        let accepted = records.len();
+        if accepted == 0 {
+            return Ok(Taken { accepted, repeated: 0 });
+        }
+        let fates = self.ledger.append(records).await?;
+        Ok(Taken { accepted, repeated: fates.iter().filter(|new| !**new).count() })
+    }
+
+    /// Totals of the ledger since a time.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn totals(&self, since: Millis, by: Vec<Key>) -> Result<Vec<Total>, LedgerError> {
+        self.ledger.read(move |connection| totals(connection, since, &by)).await
+    }
+
+    /// The budgets' gauges.
+    ///
+    /// # Errors
+    /// The ledger cannot be read: nothing is known, and no gauge may be shown.
+    pub async fn budget_blocks(&self, now: Millis) -> Result<Vec<Block>, LedgerError> {
+        self.budgets.load_full().state(now, &self.ledger).await
+    }
+}
+
+fn priced(prices: &PriceTable, event: UsageEvent) -> Record {
+    let cost = prices.cost(&event.provider, &event.model, event.service_tier, &event.usage);
+    Record { event, cost }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::wire::parse_event;
+
+    fn meter() -> (Meter, Registry) {
+        let mut registry = Registry::default();
+        let meter = Meter::open(&LedgerPath::Memory, PriceTable::built_in(), vec![Budget::usual()], &mut registry);
+        (meter.unwrap(), registry)
+    }
+
+    fn page(registry: &Registry) -> String {
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, registry).unwrap();
+        page
+    }
+
+    fn events(body: &str, now: Millis) -> Vec<UsageEvent> {
+        let items: Vec<serde_json::Value> = serde_json::from_str(body).unwrap();
+        items.iter().map(|item| parse_event(item, now).unwrap()).collect()
+    }
+
+    const BODY: &str = r#"[{"id":"a","provider":"openai","model":"gpt-5","api":"openai.chat","feature":"search","duration_seconds":0.5,
+        "usage":{"prompt_tokens":1000000,"completion_tokens":100000,"total_tokens":1100000}},
+        {"id":"b","provider":"openai","model":"gpt-99","api":"openai.chat","usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}},
+        {"id":"c","provider":"openai","model":"gpt-5","outcome":"stream_cut"}]"#;
+
+    #[tokio::test]
+    async fn a_repeat_raises_nothing() {
+        let (meter, registry) = meter();
+        let now = Millis(1_790_000_000_000);
+        meter.budget_blocks(now).await.unwrap();
+        for repeated in [0, 3] {
+            let taken = meter.take(events(BODY, now)).await.unwrap();
+            assert_eq!(taken, Taken { accepted: 3, repeated });
+        }
+        let page = page(&registry);
+        for line in [
+            r#"llm_requests_total{provider="openai",model="gpt-5",feature="search",team="",operation="chat",outcome="ok"} 1"#,
+            r#"llm_tokens_total{provider="openai",model="gpt-5",feature="search",team="",type="input"} 1000000"#,
+            r#"llm_cost_usd_total{provider="openai",model="gpt-5",feature="search",team="",type="input"} 1.25"#,
+            r#"llm_unpriced_tokens_total{provider="openai",model="gpt-99",feature="",team=""} 8"#,
+            r#"llm_unmetered_requests_total{provider="openai",model="gpt-5",feature="",team=""} 1"#,
+            r#"llm_request_duration_seconds_count{provider="openai",model="gpt-5",feature="search",team=""} 1"#,
+        ] {
+            assert!(page.contains(line), "{line} is not in\n{page}");
+        }
+        let blocks = meter.budget_blocks(now).await.unwrap();
+        let values: Vec<_> = blocks.iter().map(|block| (block.family.name.as_ref(), block.points[0].value)).collect();
+        assert_eq!(
+            values,
+            [("llm_budget_limit_usd", 100.0), ("llm_budget_spent_usd", 2.25), ("llm_budget_remaining_ratio", 0.9775)]
+        );
+        // What the events added is what the ledger says.
+        meter.reload(PriceTable::built_in(), vec![Budget::usual()]);
+        assert_eq!(meter.budget_blocks(now).await.unwrap()[1].points[0].value, 2.25);
+        let totals = meter.totals(Millis(0), vec![Key::Model]).await.unwrap();
+        assert_eq!((totals[0].key[0].as_str(), totals[0].cost.to_string()), ("gpt-5", "2.25".into()));
+        assert_eq!(totals[1].unpriced_tokens, 8);
+    }
+}
