@@ -71,7 +71,6 @@ rule_files: ["/etc/sidewatch/alerts/*.yml"]
     );
     let config = format!("{}:/etc/sidewatch/sidewatch.yml:ro", config.path().join("sidewatch.yml").display());
     let port = free_port();
-    let root = format!("/:/host:ro,{}", root_propagation());
     let agent = engine.run(
         "sidewatch",
         &[
@@ -93,7 +92,7 @@ rule_files: ["/etc/sidewatch/alerts/*.yml"]
             "--volume",
             &config,
             "--volume",
-            &root,
+            "/:/host:ro",
             "--volume",
             "/proc:/host/proc:ro",
             "--volume",
@@ -196,13 +195,6 @@ fn open_to_all(folder: &Path) {
     run(Command::new("chmod").arg("a+rx").arg(folder));
 }
 
-/// `rslave` needs a shared or slave mount; on machines without systemd / is private.
-fn root_propagation() -> &'static str {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("Linux");
-    let root = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap_or_default();
-    if root.contains(" shared:") || root.contains(" master:") { "rslave" } else { "rprivate" }
-}
-
 /// A network with names; removed when dropped.
 struct Network<'a> {
     engine: &'a DockerEngine,
@@ -270,10 +262,7 @@ impl<'a> Project<'a> {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.engine.command(&["compose", "-p", &self.name, "-f", "compose.yml", "-f", "test.yml"]);
         command.args(arguments).current_dir(self.folder.path());
-        command
-            .env("APP_IMAGE", BASE)
-            .env("DOCKER_GID", socket_group(self.engine))
-            .env("ROOT_PROPAGATION", root_propagation());
+        command.env("APP_IMAGE", BASE).env("DOCKER_GID", socket_group(self.engine));
         command.env("DOCKER_SOCKET", self.engine.socket());
         command
     }
