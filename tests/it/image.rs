@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::support::{BASE, DockerEngine, Page, binary, free_port, get, repository, request, run, try_run, wait_until};
 
-/// As compose.yml names it.
-const IMAGE: &str = "sidewatch:0.1.0";
+/// Not the tag that compose.yml names: that one may be in use on this machine.
+const IMAGE: &str = "sidewatch-test/sidewatch:1";
 
 /// The shipped image is small; the one that a debug build gives is not, and says nothing.
 const LARGEST: u64 = if cfg!(debug_assertions) { u64::MAX } else { 60_000_000 };
@@ -249,7 +249,7 @@ impl<'a> Project<'a> {
                app: {{image: \"{BASE}\", command: [sh, -c, \"echo ok >/health; httpd -f -p 3000 -h /\"], ports: !reset []}}\n  \
                db: {{image: \"{BASE}\", command: !override [sleep, \"100000\"], healthcheck: {{test: [CMD, sh, -c, \"exit 0\"], interval: 1s}}}}\n  \
                cache: {{image: \"{BASE}\", command: !override [sleep, \"100000\"], healthcheck: {{test: [CMD, sh, -c, \"exit 0\"], interval: 1s}}}}\n  \
-               sidewatch: {{ports: !override [\"127.0.0.1:{port}:9640\"], healthcheck: {{interval: 1s}}}}\n"
+               sidewatch: {{image: \"{IMAGE}\", ports: !override [\"127.0.0.1:{port}:9640\"], healthcheck: {{interval: 1s}}}}\n"
         );
         std::fs::write(at("test.yml"), override_file).expect("our folder");
         Self { engine, folder, name: format!("swtest{}", std::process::id()), port }
