@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{
-    Agent, BASE, DockerEngine, HttpApp, KEY, OpenAiServer, Page, RealPostgres, RealRedis, SmtpSink, WebhookSink,
+    Agent, Alert, BASE, DockerEngine, HttpApp, KEY, OpenAiServer, Page, RealPostgres, RealRedis, SmtpSink, WebhookSink,
     repository, wait_until,
 };
 
@@ -85,24 +85,28 @@ alerting:
     }
 
     /// The message comes in time, both ways, and soon after the evaluation that decided it.
-    fn assert_told(&self, alert: &str, since: Instant) {
+    fn assert_told(&self, alert: Alert<'_>, since: Instant) {
         let left = UNTIL_TOLD.saturating_sub(since.elapsed()) + Duration::from_secs(5);
         let hook = self.hook.wait(alert, "firing", since, left);
-        let mail = self.mail.wait(&["firing", alert], since, left);
+        let mail = self.mail.wait(&["firing", alert.0, alert.1.unwrap_or_default()], since, left);
         for (way, at) in [("webhook", hook.at), ("mail", mail.at)] {
-            assert!(at - since <= UNTIL_TOLD, "the {way} for {alert} came after {:?}, not {UNTIL_TOLD:?}", at - since);
+            assert!(
+                at - since <= UNTIL_TOLD,
+                "the {way} for {alert:?} came after {:?}, not {UNTIL_TOLD:?}",
+                at - since
+            );
         }
         let decided: jiff::Timestamp = hook.what["startsAt"].as_str().expect("a time").parse().expect("RFC 3339");
         let took = hook.wall.duration_since(SystemTime::from(decided)).unwrap_or_default();
-        assert!(took <= GROUP_WAIT + SLACK, "{alert} was decided {took:?} before the webhook");
+        assert!(took <= GROUP_WAIT + SLACK, "{alert:?} was decided {took:?} before the webhook");
         assert!(mail.what.to.iter().any(|to| to.contains("oncall@example.org")), "{:?}", mail.what.to);
     }
 
-    fn assert_resolved(&self, alert: &str, since: Instant) {
+    fn assert_resolved(&self, alert: Alert<'_>, since: Instant) {
         let arrival = self.hook.wait(alert, "resolved", since, UNTIL_RESOLVED + Duration::from_secs(5));
         let took = arrival.at - since;
-        assert!(took <= UNTIL_RESOLVED, "{alert} was resolved after {took:?}, not {UNTIL_RESOLVED:?}");
-        self.mail.wait(&["resolved", alert], since, Duration::from_secs(5));
+        assert!(took <= UNTIL_RESOLVED, "{alert:?} was resolved after {took:?}, not {UNTIL_RESOLVED:?}");
+        self.mail.wait(&["resolved", alert.0, alert.1.unwrap_or_default()], since, Duration::from_secs(5));
     }
 }
 
@@ -137,21 +141,22 @@ fn every_incident_is_seen_told_and_resolved() {
     postgres_has_no_connection_left(&agent, &stack);
     postgres_refuses(&agent, &mut stack);
 
+    let exited = Alert("ContainerExited", Some(worker.name()));
     let since = Instant::now();
     worker.kill();
-    stack.assert_told("ContainerExited", since);
+    stack.assert_told(exited, since);
     let page = agent.metrics();
     assert_eq!(page.value("up", &[("job", "cadvisor")]), Some(1.0));
     assert_eq!(page.value("container_exit_code", &[("name", worker.name())]), Some(137.0));
     let since = Instant::now();
     worker.start();
-    stack.assert_resolved("ContainerExited", since);
+    stack.assert_resolved(exited, since);
 
     assert_healthy(&agent);
     assert!(!stack.openai.asked_for_more_than_models(), "a look at a provider must not cost money");
-    for alert in ["RedisDown", "AppDown", "ContainerExited"] {
-        assert_eq!(stack.hook.count(alert, "firing"), 1, "{alert} is told once");
-        assert_eq!(stack.hook.count(alert, "resolved"), 1, "{alert} is resolved once");
+    for alert in [Alert("RedisDown", None), Alert("AppDown", None), exited] {
+        assert_eq!(stack.hook.count(alert, "firing"), 1, "{alert:?} is told once");
+        assert_eq!(stack.hook.count(alert, "resolved"), 1, "{alert:?} is resolved once");
     }
 }
 
@@ -198,10 +203,10 @@ fn redis_stops_and_starts(agent: &Agent, stack: &mut Stack) {
     let stays = ["redis_up", "redis_exporter_last_scrape_error", "redis_exporter_last_scrape_duration_seconds"];
     let left = old_values(&page, "redis_", &stays);
     assert!(left.iter().all(|name| name.starts_with("redis_exporter_")), "what was not obtained is gone: {left:?}");
-    stack.assert_told("RedisDown", since);
+    stack.assert_told(Alert("RedisDown", None), since);
     let since = Instant::now();
     stack.redis.start_again();
-    stack.assert_resolved("RedisDown", since);
+    stack.assert_resolved(Alert("RedisDown", None), since);
     assert_healthy(agent);
 }
 
@@ -212,10 +217,10 @@ fn the_application_answers_500(agent: &Agent, stack: &Stack) {
     let page = agent.metrics();
     assert_eq!(page.value("probe_success", &[("job", "blackbox")]), Some(0.0));
     assert_eq!(page.value("probe_http_status_code", &[("job", "blackbox")]), Some(500.0), "what was seen stays");
-    stack.assert_told("AppDown", since);
+    stack.assert_told(Alert("AppDown", None), since);
     let since = Instant::now();
     stack.app.answer(200);
-    stack.assert_resolved("AppDown", since);
+    stack.assert_resolved(Alert("AppDown", None), since);
 }
 
 fn postgres_has_no_connection_left(agent: &Agent, stack: &Stack) {
@@ -231,10 +236,10 @@ fn postgres_has_no_connection_left(agent: &Agent, stack: &Stack) {
     );
     let hoarded = page.sum("pg_stat_activity_count", &[("usename", "app")]).expect("the kept session still sees");
     assert!((held.count() as f64 - hoarded).abs() < 1.5, "the kept session sees who holds the connections: {hoarded}");
-    stack.assert_told("PostgresDown", since);
+    stack.assert_told(Alert("PostgresDown", None), since);
     let since = Instant::now();
     drop(held);
-    stack.assert_resolved("PostgresDown", since);
+    stack.assert_resolved(Alert("PostgresDown", None), since);
     assert_healthy(agent);
 }
 
@@ -245,9 +250,9 @@ fn postgres_refuses(agent: &Agent, stack: &mut Stack) {
     let page = agent.metrics();
     assert_eq!(page.value("pg_up", &[]), Some(0.0));
     assert_eq!(page.value("pg_settings_max_connections", &[]), None, "what was not obtained is gone");
-    stack.assert_told("PostgresDown", since);
+    stack.assert_told(Alert("PostgresDown", None), since);
     let since = Instant::now();
     stack.postgres.start_again();
-    stack.assert_resolved("PostgresDown", since);
+    stack.assert_resolved(Alert("PostgresDown", None), since);
     assert_healthy(agent);
 }

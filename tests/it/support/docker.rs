@@ -15,7 +15,8 @@ pub const BASE: &str = "sidewatch-test/base:1";
 
 /// The machine's engine where one runs, else one of our own that ends with the test.
 ///
-/// Engines share bridges and firewall rules, so tests that need one take turns: a lock on a file holds across processes.
+/// A second engine on one machine would flush the first one's firewall chains (and `--bridge none` would remove its bridge): hence
+/// never beside another, and tests that need one take turns by a lock on a file. Nothing foreign is touched: names and tags are ours.
 pub struct DockerEngine {
     socket: PathBuf,
     own: Option<(Running, TempDir)>,
@@ -70,6 +71,9 @@ impl DockerEngine {
 
     /// An image of nothing but the static busybox, as there is no registry to take one from.
     fn import_base(&self) {
+        if try_run(&mut self.command(&["image", "inspect", BASE])).0 {
+            return;
+        }
         let folder = tempfile::tempdir().expect("a folder");
         let bin = folder.path().join("bin");
         std::fs::create_dir(&bin).expect("our folder");

@@ -27,7 +27,7 @@ pub use prometheus::RealPrometheus;
 pub use redis::RealRedis;
 pub use silent::{BlackHole, Silent};
 pub use smtp::SmtpSink;
-pub use webhook::WebhookSink;
+pub use webhook::{Alert, WebhookSink};
 
 use std::path::Path;
 

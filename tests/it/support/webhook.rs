@@ -32,21 +32,28 @@ impl WebhookSink {
     }
 
     /// Waits for a message after `since` that holds the alert in that state; the alert's object within it.
-    pub fn wait(&self, alert: &str, status: &str, since: Instant, limit: Duration) -> Arrival<Value> {
-        let what = format!("a webhook with {alert} {status}");
+    pub fn wait(&self, alert: Alert<'_>, status: &str, since: Instant, limit: Duration) -> Arrival<Value> {
+        let what = format!("a webhook with {alert:?} {status}");
         let mut arrival = self.inbox.wait(&what, since, limit, |message| find(message, alert, status).is_some());
         arrival.what = find(&arrival.what, alert, status).expect("it matched").clone();
         arrival
     }
 
     /// How many messages hold the alert in that state.
-    pub fn count(&self, alert: &str, status: &str) -> usize {
+    pub fn count(&self, alert: Alert<'_>, status: &str) -> usize {
         self.inbox.all().iter().filter(|arrival| find(&arrival.what, alert, status).is_some()).count()
     }
 }
 
-fn find<'a>(message: &'a Value, alert: &str, status: &str) -> Option<&'a Value> {
+/// An alert's name, and the container it is about where it is about one: others on the machine may be ill too.
+#[derive(Debug, Clone, Copy)]
+pub struct Alert<'a>(pub &'a str, pub Option<&'a str>);
+
+fn find<'a>(message: &'a Value, Alert(alert, container): Alert<'_>, status: &str) -> Option<&'a Value> {
     assert_eq!(message["version"], "4", "Alertmanager's webhook format");
     let alerts = message["alerts"].as_array().expect("a list of alerts");
-    alerts.iter().find(|found| found["labels"]["alertname"] == alert && found["status"] == status)
+    alerts.iter().find(|found| {
+        let labels = &found["labels"];
+        labels["alertname"] == alert && found["status"] == status && container.is_none_or(|name| labels["name"] == name)
+    })
 }
