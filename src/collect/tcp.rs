@@ -23,8 +23,8 @@ use crate::runtime::resolve::resolve;
 use crate::runtime::tls::{self, Trust};
 use crate::yaml::Fields;
 
-use super::http::{Pattern, read_trust};
-use super::probe::{self, Watch, io_reason, report_address, report_regex, report_tls, shortened};
+use super::http::read_trust;
+use super::probe::{self, Pattern, Watch, io_reason, report_address, report_regex, report_tls, shortened};
 use super::{Collect, CollectError, Look, Reason};
 
 /// The default job of TCP probes.

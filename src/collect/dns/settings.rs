@@ -6,7 +6,7 @@ use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RecordType};
 use url::Url;
 
-use crate::collect::http::Pattern;
+use crate::collect::probe::Pattern;
 use crate::yaml::Fields;
 
 use super::{answer_text, rcode_name};

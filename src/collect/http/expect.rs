@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName};
-use regex::Regex;
 use serde_json::Value;
 
-use crate::collect::probe::shortened;
+use crate::collect::probe::{Pattern, shortened};
 use crate::collect::{CollectError, Reason};
 use crate::model::render_duration;
 use crate::yaml::Fields;
 
 use super::json_path::JsonPath;
+use super::wanted::Wanted;
 
 /// How much of a value of the answer may stand in a message.
 const MOST_SHOWN: usize = 80;
@@ -41,37 +41,6 @@ pub struct Expect {
 struct StatusRange {
     first: u16,
     last: u16,
-}
-
-/// A regular expression that compares by its text.
-#[derive(Debug, Clone)]
-pub struct Pattern(Regex);
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
-}
-
-impl Pattern {
-    /// Reads an expression, to be found anywhere.
-    ///
-    /// # Errors
-    /// It is not a regular expression.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let reason = |error: regex::Error| error.to_string().lines().last().unwrap_or_default().to_owned();
-        Regex::new(text).map(Self).map_err(|error| format!("`{text}` is not a regular expression: {}", reason(error)))
-    }
-
-    /// Whether the text holds a match.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
-    }
-
-    /// As written.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
 }
 
 /// What is judged.
@@ -210,7 +179,7 @@ impl Expect {
                 Some(value) if wanted.is(value) => continue,
                 Some(value) => shortened(&value.to_string(), MOST_SHOWN),
             };
-            let wanted = &wanted.text;
+            let wanted = wanted.as_str();
             verdict.add(Reason::Expectation, format!("{path} is {got}, expected \"{wanted}\""));
         }
     }
@@ -262,38 +231,6 @@ fn read_headers(fields: &mut Fields<'_>) -> Vec<(HeaderName, Pattern)> {
         }
     }
     all
-}
-
-/// What a JSON value is compared with: the text as it stands, or a regular expression over the whole of the value, as
-/// Prometheus anchors its own. Text that is no expression is only compared as it stands.
-#[derive(Debug, Clone, PartialEq)]
-struct Wanted {
-    text: String,
-    pattern: Option<Pattern>,
-}
-
-impl Wanted {
-    fn new(text: String) -> Self {
-        let pattern = Regex::new(&format!("^(?:{text})$")).ok().map(Pattern);
-        Self { text, pattern }
-    }
-
-    fn is(&self, value: &Value) -> bool {
-        match value {
-            Value::String(text) => self.is_text(text),
-            // `$.error:` with nothing behind it asks for null.
-            Value::Null => self.text.is_empty() || self.is_text("null"),
-            Value::Number(number) => {
-                let same = self.text.parse::<f64>().is_ok_and(|wanted| number.as_f64() == Some(wanted));
-                same || self.is_text(&number.to_string())
-            }
-            Value::Bool(_) | Value::Array(_) | Value::Object(_) => self.is_text(&value.to_string()),
-        }
-    }
-
-    fn is_text(&self, text: &str) -> bool {
-        text == self.text || self.pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
-    }
 }
 
 #[cfg(test)]

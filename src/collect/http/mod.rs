@@ -11,8 +11,9 @@ mod fetch;
 mod json_path;
 mod report;
 mod settings;
+mod wanted;
 
-pub use expect::{Expect, Pattern};
+pub use expect::Expect;
 pub use fetch::{Journey, fetch};
 pub use report::report_exchange;
 pub use settings::{Settings, read_trust, read_url, sensitive, without_credentials};

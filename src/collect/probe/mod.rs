@@ -4,8 +4,10 @@
 //! In: what an exchange showed. Out: points in a [`Look`].
 
 mod certificate;
+mod pattern;
 
 pub use certificate::{Certificate, last_chain_expiry};
+pub use pattern::Pattern;
 
 use std::error::Error;
 use std::io;

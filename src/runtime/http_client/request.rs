@@ -59,7 +59,8 @@ pub(super) fn outgoing(request: Request, h2: bool) -> Result<hyper::Request<Full
     let uri = if h2 { format!("https://{}{path}", asked.unwrap_or(authority)) } else { path.to_owned() };
     let mut outgoing = hyper::Request::new(Full::new(request.body));
     *outgoing.method_mut() = request.method;
-    *outgoing.uri_mut() = uri.parse().map_err(|_| HttpError::Request("the URL's path or the Host header cannot be sent".into()))?;
+    *outgoing.uri_mut() =
+        uri.parse().map_err(|_| HttpError::Request("the URL's path or the Host header cannot be sent".into()))?;
     let headers = outgoing.headers_mut();
     if !h2 {
         let host = HeaderValue::from_str(authority)
