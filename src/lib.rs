@@ -2,10 +2,15 @@
 //!
 //! The code map and what must stay true are in `ARCHITECTURE.md`.
 
+pub mod app;
+pub mod cli;
 pub mod collect;
+pub mod config;
 pub mod exposition;
+pub mod ingest;
 pub mod model;
 pub mod notify;
+pub mod rules;
 pub mod runtime;
 pub mod serve;
 pub mod store;

@@ -5,6 +5,7 @@ mod simulate;
 mod targets;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::runtime::supervise::Supervisor;
 use crate::runtime::telemetry::{Export, start_export};
 use crate::serve::{self, Door, Parts};
 use crate::store::Store;
-use crate::usage::{self, Meter};
+use crate::usage::{LedgerPath, Meter};
 
 use own::ReloadState;
 use targets::Targets;
@@ -61,7 +62,8 @@ impl Agent {
     pub async fn start(source: Source, config: Config) -> Result<Self, String> {
         let supervisor = Supervisor::new();
         let listen = config.server.listen;
-        let listener = TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+        let listener =
+            TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let door = Door::default();
         let stop = supervisor.stop_token().clone();
@@ -72,11 +74,11 @@ impl Agent {
         let board = Board::new(store.clone(), LookMetrics::register(&mut registry));
         let serve_metrics = ServeMetrics::register(&mut registry);
         let rule_metrics = RuleMetrics::register(&mut registry);
-        let meter = Meter::open(config.llm.clone(), config.storage.path.as_deref(), usage::Metrics::register(&mut registry))?;
+        let meter = open_meter(&config, &mut registry)?;
         let notify_metrics = notify::Metrics::register(&mut registry);
         let external_url = config.server.external_url.clone();
         let notifier = Notifier::start(&config.alerting, notify_metrics, &supervisor, &external_url)?;
-        let rules = Rules::new(store.clone(), rule_metrics, external_url);
+        let rules = Rules::new(store.clone(), rule_metrics, &external_url);
         let reloads = ReloadState::new();
         let makers = own::makers(&supervisor, &store, &meter, &reloads);
         let own = Own::new(registry, &config.server.instance, makers);
@@ -103,8 +105,7 @@ impl Agent {
         rules.start(&supervisor, Arc::new(move |transitions| told.tell(transitions)));
         own::start_recording(&supervisor, own.clone(), store.clone(), current.config.global.scrape_interval);
         if let Some(settings) = &current.config.otlp_export {
-            let source = own.clone();
-            let blocks = Arc::new(move || source.blocks(crate::model::Millis::now()));
+            let blocks = own::recorded(store.clone());
             *agent.0.export.lock().await = Some(start_export(settings, &current.config.server.instance, blocks)?);
         }
         let settings = Arc::new(current.config.server.clone());
@@ -139,14 +140,14 @@ impl Agent {
         let mut current = inner.current.lock().await;
         let source = inner.source.clone();
         let loaded = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| error.to_string())?;
-        let config = loaded.map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())?;
+        let config =
+            loaded.map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())?;
         refuse_fixed_changes(&current.config, &config)?;
         let plan = current.targets.plan(config.targets.clone(), &inner.supervisor)?;
         let alerting = notify::Plan::build(&config.alerting)?;
-        let prices = inner.meter.prepare(&config.llm)?;
         // From here on nothing fails.
         inner.notifier.adopt(alerting);
-        inner.meter.apply(prices);
+        inner.meter.reload(config.llm.prices.clone(), config.llm.budgets.clone());
         inner.rules.replace(&config.rules, config.global.evaluation_interval, &config.global.external_labels);
         current.targets.apply(plan, &inner.board, &inner.supervisor);
         current.config = config;
@@ -170,11 +171,24 @@ impl Agent {
     pub async fn stop(&self) -> bool {
         let ended = self.0.supervisor.stop(STOP_LIMIT).await;
         if let Some(export) = self.0.export.lock().await.take() {
-            let _ = tokio::time::timeout(Duration::from_millis(500), tokio::task::spawn_blocking(|| export.stop())).await;
+            let _ =
+                tokio::time::timeout(Duration::from_millis(500), tokio::task::spawn_blocking(|| export.stop())).await;
         }
-        self.0.meter.close().await;
         ended
     }
+}
+
+/// The ledger lives in the data folder, or in memory with `storage.path: none`.
+fn open_meter(config: &Config, registry: &mut Registry) -> Result<Meter, String> {
+    let path = match &config.storage.path {
+        Some(folder) => LedgerPath::File(folder.join("ledger.sqlite")),
+        None => LedgerPath::Memory,
+    };
+    let opened = Meter::open(&path, config.llm.prices.clone(), config.llm.budgets.clone(), registry);
+    opened.map_err(|error| {
+        let folder = config.storage.path.as_deref().unwrap_or(Path::new("memory")).display();
+        format!("cannot open the ledger in {folder}: {error}; check storage.path and its rights, or write `path: none`")
+    })
 }
 
 /// What is bound at start cannot change under a running agent; saying so beats doing half of it.
@@ -186,5 +200,9 @@ fn refuse_fixed_changes(old: &Config, new: &Config) -> Result<(), String> {
         ("log", old.log != new.log),
     ];
     let changed: Vec<_> = fixed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect();
-    if changed.is_empty() { Ok(()) } else { Err(format!("{} cannot change while the agent runs: restart it", changed.join(", "))) }
+    if changed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{} cannot change while the agent runs: restart it", changed.join(", ")))
+    }
 }

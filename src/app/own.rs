@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::{self, MissedTickBehavior};
+use tracing::warn;
 
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
-use crate::runtime::own_metrics::{Maker, Own};
+use crate::runtime::own_metrics::{Maker, OWN_SOURCE, Own};
 use crate::runtime::supervise::Supervisor;
+use crate::runtime::telemetry::OwnBlocks;
 use crate::store::Store;
 use crate::usage::Meter;
 
@@ -21,8 +24,15 @@ static RELOADED_AT: Family = Family::gauge(
 );
 static PANICS: Family = Family::counter("sidewatch_task_panics_total", "Tasks that panicked and were started again.");
 static SERIES: Family = Family::gauge("sidewatch_store_series", "Series in the store.");
-static REFUSED: Family =
-    Family::counter("sidewatch_store_series_refused_total", "Samples refused because the store holds as many series as it may.");
+static DROPPED: Family = Family::counter(
+    "sidewatch_store_samples_dropped_total",
+    "Samples that were not newer than their series' last one.",
+);
+static APPENDED: Family = Family::counter("sidewatch_store_samples_appended_total", "Samples taken into the store.");
+static REFUSED: Family = Family::counter(
+    "sidewatch_store_series_refused_total",
+    "Samples refused because the store holds as many series as it may.",
+);
 
 /// Whether the last reload worked, and when one last did. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,18 +56,31 @@ impl ReloadState {
 /// What is read off the parts each time somebody asks.
 pub fn makers(supervisor: &Supervisor, store: &Store, meter: &Meter, reloads: &ReloadState) -> Vec<Maker> {
     let (supervisor, store, meter, reloads) = (supervisor.clone(), store.clone(), meter.clone(), reloads.clone());
-    let state = move |_: Millis| {
+    let state = move |_: Millis| -> BoxFuture<'static, Vec<Block>> {
         let (successful, at) = (reloads.0.0.load(Ordering::Relaxed), reloads.0.1.load(Ordering::Relaxed));
-        vec![
+        let blocks = vec![
             block(&BUILD, Labels::new([("version", env!("CARGO_PKG_VERSION"))]), 1.0),
             block(&RELOADED, Labels::empty(), f64::from(u8::from(successful))),
             block(&RELOADED_AT, Labels::empty(), Millis(at).as_seconds()),
             block(&PANICS, Labels::empty(), supervisor.panics() as f64),
             block(&SERIES, Labels::empty(), store.series_count() as f64),
             block(&REFUSED, Labels::empty(), store.refused() as f64),
-        ]
+            block(&DROPPED, Labels::empty(), store.dropped() as f64),
+            block(&APPENDED, Labels::empty(), store.samples_appended() as f64),
+        ];
+        Box::pin(async { blocks })
     };
-    vec![Box::new(state), Box::new(move |now| meter.budget_blocks(now))]
+    let money = move |now| -> BoxFuture<'static, Vec<Block>> {
+        let meter = meter.clone();
+        Box::pin(async move {
+            // A ledger that cannot be read leaves the gauges out: what is not known is not shown.
+            meter.budget_blocks(now).await.unwrap_or_else(|error| {
+                warn!(%error, "the budgets cannot be read");
+                Vec::new()
+            })
+        })
+    };
+    vec![Box::new(state), Box::new(money)]
 }
 
 fn block(family: &Family, labels: Labels, value: f64) -> Block {
@@ -73,8 +96,16 @@ pub fn start_recording(supervisor: &Supervisor, own: Own, store: Store, every: D
             let mut tick = time::interval(every);
             tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
             while stop.run_until_cancelled(tick.tick()).await.is_some() {
-                store.record(own.picture(Millis::now()));
+                store.record(own.picture(Millis::now()).await);
             }
         }
     });
+}
+
+/// The own blocks as they were last recorded, for an exporter that cannot wait.
+pub fn recorded(store: Store) -> Arc<OwnBlocks> {
+    Arc::new(move || {
+        let own = store.current().into_iter().find(|picture| &*picture.source == OWN_SOURCE);
+        own.map_or_else(Vec::new, |picture| picture.blocks.clone())
+    })
 }

@@ -27,13 +27,20 @@ pub fn run(port: u16) -> ExitCode {
         say(format_args!("  open     {url}/"));
         say(format_args!("  metrics  {url}/metrics"));
         say(format_args!("  health   {url}/health"));
-        say("The story repeats: all is well, the cache dies, the database runs out of connections, the app fails. Ctrl-C ends it.");
+        say(
+            "The story repeats: all is well, the cache dies, the database runs out of connections, the app fails. Ctrl-C ends it.",
+        );
         agent.simulate_usage();
     })
 }
 
 fn config(port: u16) -> Config {
-    let global = Global { scrape_interval: INTERVAL, scrape_timeout: INTERVAL, evaluation_interval: INTERVAL, ..Global::default() };
+    let global = Global {
+        scrape_interval: INTERVAL,
+        scrape_timeout: INTERVAL,
+        evaluation_interval: INTERVAL,
+        ..Global::default()
+    };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let here = format!("127.0.0.1:{port}");
     let server = Server { listen, external_url: format!("http://{here}"), instance: here };

@@ -42,7 +42,8 @@ pub fn run(target: &str, config: Option<PathBuf>, format: Output) -> ExitCode {
 /// A URL alone is a configuration with one target.
 fn adhoc(url: &str) -> Result<Target, ExitCode> {
     let text = format!("targets: [{{name: probe, url: {}}}]", serde_json::Value::from(url.replace('$', "$$")));
-    let config = config::load_text(&text, "the URL", Path::new("."), &config::lookup).map_err(|problems| check::report(&problems))?;
+    let config = config::load_text(&text, "the URL", Path::new("."), &config::lookup)
+        .map_err(|problems| check::report(&problems))?;
     config.targets.into_iter().next().ok_or(ExitCode::FAILURE)
 }
 
@@ -57,7 +58,8 @@ fn configured(name: &str, config: Option<PathBuf>) -> Result<Target, ExitCode> {
 
 fn table(target: &Target, look: &Look, took: Duration) -> String {
     let verdict = if look.healthy { "healthy" } else { "UNHEALTHY" };
-    let mut out = format!("{} {} is {verdict}; looked for {:.1} ms\n", target.name, target.labels, took.as_secs_f64() * 1e3);
+    let mut out =
+        format!("{} {} is {verdict}; looked for {:.1} ms\n", target.name, target.labels, took.as_secs_f64() * 1e3);
     for failure in &look.failures {
         let _ = writeln!(out, "  missed  {failure}");
     }
@@ -80,7 +82,10 @@ fn json(target: &Target, look: &Look, took: Duration) -> String {
             })
         })
     });
-    let failures = look.failures.iter().map(|failure| serde_json::json!({"reason": failure.label(), "message": failure.to_string()}));
+    let failures = look
+        .failures
+        .iter()
+        .map(|failure| serde_json::json!({"reason": failure.label(), "message": failure.to_string()}));
     serde_json::json!({
         "target": &*target.name, "healthy": look.healthy, "up": look.up, "duration_seconds": took.as_secs_f64(),
         "failures": failures.collect::<Vec<_>>(), "samples": samples.collect::<Vec<_>>(),

@@ -157,7 +157,8 @@ fn postgres(now: Millis) -> Look {
     look.labeled(&COMMITS, [("datname", "shop")], since_start(now, 42.0));
     look.labeled(&SIZE, [("datname", "shop")], 7.3e8 + since_start(now, 900.0));
     if exhausted {
-        let error = CollectError::new(Reason::Limit, "sorry, too many clients already (simulated)").with_sqlstate("53300");
+        let error =
+            CollectError::new(Reason::Limit, "sorry, too many clients already (simulated)").with_sqlstate("53300");
         look.unhealthy(error);
     }
     look
@@ -193,14 +194,24 @@ fn containers(now: Millis) -> Look {
     static CPU: Family = Family::counter("container_cpu_usage_seconds_total", "CPU time consumed.");
     static MEMORY: Family = Family::gauge("container_memory_working_set_bytes", "Memory that cannot be reclaimed.");
     static LIMIT: Family = Family::gauge("container_spec_memory_limit_bytes", "The memory limit; 0 for none.");
-    static SEEN: Family = Family::gauge("container_last_seen", "When the container was seen last, in seconds since the epoch.");
+    static SEEN: Family =
+        Family::gauge("container_last_seen", "When the container was seen last, in seconds since the epoch.");
     let mut look = Look::new();
-    for (number, (name, image, share)) in
-        [("shop-app-1", "shop:1.4.2", 0.4), ("shop-postgres-1", "pgvector:pg16", 0.2), ("shop-redis-1", "redis:7.4", 0.1)].into_iter().enumerate()
+    for (number, (name, image, share)) in [
+        ("shop-app-1", "shop:1.4.2", 0.4),
+        ("shop-postgres-1", "pgvector:pg16", 0.2),
+        ("shop-redis-1", "redis:7.4", 0.1),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let id = format!("/docker/{number:064x}");
         let labels = [("id", id.as_str()), ("name", name), ("image", image)];
-        look.labeled(&CPU, [("id", &id), ("name", name), ("image", image), ("cpu", "total")], now.as_seconds().rem_euclid(86_400.0) * share);
+        look.labeled(
+            &CPU,
+            [("id", &id), ("name", name), ("image", image), ("cpu", "total")],
+            now.as_seconds().rem_euclid(86_400.0) * share,
+        );
         look.labeled(&MEMORY, labels, 4.0e8 * share + 1.0e8 * wave(now, 90.0, number as f64));
         look.labeled(&LIMIT, labels, 2.0 * f64::from(1 << 30));
         look.labeled(&SEEN, labels, now.as_seconds().floor());

@@ -35,7 +35,8 @@ pub fn load(environment: &Environment<'_>) -> Result<Config, Vec<Problem>> {
     let values = |name: &str| derived(name).or_else(|| environment(name));
     let text: String = document.lines.iter().map(|(line, _)| format!("{line}\n")).collect();
     load_text(&text, "environment", Path::new("."), &values).map_err(|problems| {
-        let name = |line: usize| document.lines.get(line.wrapping_sub(1)).map_or("environment", |(_, variable)| *variable);
+        let name =
+            |line: usize| document.lines.get(line.wrapping_sub(1)).map_or("environment", |(_, variable)| *variable);
         problems.into_iter().map(|problem| at_variable(name(problem.at.line), problem)).collect()
     })
 }
@@ -107,7 +108,8 @@ fn receivers(
     if mail.is_some() {
         let smtp = set("SMTP_URL").ok_or_else(|| vec![smtp_problem("it is not set, but ALERT_EMAIL_TO is")])?;
         derived = smtp_parts(&smtp).map_err(|what| vec![smtp_problem(&what)])?;
-        let mut global = "smtp_smarthost: \"${SMTP_SMARTHOST}\", smtp_from: \"${SMTP_FROM:-sidewatch@localhost}\"".to_owned();
+        let mut global =
+            "smtp_smarthost: \"${SMTP_SMARTHOST}\", smtp_from: \"${SMTP_FROM:-sidewatch@localhost}\"".to_owned();
         if derived.iter().any(|(name, _)| name == "SMTP_USERNAME") {
             global.push_str(", smtp_auth_username: \"${SMTP_USERNAME}\", smtp_auth_password: \"${SMTP_PASSWORD}\"");
         }

@@ -111,7 +111,11 @@ pub fn load_file(path: &Path, environment: &Environment<'_>) -> Result<Config, V
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let at = Place { file: name.as_str().into(), line: 1, column: 1 };
-        vec![Problem { at, what: format!("cannot read the file: {error}"), way_out: "check the path and its rights".into() }]
+        vec![Problem {
+            at,
+            what: format!("cannot read the file: {error}"),
+            way_out: "check the path and its rights".into(),
+        }]
     })?;
     load_text(&text, &name, path.parent().unwrap_or(Path::new(".")), environment)
 }
@@ -155,7 +159,12 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
         None => notify::Settings::default(),
     };
     let llm = match fields.take("llm") {
-        Some(node) => Fields::of(node, "`llm`", problems).and_then(|section| usage::Settings::read(section, folder))?,
+        Some(node) => {
+            let mut section = Fields::of(node, "`llm`", problems)?;
+            let settings = usage::Settings::read(&mut section, folder);
+            section.finish();
+            settings
+        }
         None => usage::Settings::default(),
     };
     let otlp_export = fields.section("otlp_export").and_then(OtlpSettings::read);
@@ -181,7 +190,11 @@ fn read_global(mut fields: Fields<'_>) -> Global {
     check_times(&fields, ("scrape_interval", scrape_interval), ("scrape_timeout", scrape_timeout));
     let evaluation_interval = fields.duration("evaluation_interval").unwrap_or(default.evaluation_interval);
     if evaluation_interval < SHORTEST {
-        fields.wrong("evaluation_interval", format!("{} is too short", render_duration(evaluation_interval)), "write at least 100ms");
+        fields.wrong(
+            "evaluation_interval",
+            format!("{} is too short", render_duration(evaluation_interval)),
+            "write at least 100ms",
+        );
     }
     let pairs = fields.text_map("external_labels");
     for (name, _, at) in &pairs {
@@ -198,9 +211,17 @@ fn read_global(mut fields: Fields<'_>) -> Global {
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// An interval must be long enough to mean something, and a time-out must fit into it.
-fn check_times(fields: &Fields<'_>, (interval_key, interval): (&str, Duration), (timeout_key, timeout): (&str, Duration)) {
+fn check_times(
+    fields: &Fields<'_>,
+    (interval_key, interval): (&str, Duration),
+    (timeout_key, timeout): (&str, Duration),
+) {
     if interval < SHORTEST {
-        fields.wrong(interval_key, format!("{} is too short for `{interval_key}`", render_duration(interval)), "write at least 100ms");
+        fields.wrong(
+            interval_key,
+            format!("{} is too short for `{interval_key}`", render_duration(interval)),
+            "write at least 100ms",
+        );
     } else if timeout.is_zero() {
         fields.wrong(timeout_key, format!("`{timeout_key}` is zero: no look could end in time"), "write 1s or more");
     } else if timeout > interval {

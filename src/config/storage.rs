@@ -42,7 +42,11 @@ impl Storage {
         };
         let retention = fields.duration("retention").unwrap_or(MEMORY_RETENTION);
         if retention < Duration::from_secs(60) {
-            fields.wrong("retention", "`retention` is shorter than a minute: no rule could be evaluated", "write 10m or more");
+            fields.wrong(
+                "retention",
+                "`retention` is shorter than a minute: no rule could be evaluated",
+                "write 10m or more",
+            );
         }
         let max_series = fields.number("max_series").unwrap_or(default.limits.max_series);
         if max_series == 0 {

@@ -9,6 +9,7 @@
 mod file;
 mod glob;
 mod group;
+pub mod runner;
 mod set;
 mod state;
 pub mod template;

@@ -4,19 +4,21 @@
 //!
 //! Invariant: evaluation touches the store alone, so no target, receiver or disk can hold it up.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{self, Instant};
+use tracing::warn;
 
-use crate::model::{Alert, Labels, Millis, Transition};
+use crate::model::{Labels, Millis, Transition};
+use crate::promql::Options;
 use crate::runtime::every::{nearest_slot, until_slot};
 use crate::runtime::own_metrics::RuleMetrics;
 use crate::runtime::supervise::Supervisor;
 use crate::store::Store;
 
-use super::{Externals, Group, GroupSpec};
+use super::{ActiveAlert, AlertState, Externals, GroupSpec, RuleSet};
 
 /// With no group at all, the loop sleeps until groups come.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -31,48 +33,67 @@ pub struct Rules(Arc<Shared>);
 struct Shared {
     store: Store,
     metrics: RuleMetrics,
-    external_url: String,
-    groups: Mutex<Vec<Scheduled>>,
+    external_url: Arc<str>,
+    running: Mutex<Running>,
     changed: Notify,
 }
 
-struct Scheduled {
-    group: Group,
+/// The groups, and beside each when it is due.
+#[derive(Default)]
+struct Running {
+    set: RuleSet,
+    turns: Vec<Turn>,
+    /// Told with the next evaluation: alerts of rules that a reload removed.
+    ended: Vec<Transition>,
+}
+
+struct Turn {
+    name: Arc<str>,
     every: Duration,
     due: Instant,
-    externals: Externals,
+}
+
+impl Turn {
+    fn new(spec: &GroupSpec, default_interval: Duration) -> Self {
+        let every = spec.interval.unwrap_or(default_interval);
+        Self { name: Arc::clone(&spec.name), every, due: Instant::now() + until_slot(&spec.name, every, Millis::now()) }
+    }
+
+    /// The slot that the timer was set for; from here on the next one is due. Turns that were missed are not made up for.
+    fn take(&mut self, now: Instant) -> (Millis, Duration) {
+        let late = now.saturating_duration_since(self.due);
+        while self.due <= now {
+            self.due += self.every;
+        }
+        (nearest_slot(&self.name, self.every, Millis::now() - late), late)
+    }
 }
 
 impl Rules {
     /// No group yet. `external_url` starts the links to expressions.
-    pub fn new(store: Store, metrics: RuleMetrics, external_url: String) -> Self {
-        let groups = Mutex::default();
-        Self(Arc::new(Shared { store, metrics, external_url, groups, changed: Notify::new() }))
+    pub fn new(store: Store, metrics: RuleMetrics, external_url: &str) -> Self {
+        let (external_url, running) = (external_url.into(), Mutex::default());
+        Self(Arc::new(Shared { store, metrics, external_url, running, changed: Notify::new() }))
     }
 
-    /// Takes new rule files: unchanged groups go on with their alerts and their rhythm.
+    /// Takes new rule files: alerts of rules that go on go on, those of others end.
     pub fn replace(&self, specs: &[GroupSpec], default_interval: Duration, external_labels: &Labels) {
-        let externals = Externals { labels: external_labels.clone(), url: self.0.external_url.clone() };
-        let mut groups = self.lock();
-        let mut before = std::mem::take(&mut *groups);
-        for spec in specs {
-            self.0.metrics.announce(&spec.name);
-            let every = spec.interval.unwrap_or(default_interval);
-            let kept = before.iter().position(|old| old.group.spec() == spec).map(|at| before.swap_remove(at));
-            let scheduled = match kept {
-                Some(old) if old.every == every => Scheduled { externals: externals.clone(), ..old },
-                other => {
-                    let group = other.map_or_else(|| Group::new(spec.clone()), |old| old.group);
-                    let due = Instant::now() + until_slot(&spec.name, every, Millis::now());
-                    Scheduled { group, every, due, externals: externals.clone() }
-                }
-            };
-            groups.push(scheduled);
+        let externals = Externals { labels: external_labels.clone(), url: Arc::clone(&self.0.external_url) };
+        let mut set = RuleSet::new(specs.to_vec(), &externals);
+        for group in &mut set.groups {
+            self.0.metrics.announce(&group.spec().name);
+            group.set_options(Options { default_step: default_interval, ..Options::default() });
         }
-        drop(groups);
+        let turns = specs.iter().map(|spec| Turn::new(spec, default_interval)).collect();
         let now = Millis::now();
-        for gone in before {
-            gone.group.end(&self.0.store, now);
+        let mut running = self.lock();
+        let succession = set.succeed(std::mem::take(&mut running.set), now);
+        let mut ended = std::mem::take(&mut running.ended);
+        ended.extend(succession.transitions);
+        *running = Running { set, turns, ended };
+        drop(running);
+        for source in succession.gone {
+            self.0.store.end(&source, now);
         }
         self.0.changed.notify_one();
     }
@@ -86,31 +107,32 @@ impl Rules {
         });
     }
 
-    /// Waits for the next group that is due, or for new groups, and evaluates.
+    /// Waits for the next group that is due, or for new groups, and evaluates what is due.
     async fn turn(&self, tell: &Tell) {
-        let next = self.lock().iter().map(|scheduled| scheduled.due).min();
+        let next = self.lock().turns.iter().map(|turn| turn.due).min();
         tokio::select! {
             () = time::sleep_until(next.unwrap_or_else(|| Instant::now() + IDLE)) => {}
-            () = self.0.changed.notified() => return,
+            () = self.0.changed.notified() => {}
         }
-        let transitions: Vec<_> = self.evaluate_due(Instant::now());
+        let transitions = self.evaluate_due(Instant::now());
         if !transitions.is_empty() {
             tell(transitions);
         }
     }
 
     fn evaluate_due(&self, now: Instant) -> Vec<Transition> {
-        let mut transitions = Vec::new();
-        for scheduled in self.lock().iter_mut().filter(|scheduled| scheduled.due <= now) {
-            let (started, late) = (Instant::now(), now - scheduled.due);
-            let spec = scheduled.group.spec();
-            let (name, rules) = (spec.name.clone(), spec.rules.len());
-            let at = nearest_slot(&name, scheduled.every, Millis::now() - late);
-            let outcome = scheduled.group.evaluate(&self.0.store, at, &scheduled.externals);
-            self.0.metrics.observe(&name, rules, outcome.failures, started.elapsed(), late);
-            // After a pause of the machine, missed turns are skipped, not made up for.
-            while scheduled.due <= now {
-                scheduled.due += scheduled.every;
+        let mut running = self.lock();
+        let Running { set, turns, ended } = &mut *running;
+        let mut transitions = std::mem::take(ended);
+        for (group, turn) in set.groups.iter_mut().zip(turns).filter(|(_, turn)| turn.due <= now) {
+            let (at, late) = turn.take(now);
+            let started = Instant::now();
+            let outcome = group.evaluate(&self.0.store, at);
+            let took = started.elapsed();
+            group.note_duration(took);
+            self.0.metrics.observe(&turn.name, group.spec().rules.len(), outcome.failures.len(), took, late);
+            for failure in outcome.failures {
+                warn!(group = &*turn.name, rule = failure.rule, error = failure.error, "a rule could not be evaluated");
             }
             transitions.extend(outcome.transitions);
         }
@@ -118,13 +140,17 @@ impl Rules {
     }
 
     /// The alerts that fire now, oldest first.
-    pub fn firing(&self) -> Vec<Alert> {
-        let mut firing: Vec<_> = self.lock().iter().flat_map(|scheduled| scheduled.group.firing()).collect();
-        firing.sort_by_key(|alert| alert.starts_at);
+    pub fn firing(&self) -> Vec<ActiveAlert> {
+        let handles = self.lock().set.handles();
+        let views = handles.iter().map(super::GroupHandle::load);
+        let rules = views.flat_map(|view| view.rules.clone());
+        let mut firing: Vec<_> =
+            rules.flat_map(|rule| rule.alerts).filter(|alert| alert.state == AlertState::Firing).collect();
+        firing.sort_by_key(|alert| alert.active_at);
         firing
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Scheduled>> {
-        self.0.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

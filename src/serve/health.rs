@@ -13,7 +13,8 @@ use super::Parts;
 pub async fn health(parts: Parts) -> Response {
     let states = parts.board.states();
     let healthy = states.iter().all(|(_, state)| state.healthy);
-    let checks: Map<String, Value> = states.iter().map(|(name, state)| (name.to_string(), state.verdict().into())).collect();
+    let checks: Map<String, Value> =
+        states.iter().map(|(name, state)| (name.to_string(), state.verdict().into())).collect();
     let status = if healthy { "healthy" } else { "unhealthy" };
     let body = json!({"status": status, "checks": checks, "timestamp": Millis::now().to_rfc3339()});
     let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -22,7 +23,8 @@ pub async fn health(parts: Parts) -> Response {
 
 /// 200 once each target has been looked at.
 pub async fn ready(parts: Parts) -> Response {
-    let waiting: Vec<_> = parts.board.states().into_iter().filter(|(_, state)| state.looked.is_none()).map(|(name, _)| name).collect();
+    let waiting: Vec<_> =
+        parts.board.states().into_iter().filter(|(_, state)| state.looked.is_none()).map(|(name, _)| name).collect();
     if waiting.is_empty() {
         return "Sidewatch is ready.\n".into_response();
     }

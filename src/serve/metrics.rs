@@ -28,9 +28,10 @@ pub struct Ask {
 pub async fn show(parts: Parts, Query(ask): Query<Ask>, headers: HeaderMap) -> Response {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let wanted = negotiate(header(header::ACCEPT), header(header::ACCEPT_ENCODING));
-    let own = Arc::new(parts.own.picture(Millis::now()));
+    let own = Arc::new(parts.own.picture(Millis::now()).await);
     // The recorded own picture is as old as its last recording: the page shows a fresh one in its place.
-    let mut pictures: Vec<_> = parts.store.current().into_iter().filter(|picture| picture.source != own.source).collect();
+    let mut pictures: Vec<_> =
+        parts.store.current().into_iter().filter(|picture| picture.source != own.source).collect();
     pictures.push(own);
     let options =
         Options { format: wanted.format, job: ask.job.as_deref(), timestamps: ask.timestamps.as_deref() == Some("1") };

@@ -38,7 +38,7 @@ pub async fn show(parts: Parts) -> Html<String> {
     );
     alerts(&mut page, &parts, now);
     targets(&mut page, &states, now);
-    money(&mut page, &parts, now);
+    money(&mut page, &parts, now).await;
     page.push_str("<h2>For machines</h2><p><a href=/metrics>/metrics</a> · <a href=/health>/health</a> · <a href=/v1/usage>/v1/usage</a></p></html>\n");
     Html(page)
 }
@@ -55,13 +55,16 @@ fn alerts(page: &mut String, parts: &Parts, now: Millis) {
         let name = alert.labels.get("alertname").unwrap_or("?");
         let rest = alert.labels.without(|label| label == "alertname");
         let what = alert.annotations.get("summary").map_or_else(|| rest.to_string(), ToOwned::to_owned);
-        let _ = write!(page, "<tr><td class=bad>{}<td>{}<td>{}", escape(name), ago(now, alert.starts_at), escape(&what));
+        let _ =
+            write!(page, "<tr><td class=bad>{}<td>{}<td>{}", escape(name), ago(now, alert.active_at), escape(&what));
     }
     page.push_str("</table>");
 }
 
 fn targets(page: &mut String, states: &[(std::sync::Arc<str>, State)], now: Millis) {
-    page.push_str("<h2>Targets</h2><table><tr><th>Target<th>State<th>Since<th class=number>Look<th class=number>Samples");
+    page.push_str(
+        "<h2>Targets</h2><table><tr><th>Target<th>State<th>Since<th class=number>Look<th class=number>Samples",
+    );
     for (name, state) in states {
         let class = if state.healthy { "ok" } else { "bad" };
         let since = state.since.map_or_else(String::new, |since| ago(now, since));
@@ -77,12 +80,18 @@ fn targets(page: &mut String, states: &[(std::sync::Arc<str>, State)], now: Mill
     page.push_str("</table>");
 }
 
-fn money(page: &mut String, parts: &Parts, now: Millis) {
+async fn money(page: &mut String, parts: &Parts, now: Millis) {
     page.push_str("<h2>Budgets</h2><table><tr><th>Figure<th>Budget<th class=number>Value");
-    for block in parts.meter.budget_blocks(now) {
+    for block in parts.meter.budget_blocks(now).await.unwrap_or_default() {
         for point in &block.points {
             let budget = point.labels.get("budget").unwrap_or_default();
-            let _ = write!(page, "<tr><td>{}<td>{}<td class=number>{:.4}", escape(&block.family.name), escape(budget), point.value);
+            let _ = write!(
+                page,
+                "<tr><td>{}<td>{}<td class=number>{:.4}",
+                escape(&block.family.name),
+                escape(budget),
+                point.value
+            );
         }
     }
     page.push_str("</table>");

@@ -71,13 +71,21 @@ async fn alive() -> &'static str {
 async fn reload(parts: Parts) -> Response {
     match tokio::time::timeout(RELOAD_LIMIT, (parts.reload)()).await {
         Ok(Ok(())) => (StatusCode::OK, "reloaded\n").into_response(),
-        Ok(Err(why)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the old configuration goes on:\n{why}\n")).into_response(),
+        Ok(Err(why)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the old configuration goes on:\n{why}\n"))
+                .into_response()
+        }
         Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the reload takes too long; it goes on\n").into_response(),
     }
 }
 
 /// Lets changing requests pass only from where they may come.
-async fn only_near(State(door): State<Door>, ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>, request: Request, next: Next) -> Response {
+async fn only_near(
+    State(door): State<Door>,
+    ConnectInfo(peer): ConnectInfo<std::net::SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
     let external = door.parts().map(|parts| parts.settings.external_url.clone()).unwrap_or_default();
     match refusal(peer, request.headers(), &external, &Neighbourhood::read()) {
         Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),

@@ -33,7 +33,8 @@ pub fn is_error(answer: &str) -> bool {
 fn price(item: &Value, prices: &PriceTable) -> Result<Map<String, Value>, String> {
     // The time chooses no price yet, so a line without one needs no clock.
     let event = parse_event(item, Millis(0)).map_err(|wrong| {
-        let said: Vec<_> = wrong.iter().map(|(path, what)| format!("`{path}` {what}").replace("`` ", "this ")).collect();
+        let said: Vec<_> =
+            wrong.iter().map(|(path, what)| format!("`{path}` {what}").replace("`` ", "this ")).collect();
         said.join("; ")
     })?;
     if item.get("usage").is_none_or(Value::is_null) {
@@ -97,7 +98,10 @@ mod tests {
                 r#"{"id":"x","provider":"openai","model":"m","api":"openai.chat","usage":{"prompt_tokens":-5}}"#,
                 r#"{"error":"`usage.prompt_tokens` is -5, not a count","id":"x"}"#,
             ),
-            (r#"{"id":"x","provider":"openai","model":"m","usage":null}"#, r#"{"error":"`usage` is missing","id":"x"}"#),
+            (
+                r#"{"id":"x","provider":"openai","model":"m","usage":null}"#,
+                r#"{"error":"`usage` is missing","id":"x"}"#,
+            ),
         ] {
             assert_eq!(answer(line), said);
             assert!(is_error(&answer(line)));

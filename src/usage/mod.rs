@@ -19,7 +19,9 @@ pub mod wire;
 
 pub use cost_line::cost_line;
 pub use event::UsageEvent;
+pub use ledger::LedgerPath;
 pub use meter::{Meter, TakeError, Taken};
 pub use money::Usd;
 pub use price::{Cost, PriceTable};
+pub use settings::Settings;
 pub use tokens::{TokenType, Tokens};

@@ -89,7 +89,8 @@ impl Settings {
         let password = url.password().map(percent_decode).or_else(|| parameter("password")).map(Secret::new);
         let path = url.path().trim_start_matches('/');
         let database = nonempty(path).or_else(|| parameter("dbname")).unwrap_or_else(|| user.clone());
-        let host = parameter("host").or_else(|| url.host_str().and_then(nonempty)).unwrap_or_else(|| "localhost".into());
+        let host =
+            parameter("host").or_else(|| url.host_str().and_then(nonempty)).unwrap_or_else(|| "localhost".into());
         let port = match url.port() {
             Some(port) => port,
             None => parameter("port").map_or(Ok(5432), |text| text.parse()).map_err(|_| {
@@ -162,7 +163,9 @@ mod tests {
 
     #[test]
     fn an_applications_own_parameters_do_no_harm() {
-        assert!(read("postgres://a:b@h/d?schema=public&connection_limit=5&pgbouncer=true&options=-c%20x%3D1", "").is_ok());
+        assert!(
+            read("postgres://a:b@h/d?schema=public&connection_limit=5&pgbouncer=true&options=-c%20x%3D1", "").is_ok()
+        );
     }
 
     #[test]

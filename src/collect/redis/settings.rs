@@ -42,7 +42,9 @@ impl Settings {
         let parameter = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, v)| v.into_owned());
         let (address, encrypted) = match url.scheme() {
             "unix" | "redis+unix" => (Address::Unix(percent_decode(url.path()).into()), false),
-            scheme @ ("redis" | "rediss" | "valkey" | "valkeys") => (tcp(&url), scheme.ends_with("ss") || scheme == "valkeys"),
+            scheme @ ("redis" | "rediss" | "valkey" | "valkeys") => {
+                (tcp(&url), scheme.ends_with("ss") || scheme == "valkeys")
+            }
             other => return Err(format!("`{other}://` is not Redis' scheme")),
         };
         // `#insecure` is the mark of Rust's and `ssl_cert_reqs=none` that of Python's client.

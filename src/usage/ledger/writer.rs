@@ -136,6 +136,9 @@ fn row(record: &Record) -> rusqlite::Result<Vec<Value>> {
 /// A number as SQLite keeps it; one that does not fit is refused, never cut.
 fn whole<T: TryInto<i64>>(number: Option<T>) -> rusqlite::Result<Value> {
     number.map_or(Ok(Value::Null), |number| {
-        number.try_into().map(Value::Integer).map_err(|_| rusqlite::Error::ToSqlConversionFailure("a number too large".into()))
+        number
+            .try_into()
+            .map(Value::Integer)
+            .map_err(|_| rusqlite::Error::ToSqlConversionFailure("a number too large".into()))
     })
 }
