@@ -7,7 +7,7 @@ use crate::model::{Labels, Millis, is_valid_label_name};
 use super::binary::signature;
 use super::error::EvalError;
 use super::eval::{Evaluator, unique};
-use super::number::{Mean, Sum, nan_last, quantile, render_plain};
+use super::number::{Mean, Sum, descending, nan_last, quantile, render_plain};
 use super::plan::{Aggregate, AggregateOp};
 use super::value::{Element, Worked};
 
@@ -105,9 +105,7 @@ fn pick(aggregation: &Aggregate, elements: Vec<Element>, k: f64) -> Result<Vec<E
     let mut picked = Vec::new();
     for (_, mut members) in groups(aggregation, elements) {
         match aggregation.op {
-            AggregateOp::TopK => {
-                members.sort_by(|a, b| a.value.is_nan().cmp(&b.value.is_nan()).then_with(|| nan_last(b.value, a.value)))
-            }
+            AggregateOp::TopK => members.sort_by(|a, b| descending(a.value, b.value)),
             AggregateOp::BottomK => members.sort_by(|a, b| nan_last(a.value, b.value)),
             _ => {}
         }

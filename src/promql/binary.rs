@@ -90,18 +90,14 @@ fn sets(op: BinaryOp, on: &Grouping, left: Vec<Element>, right: Vec<Element>) ->
     let signatures = |elements: &[Element]| -> HashSet<Labels> {
         elements.iter().map(|element| signature(on, &element.labels)).collect()
     };
-    match op {
-        BinaryOp::Or => {
-            let known = signatures(&left);
-            let others = right.into_iter().filter(|element| !known.contains(&signature(on, &element.labels)));
-            left.into_iter().chain(others).collect()
-        }
-        _ => {
-            let known = signatures(&right);
-            let wanted = op == BinaryOp::And;
-            left.into_iter().filter(|element| known.contains(&signature(on, &element.labels)) == wanted).collect()
-        }
+    if op == BinaryOp::Or {
+        let known = signatures(&left);
+        let others = right.into_iter().filter(|element| !known.contains(&signature(on, &element.labels)));
+        return left.into_iter().chain(others).collect();
     }
+    let known = signatures(&right);
+    let wanted = op == BinaryOp::And;
+    left.into_iter().filter(|element| known.contains(&signature(on, &element.labels)) == wanted).collect()
 }
 
 fn vectors(operation: &Binary, left: Vec<Element>, right: Vec<Element>) -> Result<Vec<Element>, EvalError> {

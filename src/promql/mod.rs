@@ -1,4 +1,4 @@
-//! PromQL as Prometheus 3.5 means it, without feature flags.
+//! `PromQL` as Prometheus 3.5 means it, without feature flags.
 //!
 //! In: a query's text, a [`Snapshot`] of the store, a time. Out: a [`Value`]. A [`Query`] is parsed once and asked often.
 //!
@@ -52,7 +52,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            lookback: Duration::from_secs(300),
+            lookback: Duration::from_mins(5),
             subquery_step: Duration::from_mins(1),
             max_samples: 20_000_000,
             max_steps: 11_000,
@@ -82,7 +82,7 @@ impl Query {
     /// Parses a query.
     ///
     /// # Errors
-    /// A text that is not PromQL, or uses a function that is not supported, with its place.
+    /// A text that is not `PromQL`, or uses a function that is not supported, with its place.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let (plan, selectors) = parse::parse(text)?;
         Ok(Self { text: text.to_owned(), plan, selectors })

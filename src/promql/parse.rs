@@ -82,7 +82,7 @@ impl Reader {
         if let Some(name) = parsed.name {
             matchers.insert(0, Matcher::equal(METRIC_NAME, name));
         }
-        Ok(Selector { id, matchers, shift: shift(parsed.at, parsed.offset)? })
+        Ok(Selector { id, matchers, shift: shift(parsed.at.as_ref(), parsed.offset.as_ref())? })
     }
 
     fn subquery(&mut self, parsed: SubqueryExpr) -> Result<Expr, String> {
@@ -90,7 +90,7 @@ impl Reader {
             inner: self.expr(*parsed.expr)?,
             range: positive_millis(parsed.range)?,
             step: parsed.step.map(positive_millis).transpose()?,
-            shift: shift(parsed.at, parsed.offset)?,
+            shift: shift(parsed.at.as_ref(), parsed.offset.as_ref())?,
         })))
     }
 
@@ -189,17 +189,17 @@ fn matchers(parsed: &Matchers) -> Result<Vec<Matcher>, String> {
     parsed.matchers.iter().map(read).collect()
 }
 
-fn shift(at: Option<AtModifier>, offset: Option<Offset>) -> Result<Shift, String> {
+fn shift(at: Option<&AtModifier>, offset: Option<&Offset>) -> Result<Shift, String> {
     let at = match at {
         None => At::Now,
         Some(AtModifier::Start) => At::Start,
         Some(AtModifier::End) => At::End,
-        Some(AtModifier::At(time)) => At::Time(at_millis(time)),
+        Some(AtModifier::At(time)) => At::Time(at_millis(*time)),
     };
     let offset = match offset {
         None => 0,
-        Some(Offset::Pos(back)) => millis(back)?,
-        Some(Offset::Neg(ahead)) => -millis(ahead)?,
+        Some(Offset::Pos(back)) => millis(*back)?,
+        Some(Offset::Neg(ahead)) => -millis(*ahead)?,
     };
     Ok(Shift { at, offset })
 }

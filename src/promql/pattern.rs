@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use regex::Regex;
 
-/// Compiles a pattern as PromQL takes it: anchored at both ends, `.` takes newlines too.
+/// Compiles a pattern as `PromQL` takes it: anchored at both ends, `.` takes newlines too.
 ///
 /// # Errors
 /// A pattern that is no regular expression.

@@ -87,8 +87,13 @@ fn completes(beginning: &str, words: &[(usize, &str)]) -> bool {
     fillers.iter().any(|filler| {
         let ended = filler.ends_with(')') && closing.starts_with(')') && filler.starts_with('x');
         let closing = if ended { &closing[1..] } else { &closing };
-        parse(&format!("{beginning} {filler}{closing}")).map_or_else(|error| error != "invalid promql query", |_| true)
+        parse(&format!("{beginning} {filler}{closing}")).map_or_else(|error| meant(&error), |_| true)
     })
+}
+
+/// Whether a complaint is about a query that is well formed, such as a wrong type.
+fn meant(error: &str) -> bool {
+    !["invalid", "unexpected", "unclosed", "unterminated"].iter().any(|start| error.starts_with(start))
 }
 
 /// The words of a query with their offsets: names, numbers, quoted texts, signs.

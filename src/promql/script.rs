@@ -86,6 +86,7 @@ fn load(store: &Store, step: Duration, lines: &[&str]) {
     }
 }
 
+#[expect(clippy::float_cmp, reason = "infinities are equal only exactly")]
 fn same(a: f64, b: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || ((a - b) / b).abs() < 1e-14
 }
@@ -97,7 +98,8 @@ fn check(store: &Store, at: &str, expression: &str, expected: &[&str]) -> Result
         .and_then(|query| query.instant(&store.snapshot(), at, &Options::default()).map_err(|error| error.to_string()));
     let got = match got {
         Err(error) if expected.first().is_some_and(|line| line.starts_with("FAIL")) => {
-            return Ok(drop(error));
+            tracing::debug!(error);
+            return Ok(());
         }
         Err(error) => return Err(format!("failed: {error}")),
         Ok(Value::Vector(elements)) => elements,
@@ -120,7 +122,7 @@ fn check(store: &Store, at: &str, expression: &str, expected: &[&str]) -> Result
 }
 
 fn run(script: &str) {
-    let store = Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 10_000 });
+    let store = Store::new(Limits { retention: Duration::from_hours(24), max_series: 10_000 });
     let mut wrong = Vec::new();
     let mut lines = script.lines().peekable();
     let mut checked = 0;
@@ -150,11 +152,11 @@ fn the_engine_agrees_with_promtool() {
 
 #[test]
 fn a_range_query_gives_each_series_its_steps() {
-    let store = Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 100 });
-    load(&store, Duration::from_secs(60), &["a{i=\"1\"} 0+1x10", "a{i=\"2\"} 5 6 stale"]);
+    let store = Store::new(Limits { retention: Duration::from_hours(24), max_series: 100 });
+    load(&store, Duration::from_mins(1), &["a{i=\"1\"} 0+1x10", "a{i=\"2\"} 5 6 stale"]);
     let query = Query::parse("a * 2").unwrap();
     let value = query
-        .range(&store.snapshot(), Millis(60_000), Millis(180_000), Duration::from_secs(60), &Options::default())
+        .range(&store.snapshot(), Millis(60_000), Millis(180_000), Duration::from_mins(1), &Options::default())
         .unwrap();
     let series = |i: &str, samples: &[(i64, f64)]| Series {
         labels: Labels::new([("i", i)]),
@@ -182,10 +184,10 @@ fn a_parse_error_names_its_place() {
 fn limits_hold_before_the_stack_does() {
     let deep = format!("{}1{}", "(".repeat(7000), ")".repeat(7000));
     assert!(Query::parse(&deep).unwrap_err().message.contains("nested deeper"));
-    let chain = vec!["1"; 5000].join("+");
+    let chain = vec!["1"; 8000].join("+");
     assert!(Query::parse(&chain).is_err());
-    let store = Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 100 });
-    load(&store, Duration::from_secs(60), &["a 0+1x10"]);
+    let store = Store::new(Limits { retention: Duration::from_hours(24), max_series: 100 });
+    load(&store, Duration::from_mins(1), &["a 0+1x10"]);
     let few = Options { max_samples: 3, ..Options::default() };
     let error = Query::parse("a[1h]").unwrap().instant(&store.snapshot(), Millis(600_000), &few).unwrap_err();
     assert_eq!(error.reason(), "too_much");

@@ -175,7 +175,7 @@ fn rule(node: &Node, group_labels: &[(String, String)], problems: &Problems) -> 
         (None, Some(name)) => alerting(&mut fields, name, &own, problems),
     };
     fields.finish();
-    let labels = overlaid(group_labels, own);
+    let labels = overlaid(group_labels, &own);
     Some(RuleSpec { at: node.at.clone(), kind: kind?, query: query?, labels })
 }
 
@@ -258,7 +258,7 @@ fn labels(fields: &mut Fields<'_>) -> Vec<(String, String)> {
     labels
 }
 
-fn overlaid(under: &[(String, String)], over: Vec<(String, String)>) -> Vec<(String, String)> {
+fn overlaid(under: &[(String, String)], over: &[(String, String)]) -> Vec<(String, String)> {
     let kept = under.iter().filter(|(name, _)| !over.iter().any(|(other, _)| other == name)).cloned();
     let mut all: Vec<_> = kept.chain(over.iter().cloned()).collect();
     all.sort();

@@ -298,7 +298,7 @@ fn shown(labels: &Labels, active: &Active) -> ActiveAlert {
         labels: labels.clone(),
         annotations: active.annotations.clone(),
         state: active.state,
-        active_at: active.active_at,
+        active_at: active.since,
         keep_firing_since: active.keep_firing_since,
         value: active.value,
     }
@@ -307,7 +307,7 @@ fn shown(labels: &Labels, active: &Active) -> ActiveAlert {
 fn alert_blocks(alerts: &Alerts) -> Vec<Block> {
     let point = |labels: Labels, value| Point { suffix: Suffix::None, labels, value };
     let states = alerts.iter().map(|(labels, active)| point(labels.with("alertstate", active.state.as_str()), 1.0));
-    let since = alerts.iter().map(|(labels, active)| point(labels.clone(), active.active_at.0.div_euclid(1000) as f64));
+    let since = alerts.iter().map(|(labels, active)| point(labels.clone(), active.since.0.div_euclid(1000) as f64));
     vec![
         Block { family: ALERTS.clone(), points: states.collect() },
         Block { family: ALERTS_FOR_STATE.clone(), points: since.collect() },
@@ -324,7 +324,7 @@ impl Externals {
         Alert {
             labels: self.labels.overlaid(labels),
             annotations: active.annotations.clone(),
-            starts_at: active.active_at,
+            starts_at: active.since,
             ends_at,
             value: active.value,
             generator_url: self.graph_url(rule.query.text()),

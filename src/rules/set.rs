@@ -70,7 +70,7 @@ mod tests {
     static UP: Family = Family::gauge("up", "Whether it answered.");
 
     fn store() -> Store {
-        Store::new(Limits { retention: Duration::from_secs(86_400), max_series: 1000 })
+        Store::new(Limits { retention: Duration::from_hours(24), max_series: 1000 })
     }
 
     fn show(store: &Store, minute: i64, values: &[(&str, f64)]) {

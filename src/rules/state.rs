@@ -37,7 +37,7 @@ pub(super) struct Condition {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Active {
     pub state: AlertState,
-    pub active_at: Millis,
+    pub since: Millis,
     pub keep_firing_since: Option<Millis>,
     pub value: f64,
     pub annotations: Labels,
@@ -86,7 +86,7 @@ pub(super) fn step(
     for (labels, condition) in holding {
         let active = alerts.entry(labels).or_insert_with(|| Active {
             state: AlertState::Pending,
-            active_at: now,
+            since: now,
             keep_firing_since: None,
             value: condition.value,
             annotations: Labels::empty(),
@@ -98,7 +98,7 @@ pub(super) fn step(
     for (labels, active) in alerts {
         let change = match active.state {
             AlertState::Firing => Change::StillFires,
-            AlertState::Pending if now.since(active.active_at) >= timing.hold => Change::Fires,
+            AlertState::Pending if now.since(active.since) >= timing.hold => Change::Fires,
             AlertState::Pending => continue,
         };
         active.state = AlertState::Firing;
@@ -128,14 +128,14 @@ mod tests {
 
     /// The states at each minute, for a condition that holds where the text has an `x`.
     fn played(holds: &str, hold: u64, keep: u64) -> String {
-        let timing = Timing { hold: Duration::from_secs(hold * 60), keep_firing_for: Duration::from_secs(keep * 60) };
+        let timing = Timing { hold: Duration::from_mins(hold), keep_firing_for: Duration::from_mins(keep) };
         let labels = Labels::new([("a", "1")]);
         let mut alerts = Alerts::new();
         let mut shown = String::new();
         for (minute, holds) in holds.chars().enumerate() {
             let condition = Condition { value: 1.0, annotations: Labels::empty() };
             let holding = if holds == 'x' { BTreeMap::from([(labels.clone(), condition)]) } else { BTreeMap::new() };
-            let changes = step(&mut alerts, holding, timing, Millis(minute as i64 * 60_000));
+            let changes = step(&mut alerts, holding, timing, Millis(0) + Duration::from_mins(minute as u64));
             shown.push(match (changes.first(), alerts.get(&labels)) {
                 (Some((.., Change::Fires)), _) => 'F',
                 (Some((.., Change::StillFires)), _) => 'f',

@@ -1,4 +1,4 @@
-//! The functions of PromQL, one file per family.
+//! The functions of `PromQL`, one file per family.
 //!
 //! A new function: its code in the family's file, one line in that file's table. A function that only looks at one
 //! window of one series is a [`Window`] function; one that maps each value of a vector is a `map`; the rest get the plan.
@@ -24,7 +24,7 @@ use super::value::{Element, Worked};
 /// How a function is computed at one time.
 pub(super) type Apply = fn(&Evaluator<'_>, &Call, Millis) -> Result<Worked, EvalError>;
 
-/// A function of PromQL.
+/// A function of `PromQL`.
 pub(super) struct Function {
     pub name: &'static str,
     pub returns: Kind,
@@ -111,7 +111,7 @@ fn map(evaluator: &Evaluator<'_>, call: &Call, at: Millis, apply: impl Fn(f64) -
 }
 
 /// The text of an argument that the parser promised to be one.
-fn text<'c>(call: &'c Call, arg: usize) -> Result<&'c str, EvalError> {
+fn text(call: &Call, arg: usize) -> Result<&str, EvalError> {
     match call.args.get(arg) {
         Some(Expr::String(text)) => Ok(text),
         _ => Err(EvalError::data(format!("{} expects a text as argument {}", call.function.name, arg + 1))),

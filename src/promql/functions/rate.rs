@@ -8,15 +8,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::vector("delta", |e, c, at| windows(e, &c.args[0], at, false, |w| extrapolated(w, false, false))),
     Function::vector("irate", |e, c, at| windows(e, &c.args[0], at, false, |w| last_two(w, true))),
     Function::vector("idelta", |e, c, at| windows(e, &c.args[0], at, false, |w| last_two(w, false))),
-    Function::vector("changes", |e, c, at| {
-        windows(e, &c.args[0], at, false, |w| {
-            Some(count(w, |before, now| now != before && !(now.is_nan() && before.is_nan())))
-        })
-    }),
+    Function::vector("changes", |e, c, at| windows(e, &c.args[0], at, false, |w| Some(count(w, differ)))),
     Function::vector("resets", |e, c, at| {
         windows(e, &c.args[0], at, false, |w| Some(count(w, |before, now| now < before)))
     }),
 ];
+
+/// Two NaN are no change.
+#[expect(clippy::float_cmp, reason = "any difference is a change")]
+fn differ(before: f64, now: f64) -> bool {
+    now != before && !(now.is_nan() && before.is_nan())
+}
 
 /// The change within the window, stretched to the window's edges where the samples reach close to them.
 fn extrapolated(window: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {

@@ -51,7 +51,8 @@ fn texts(map: &mut FuncMap) {
 }
 
 fn numbers(map: &mut FuncMap) {
-    let all: [(&str, fn(f64) -> String); 5] = [
+    type Render = fn(f64) -> String;
+    let all: [(&str, Render); 5] = [
         ("humanize", humanize::plain),
         ("humanize1024", humanize::binary),
         ("humanizeDuration", humanize::duration),

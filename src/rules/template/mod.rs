@@ -75,8 +75,8 @@ impl Expander<'_> {
             return text.to_owned();
         }
         let data = Value::Map(Arc::new(BTreeMap::from([
-            (Arc::from("Labels"), self.label_map(self.labels, text)),
-            (Arc::from("ExternalLabels"), self.label_map(&self.externals.labels, text)),
+            (Arc::from("Labels"), Self::label_map(self.labels, text)),
+            (Arc::from("ExternalLabels"), Self::label_map(&self.externals.labels, text)),
             (Arc::from("ExternalURL"), Value::String(Arc::clone(&self.externals.url))),
             (Arc::from("Value"), Value::Float(self.value)),
         ])));
@@ -87,7 +87,7 @@ impl Expander<'_> {
 
     /// Labels as a map in which those that the text names are there, if only as empty texts: Go's maps of texts give
     /// an empty text for a missing key. A text that ranges over labels gets only those that exist.
-    fn label_map(&self, labels: &Labels, text: &str) -> Value {
+    fn label_map(labels: &Labels, text: &str) -> Value {
         let pair = |name: &str, value: &str| (Arc::<str>::from(name), Value::from(value));
         let mut map: BTreeMap<Arc<str>, Value> = labels.iter().map(|(name, value)| pair(name, value)).collect();
         if !text.contains("range") {
@@ -134,7 +134,7 @@ mod tests {
     use crate::store::{Limits, Picture, Store};
 
     fn expanded(text: &str, value: f64) -> String {
-        let store = Store::new(Limits { retention: std::time::Duration::from_secs(3600), max_series: 100 });
+        let store = Store::new(Limits { retention: std::time::Duration::from_hours(1), max_series: 100 });
         let point = |instance: &str, value| Point {
             suffix: Suffix::None,
             labels: Labels::new([("instance", instance)]),
