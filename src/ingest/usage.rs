@@ -80,7 +80,10 @@ mod tests {
             "usage":{"input_tokens":4,"output_tokens":2,"service_tier":"batch"},"response_id":"msg_1","duration_seconds":1.25}"#;
         let event = parse_body(one.as_bytes(), NOW).unwrap().remove(0);
         assert_eq!((event.id.as_deref(), event.api, event.team), (Some("7"), Some(Api::AnthropicMessages), None));
-        assert_eq!((event.at.to_rfc3339().as_str(), event.service_tier), ("2026-11-21T07:00:00.000Z", ServiceTier::Batch));
+        assert_eq!(
+            (event.at.to_rfc3339().as_str(), event.service_tier),
+            ("2026-11-21T07:00:00.000Z", ServiceTier::Batch)
+        );
         assert_eq!(event.usage.tokens.get(TokenType::Input), Some(4));
         assert_eq!(parse_body(format!("[{one},{one}]").as_bytes(), NOW).unwrap().len(), 2);
         assert_eq!(parse_body(b"[]", NOW).unwrap(), []);

@@ -17,9 +17,9 @@ pub fn cost_line(line: &str, prices: &PriceTable) -> String {
     };
     let id = item.get("id").cloned().unwrap_or(Value::Null);
     match price(&item, prices) {
-        Ok(mut priced) => {
-            priced.insert("id".into(), id);
-            Value::Object(priced).to_string()
+        Ok(mut answer) => {
+            answer.insert("id".into(), id);
+            Value::Object(answer).to_string()
         }
         Err(error) => json!({"id": id, "error": error}).to_string(),
     }
@@ -33,7 +33,8 @@ pub fn is_error(answer: &str) -> bool {
 fn price(item: &Value, prices: &PriceTable) -> Result<Map<String, Value>, String> {
     // The time chooses no price yet, so a line without one needs no clock.
     let event = parse_event(item, Millis(0)).map_err(|wrong| {
-        let said: Vec<_> = wrong.iter().map(|(path, what)| format!("`{path}` {what}").replace("`` ", "this ")).collect();
+        let said: Vec<_> =
+            wrong.iter().map(|(path, what)| format!("`{path}` {what}").replace("`` ", "this ")).collect();
         said.join("; ")
     })?;
     if item.get("usage").is_none_or(Value::is_null) {
@@ -43,7 +44,10 @@ fn price(item: &Value, prices: &PriceTable) -> Result<Map<String, Value>, String
     let tokens = event.usage.tokens.iter().map(|(kind, count)| (kind.name().to_owned(), count.into()));
     let mut answer = Map::new();
     answer.insert("tokens".into(), Value::Object(tokens.collect()));
-    answer.insert("cost".into(), if cost.priced { render(&cost) } else { Value::Null });
+    answer.insert(
+        "cost".into(),
+        if cost.priced { render(&cost) } else { json!({"input": null, "output": null, "total": null}) },
+    );
     answer.insert("priced".into(), cost.priced.into());
     if !event.usage.violations.is_empty() {
         answer.insert("violations".into(), event.usage.violations.into());
@@ -86,7 +90,10 @@ mod tests {
     #[test]
     fn an_unknown_model_costs_nobody_knows_what() {
         let line = r#"{"id":1,"provider":"openai","model":"gpt-99","api":"openai.chat","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
-        assert_eq!(answer(line), r#"{"cost":null,"id":1,"priced":false,"tokens":{"input":1,"output":2}}"#);
+        assert_eq!(
+            answer(line),
+            r#"{"cost":{"input":null,"output":null,"total":null},"id":1,"priced":false,"tokens":{"input":1,"output":2}}"#
+        );
     }
 
     #[test]
@@ -97,7 +104,10 @@ mod tests {
                 r#"{"id":"x","provider":"openai","model":"m","api":"openai.chat","usage":{"prompt_tokens":-5}}"#,
                 r#"{"error":"`usage.prompt_tokens` is -5, not a count","id":"x"}"#,
             ),
-            (r#"{"id":"x","provider":"openai","model":"m","usage":null}"#, r#"{"error":"`usage` is missing","id":"x"}"#),
+            (
+                r#"{"id":"x","provider":"openai","model":"m","usage":null}"#,
+                r#"{"error":"`usage` is missing","id":"x"}"#,
+            ),
         ] {
             assert_eq!(answer(line), said);
             assert!(is_error(&answer(line)));

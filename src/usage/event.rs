@@ -60,7 +60,11 @@ impl UsageEvent {
     pub fn is_unmetered(&self) -> bool {
         let answered = matches!(self.outcome, Outcome::Ok | Outcome::StreamCut | Outcome::ClientCancelled);
         let usage = &self.usage;
-        answered && usage.tokens.is_unreported() && usage.reported_cost.is_none() && usage.searches.is_none() && usage.duration.is_none()
+        answered
+            && usage.tokens.is_unreported()
+            && usage.reported_cost.is_none()
+            && usage.searches.is_none()
+            && usage.duration.is_none()
     }
 }
 
@@ -101,8 +105,18 @@ impl ServiceTier {
     /// Reads the providers' spellings; `None` for a tier nobody has heard of.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text.to_ascii_lowercase().as_str() {
-            "" | "default" | "standard" | "auto" | "scale" | "on_demand" | "unspecified" | "standard_only" | "reserved"
-            | "performance" | "provisioned_throughput" | "traffic_type_unspecified" => Self::Standard,
+            ""
+            | "default"
+            | "standard"
+            | "auto"
+            | "scale"
+            | "on_demand"
+            | "unspecified"
+            | "standard_only"
+            | "reserved"
+            | "performance"
+            | "provisioned_throughput"
+            | "traffic_type_unspecified" => Self::Standard,
             "batch" | "batches" => Self::Batch,
             "flex" | "on_demand_flex" => Self::Flex,
             "priority" | "fast" | "on_demand_priority" => Self::Priority,

@@ -112,12 +112,24 @@ impl Metrics {
         // The encoder adds `_total` to counters.
         registry.register("llm_requests", "Model calls by operation and outcome", all.requests.clone());
         registry.register("llm_tokens", "Tokens by type; the types are disjoint and add up", all.tokens.clone());
-        registry.register("llm_cost_usd", "Cost in US dollars by type of token; other: searches, seconds, fees, a provider's own total", all.cost.clone());
+        registry.register(
+            "llm_cost_usd",
+            "Cost in US dollars by type of token; other: searches, seconds, fees, a provider's own total",
+            all.cost.clone(),
+        );
         registry.register("llm_estimated_tokens", "Tokens by type that no provider reported", all.estimated.clone());
         registry.register("llm_unpriced_tokens", "Tokens of models without a known price", all.unpriced.clone());
-        registry.register("llm_unmetered_requests", "Answered model calls whose usage nobody told", all.unmetered.clone());
+        registry.register(
+            "llm_unmetered_requests",
+            "Answered model calls whose usage nobody told",
+            all.unmetered.clone(),
+        );
         registry.register("llm_request_duration_seconds", "Duration of model calls in seconds", all.duration.0.clone());
-        registry.register("sidewatch_usage_violations", "Usage whose numbers contradict each other, by rule", all.violations.clone());
+        registry.register(
+            "sidewatch_usage_violations",
+            "Usage whose numbers contradict each other, by rule",
+            all.violations.clone(),
+        );
         all
     }
 

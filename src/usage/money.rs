@@ -57,7 +57,8 @@ impl Usd {
         };
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
         let digits = format!("{whole}{part}");
-        if digits.is_empty() || digits.len() > 60 || !digits.bytes().all(|b| b.is_ascii_digit()) || exponent.abs() > 60 {
+        if digits.is_empty() || digits.len() > 60 || !digits.bytes().all(|b| b.is_ascii_digit()) || exponent.abs() > 60
+        {
             return Err(wrong());
         }
         // How many digits stand before the point that separates pico-dollars from what is finer.
@@ -70,7 +71,7 @@ impl Usd {
                 return Err(format!("`{text}` is more than a billion dollars"));
             }
         }
-        let finer = (kept.max(0)..).map_while(|place| at(place)).any(|digit| digit != b'0');
+        let finer = (kept.max(0)..).map_while(at).any(|digit| digit != b'0');
         let round_up = kept >= 0 && at(kept).is_some_and(|digit| digit >= b'5');
         Ok((Self(pico + i128::from(round_up)), !finer))
     }
@@ -160,7 +161,8 @@ impl Ratio {
     /// # Errors
     /// Anything else, and multipliers above 1000.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |_| format!("`{text}` is not a multiplier: write a number such as 1.1, with at most three decimals");
+        let wrong =
+            |_| format!("`{text}` is not a multiplier: write a number such as 1.1, with at most three decimals");
         let pico = Usd::parse(text).map_err(wrong)?.pico();
         let step = PICO / 1000;
         if pico % step != 0 || pico > 1000 * PICO {
@@ -177,7 +179,14 @@ mod tests {
 
     #[test]
     fn decimal_text_is_read_without_floats() {
-        for (text, pico) in [("0.1", 100_000_000_000), ("12", 12 * PICO), ("1.5e-7", 150_000), ("0.000000000001", 1), ("1e2", 100 * PICO), ("0", 0)] {
+        for (text, pico) in [
+            ("0.1", 100_000_000_000),
+            ("12", 12 * PICO),
+            ("1.5e-7", 150_000),
+            ("0.000000000001", 1),
+            ("1e2", 100 * PICO),
+            ("0", 0),
+        ] {
             assert_eq!(Usd::parse(text).unwrap().pico(), pico, "{text}");
         }
         for text in ["", ".", "-1", "1,5", "NaN", "1e-13", "0.0000000000001", "1e99", "2000000000", "1e"] {

@@ -36,7 +36,8 @@ impl Settings {
         }
         read_ledger(fields);
         let problems = fields.problems();
-        let files: Vec<(PathBuf, &Place)> = fields.list("prices").iter().filter_map(|node| file(node, folder, problems)).collect();
+        let files: Vec<(PathBuf, &Place)> =
+            fields.list("prices").iter().filter_map(|node| file(node, folder, problems)).collect();
         let prices = price::load(files.iter().map(|(path, at)| (path.as_path(), *at)), problems);
         let budgets = if fields.has("budgets") { read_budgets(fields) } else { vec![Budget::usual()] };
         Self { prices, budgets }
@@ -93,7 +94,11 @@ fn read_budget(fields: &mut Fields<'_>) -> Option<Budget> {
         fields.wrong("limit_usd", "a budget has no `limit_usd`", "add `limit_usd: 100`");
     }
     if fields.bool("enforce") == Some(true) {
-        fields.wrong("enforce", "`enforce: true` is not built yet", "write `enforce: false`; rules can alert on the budget");
+        fields.wrong(
+            "enforce",
+            "`enforce: true` is not built yet",
+            "write `enforce: false`; rules can alert on the budget",
+        );
     }
     Some(Budget { name: name?, filter, period, zone, limit: limit? })
 }
@@ -113,7 +118,8 @@ fn read_zone(text: &str) -> Result<TimeZone, String> {
     if text == "UTC" {
         return Ok(TimeZone::UTC);
     }
-    TimeZone::get(text).map_err(|_| format!("`{text}` is not a time zone known here: write one such as Europe/Berlin, or UTC"))
+    TimeZone::get(text)
+        .map_err(|_| format!("`{text}` is not a time zone known here: write one such as Europe/Berlin, or UTC"))
 }
 
 #[cfg(test)]
@@ -139,7 +145,9 @@ mod tests {
 
     #[test]
     fn budgets_are_read() {
-        let (settings, said) = read("budgets: [{name: a, match: {provider: openai}, period: weekly, timezone: UTC, limit_usd: 2.5, enforce: false}]");
+        let (settings, said) = read(
+            "budgets: [{name: a, match: {provider: openai}, period: weekly, timezone: UTC, limit_usd: 2.5, enforce: false}]",
+        );
         assert_eq!(said, [""; 0]);
         let budget = &settings.budgets[0];
         assert_eq!((budget.period, budget.limit.to_string()), (Period::Weekly, "2.5".into()));
@@ -148,7 +156,9 @@ mod tests {
 
     #[test]
     fn what_is_not_built_says_so_and_no_secret_is_repeated() {
-        let (_, said) = read("gateway: {}\nledger: postgres://u:hunter2@db/x\nprices: [gone.yml]\nbudgets:\n- {name: a, limit_usd: 1, enforce: true}\n- {name: a, limit_usd: 1}\n");
+        let (_, said) = read(
+            "gateway: {}\nledger: postgres://u:hunter2@db/x\nprices: [gone.yml]\nbudgets:\n- {name: a, limit_usd: 1, enforce: true}\n- {name: a, limit_usd: 1}\n",
+        );
         assert_eq!(
             said,
             [

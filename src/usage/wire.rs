@@ -31,7 +31,8 @@ pub fn parse_event(item: &Value, now: Millis) -> Result<UsageEvent, Vec<Wrong>> 
     let model = fields.required("model");
     let api = fields.parsed("api", Api::parse);
     let tier = fields.parsed("service_tier", |text| {
-        ServiceTier::parse(text).ok_or_else(|| format!("`{text}` is not a tier; known: standard, batch, flex, priority"))
+        ServiceTier::parse(text)
+            .ok_or_else(|| format!("`{text}` is not a tier; known: standard, batch, flex, priority"))
     });
     let outcome = fields.parsed("outcome", |text| {
         let known = || Outcome::ALL.map(Outcome::name).join(", ");
@@ -59,7 +60,17 @@ pub fn parse_event(item: &Value, now: Millis) -> Result<UsageEvent, Vec<Wrong>> 
 }
 
 const KNOWN: [&str; 12] = [
-    "id", "provider", "model", "api", "service_tier", "at", "usage", "feature", "team", "outcome", "duration_seconds",
+    "id",
+    "provider",
+    "model",
+    "api",
+    "service_tier",
+    "at",
+    "usage",
+    "feature",
+    "team",
+    "outcome",
+    "duration_seconds",
     "response_id",
 ];
 
@@ -79,7 +90,9 @@ impl<'v> Fields<'v> {
 
     fn text(&mut self, key: &str) -> Option<String> {
         match self.value(key)? {
-            Value::String(text) if text.len() > MAX_TEXT => self.complain(key, format!("is longer than {MAX_TEXT} bytes")),
+            Value::String(text) if text.len() > MAX_TEXT => {
+                self.complain(key, format!("is longer than {MAX_TEXT} bytes"));
+            }
             Value::String(text) if text.is_empty() => {}
             Value::String(text) => return Some(text.clone()),
             // Database rows have numbers for ids.

@@ -142,6 +142,11 @@ mod testing {
 
     /// The counts that are not zero, by name.
     pub fn counts(usage: &Usage) -> Vec<(&'static str, u64)> {
-        usage.tokens.iter().filter(|(_, count)| *count > 0).map(|(kind, count)| (TokenType::name(kind), count)).collect()
+        usage
+            .tokens
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(kind, count)| (TokenType::name(kind), count))
+            .collect()
     }
 }

@@ -45,11 +45,15 @@ async fn a_repeated_id_is_accepted_and_counts_once() {
         counter.fetch_add(1, Ordering::SeqCst);
     });
     let ledger = Ledger::open(&LedgerPath::Memory, observer).unwrap();
-    let batch = vec![record(Some("a"), 10), record(Some("a"), 10), record(Some("b"), 1), record(None, 5), record(None, 5)];
+    let batch =
+        vec![record(Some("a"), 10), record(Some("a"), 10), record(Some("b"), 1), record(None, 5), record(None, 5)];
     assert_eq!(ledger.append(batch).await.unwrap(), [true, false, true, true, true]);
     assert_eq!(ledger.append(vec![record(Some("a"), 10)]).await.unwrap(), [false]);
     let sum = all(&ledger).await;
-    assert_eq!((sum.requests, sum.tokens.get(TokenType::Input), sum.tokens.get(TokenType::Output)), (4, Some(21), None));
+    assert_eq!(
+        (sum.requests, sum.tokens.get(TokenType::Input), sum.tokens.get(TokenType::Output)),
+        (4, Some(21), None)
+    );
     assert_eq!(sum.cost.to_string(), "0.00002625");
     assert_eq!(seen.load(Ordering::SeqCst), 4);
 }
@@ -103,7 +107,9 @@ async fn a_locked_ledger_refuses_in_time_and_nothing_is_half_taken() {
 async fn a_full_disk_is_said_and_taken_again_later() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(&LedgerPath::File(folder.path().join("ledger.db")), nobody()).unwrap();
-    let limit = |pages: u32| move |connection: &Connection| connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+    let limit = |pages: u32| {
+        move |connection: &Connection| connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+    };
     ledger.on_writer(limit(1)).await.unwrap();
     let many: Vec<_> = (0..500).map(|at| record(Some(&format!("id-{at}")), 1)).collect();
     assert_eq!(ledger.append(many.clone()).await.unwrap_err().reason(), "disk_full");

@@ -144,7 +144,11 @@ fn read_multipliers(fields: &mut Fields<'_>, problems: &Problems) -> Vec<(String
 
 fn per_millisecond(text: &str) -> Result<Usd, String> {
     let second = Usd::parse(text)?.pico();
-    if second % 1000 == 0 { Ok(Usd::from_pico(second / 1000)) } else { Err(format!("`{text}` per second has more than nine decimals")) }
+    if second % 1000 == 0 {
+        Ok(Usd::from_pico(second / 1000))
+    } else {
+        Err(format!("`{text}` per second has more than nine decimals"))
+    }
 }
 
 /// The entries of a mapping whose keys are names.

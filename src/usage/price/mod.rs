@@ -135,7 +135,10 @@ impl PriceTable {
         let search = price.search.or_else(|| self.providers.get(canonical_provider(provider))?.search);
         for (fee, rate) in [
             (usage.searches.unwrap_or(0), search),
-            (usage.duration.map_or(0, |length| u64::try_from(length.as_millis()).unwrap_or(u64::MAX)), price.millisecond),
+            (
+                usage.duration.map_or(0, |length| u64::try_from(length.as_millis()).unwrap_or(u64::MAX)),
+                price.millisecond,
+            ),
         ] {
             match rate {
                 Some(rate) => cost.other += rate * fee,

@@ -4,7 +4,19 @@
 pub fn canonical_provider(provider: &str) -> &str {
     const NAMES: [(&str, &[&str]); 7] = [
         ("openai", &["openai.chat"]),
-        ("gemini", &["google", "google_ai_studio", "gcp.gemini", "gcp.gen_ai", "gcp.vertex_ai", "vertex", "vertex_ai", "google.generative-ai"]),
+        (
+            "gemini",
+            &[
+                "google",
+                "google_ai_studio",
+                "gcp.gemini",
+                "gcp.gen_ai",
+                "gcp.vertex_ai",
+                "vertex",
+                "vertex_ai",
+                "google.generative-ai",
+            ],
+        ),
         ("azure", &["azure_openai", "azure.ai.openai", "az.ai.openai", "azure.ai.inference", "azure_ai"]),
         ("bedrock", &["aws", "aws.bedrock", "aws_bedrock", "amazon-bedrock"]),
         ("mistral", &["mistral_ai", "mistralai"]),
@@ -68,7 +80,9 @@ fn without_date(model: &str) -> &str {
     let mut parts = model.rsplitn(4, '-');
     let tail = [parts.next(), parts.next(), parts.next(), parts.next()];
     match tail {
-        [Some(day), Some(month), Some(year), Some(name)] if digits(day, 2) && digits(month, 2) && digits(year, 4) => name,
+        [Some(day), Some(month), Some(year), Some(name)] if digits(day, 2) && digits(month, 2) && digits(year, 4) => {
+            name
+        }
         [Some(day), Some(month), Some("preview"), Some(name)] if digits(day, 2) && digits(month, 2) => name,
         _ => match model.rsplit_once('-') {
             Some((name, version)) if digits(version, 3) && version.starts_with('0') => name,

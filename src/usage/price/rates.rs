@@ -98,7 +98,8 @@ impl Chosen<'_> {
         use TokenType as T;
         let standard = || self.price.standard.get(kind);
         if let Some(long) = self.long {
-            let modality = matches!(kind, T::AudioInput | T::ImageInput | T::VideoInput | T::AudioOutput | T::ImageOutput);
+            let modality =
+                matches!(kind, T::AudioInput | T::ImageInput | T::VideoInput | T::AudioOutput | T::ImageOutput);
             return long.get(kind).or_else(|| if modality { standard() } else { None });
         }
         self.tier.and_then(|tier| tier.get(kind)).or_else(standard)
