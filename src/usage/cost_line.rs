@@ -17,9 +17,9 @@ pub fn cost_line(line: &str, prices: &PriceTable) -> String {
     };
     let id = item.get("id").cloned().unwrap_or(Value::Null);
     match price(&item, prices) {
-        Ok(mut priced) => {
-            priced.insert("id".into(), id);
-            Value::Object(priced).to_string()
+        Ok(mut answer) => {
+            answer.insert("id".into(), id);
+            Value::Object(answer).to_string()
         }
         Err(error) => json!({"id": id, "error": error}).to_string(),
     }
@@ -44,7 +44,10 @@ fn price(item: &Value, prices: &PriceTable) -> Result<Map<String, Value>, String
     let tokens = event.usage.tokens.iter().map(|(kind, count)| (kind.name().to_owned(), count.into()));
     let mut answer = Map::new();
     answer.insert("tokens".into(), Value::Object(tokens.collect()));
-    answer.insert("cost".into(), if cost.priced { render(&cost) } else { Value::Null });
+    answer.insert(
+        "cost".into(),
+        if cost.priced { render(&cost) } else { json!({"input": null, "output": null, "total": null}) },
+    );
     answer.insert("priced".into(), cost.priced.into());
     if !event.usage.violations.is_empty() {
         answer.insert("violations".into(), event.usage.violations.into());
@@ -87,7 +90,10 @@ mod tests {
     #[test]
     fn an_unknown_model_costs_nobody_knows_what() {
         let line = r#"{"id":1,"provider":"openai","model":"gpt-99","api":"openai.chat","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#;
-        assert_eq!(answer(line), r#"{"cost":null,"id":1,"priced":false,"tokens":{"input":1,"output":2}}"#);
+        assert_eq!(
+            answer(line),
+            r#"{"cost":{"input":null,"output":null,"total":null},"id":1,"priced":false,"tokens":{"input":1,"output":2}}"#
+        );
     }
 
     #[test]

@@ -163,7 +163,7 @@ mod tests {
         );
         // What the events added is what the ledger says.
         meter.reload(PriceTable::built_in(), vec![Budget::usual()]);
-        assert_eq!(meter.budget_blocks(now).await.unwrap()[1].points[0].value, 2.25);
+        assert_eq!(meter.budget_blocks(now).await.unwrap()[1].points, blocks[1].points);
         let totals = meter.totals(Millis(0), vec![Key::Model]).await.unwrap();
         assert_eq!((totals[0].key[0].as_str(), totals[0].cost.to_string()), ("gpt-5", "2.25".into()));
         assert_eq!(totals[1].unpriced_tokens, 8);

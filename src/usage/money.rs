@@ -71,7 +71,7 @@ impl Usd {
                 return Err(format!("`{text}` is more than a billion dollars"));
             }
         }
-        let finer = (kept.max(0)..).map_while(|place| at(place)).any(|digit| digit != b'0');
+        let finer = (kept.max(0)..).map_while(at).any(|digit| digit != b'0');
         let round_up = kept >= 0 && at(kept).is_some_and(|digit| digit >= b'5');
         Ok((Self(pico + i128::from(round_up)), !finer))
     }

@@ -89,12 +89,13 @@ pub struct Filter {
 
 /// Totals of the events at or after `since`, ordered by cost, the largest first; ties by key.
 pub fn totals(connection: &Connection, since: Millis, by: &[Key]) -> rusqlite::Result<Vec<Total>> {
-    let keys: String = by.iter().map(|key| format!("coalesce({}, ''), ", key.column())).collect();
-    let tokens: String = TokenType::ALL.iter().map(|kind| format!("sum({}), ", kind.name())).collect();
+    let keys = by.iter().map(|key| format!("coalesce({}, '')", key.column()));
+    let tokens = TokenType::ALL.iter().map(|kind| format!("sum({})", kind.name()));
+    let columns = keys.chain(tokens).collect::<Vec<_>>().join(", ");
     let group: Vec<String> = (1..=by.len()).map(|at| at.to_string()).collect();
     let group = if group.is_empty() { String::new() } else { format!(" GROUP BY {}", group.join(", ")) };
     let sql = format!(
-        "SELECT {keys}{tokens}count(*), {}, coalesce(sum(priced = 0), 0), coalesce(sum(unpriced_tokens), 0)
+        "SELECT {columns}, count(*), {}, coalesce(sum(priced = 0), 0), coalesce(sum(unpriced_tokens), 0)
          FROM usage WHERE at >= ?1{group}",
         cost_columns()
     );
@@ -111,7 +112,7 @@ pub fn spent(connection: &Connection, since: Millis, until: Millis, filter: &Fil
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(since.0), Box::new(until.0)];
     for (column, value) in [("model", &filter.model), ("feature", &filter.feature), ("team", &filter.team)] {
         if let Some(value) = value {
-            sql.push_str(&format!(" AND {column} = ?"));
+            sql.extend([" AND ", column, " = ?"]);
             values.push(Box::new(value.clone()));
         }
     }

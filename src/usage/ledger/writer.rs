@@ -49,8 +49,8 @@ pub fn run(mut connection: Connection, mut commands: mpsc::Receiver<Command>, ob
     }
 }
 
-/// One transaction for the whole group. If it fails, each request is tried alone, so that one cannot spoil the others.
-fn commit(connection: &mut Connection, mut group: Vec<(Vec<Record>, Reply)>, observer: &Observer) {
+/// One transaction for the whole group.
+fn commit(connection: &mut Connection, group: Vec<(Vec<Record>, Reply)>, observer: &Observer) {
     if group.is_empty() {
         return;
     }
@@ -62,13 +62,22 @@ fn commit(connection: &mut Connection, mut group: Vec<(Vec<Record>, Reply)>, obs
                 let _ = reply.send(Ok(fate));
             }
         }
-        Err(error) if group.len() == 1 => {
-            tracing::error!(%error, "the ledger took nothing");
-            if let Some((_, reply)) = group.pop() {
-                let _ = reply.send(Err(error.into()));
-            }
-        }
-        Err(_) => group.into_iter().for_each(|one| commit(connection, vec![one], observer)),
+        Err(error) => refuse(connection, group, error.into(), observer),
+    }
+}
+
+/// A lock is everybody's trouble; any other error may be one request's own, so each is tried alone.
+fn refuse(connection: &mut Connection, group: Vec<(Vec<Record>, Reply)>, error: LedgerError, observer: &Observer) {
+    if group.len() > 1 && !matches!(error, LedgerError::Busy) {
+        // Whose sender has gone meanwhile would come again: its events are left to that.
+        let waiting = group.into_iter().filter(|(_, reply)| !reply.is_closed());
+        waiting.for_each(|one| commit(connection, vec![one], observer));
+        return;
+    }
+    tracing::error!(reason = error.reason(), %error, "the ledger took nothing");
+    let mut error = Some(error);
+    for (_, reply) in group {
+        let _ = reply.send(Err(error.take().unwrap_or(LedgerError::Busy)));
     }
 }
 

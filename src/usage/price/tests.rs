@@ -27,7 +27,7 @@ fn the_built_in_file_is_sound() {
     let problems = Problems::new();
     let mut table = PriceTable::default();
     parse(include_str!("../../../config/prices.yml"), "config/prices.yml", &problems, &mut table);
-    assert_eq!(problems.into_sorted().iter().map(ToString::to_string).collect::<Vec<_>>(), [String::new(); 0]);
+    assert_eq!(problems.into_sorted(), []);
     assert!(table.len() > 120, "{}", table.len());
     for (provider, model) in
         [("openai", "gpt-6.1-sol"), ("anthropic", "claude-fable-5-1"), ("gemini", "gemini-4-argon")]
