@@ -10,6 +10,7 @@ pub mod exposition;
 pub mod ingest;
 pub mod model;
 pub mod notify;
+pub mod promql;
 pub mod rules;
 pub mod runtime;
 pub mod serve;

@@ -5,6 +5,7 @@
 //! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
 
 mod board;
+mod dial;
 pub mod dns;
 pub mod docker;
 mod error;

@@ -83,14 +83,22 @@ impl RuleSpec {
 }
 
 /// Reads every file that the patterns name, relative to `base_dir`. This is the only place of the part that reads files.
-pub fn load(patterns: &[String], base_dir: &Path, problems: &Problems) -> Vec<GroupSpec> {
+pub fn load(patterns: &[Node], base_dir: &Path, problems: &Problems) -> Vec<GroupSpec> {
     let mut groups = Vec::new();
     let mut read = HashSet::new();
-    for pattern in patterns {
-        let at = Place { file: Arc::from(pattern.as_str()), line: 1, column: 1 };
+    for node in patterns {
+        let at = &node.at;
+        let Some(pattern) = node.text() else {
+            problems.add(
+                at,
+                format!("a rule file is {}", node.kind()),
+                "write its path, or a pattern such as alerts/*.yml",
+            );
+            continue;
+        };
         let found = glob::files(pattern, base_dir).unwrap_or_default();
         if found.is_empty() {
-            problems.add(&at, format!("no rule file matches `{pattern}`"), "check the pattern, or remove it");
+            problems.add(at, format!("no rule file matches `{pattern}`"), "check the pattern, or remove it");
         }
         for path in found.into_iter().filter(|path| read.insert(path.clone())) {
             let name = path.display().to_string();

@@ -82,7 +82,7 @@ impl Rules {
         let mut set = RuleSet::new(specs.to_vec(), &externals);
         for group in &mut set.groups {
             self.0.metrics.announce(&group.spec().name);
-            group.set_options(Options { default_step: default_interval, ..Options::default() });
+            group.set_options(Options { subquery_step: default_interval, ..Options::default() });
         }
         let turns = specs.iter().map(|spec| Turn::new(spec, default_interval)).collect();
         let now = Millis::now();

@@ -52,13 +52,7 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
         None => public_verifier()?,
         Some(path) => {
             let named = read_certificates(path)?;
-            let mut roots = RootCertStore::empty();
-            for certificate in &named {
-                roots
-                    .add(certificate.clone())
-                    .map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
-            }
-            Arc::new(AcceptNamed { inner: verifier(roots)?, named })
+            Arc::new(AcceptNamed { inner: verifier(roots_of(path, &named)?)?, named })
         }
     };
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
@@ -79,6 +73,22 @@ fn public_verifier() -> Result<Arc<AcceptNamed>, String> {
     let fresh = Arc::new(AcceptNamed { inner: verifier(public_roots())?, named: Vec::new() });
     *shared = Arc::downgrade(&fresh);
     Ok(fresh)
+}
+
+/// The authorities in a PEM file, for a client that checks in its own way.
+///
+/// # Errors
+/// The file cannot be read or holds no usable certificate.
+pub fn read_roots(path: &str) -> Result<RootCertStore, String> {
+    roots_of(path, &read_certificates(path)?)
+}
+
+fn roots_of(path: &str, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate.clone()).map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
+    }
+    Ok(roots)
 }
 
 fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
