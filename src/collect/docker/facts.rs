@@ -17,7 +17,7 @@ use super::identity::ContainerLabels;
 use super::sight::Sight;
 
 /// How long an inspect is believed at most.
-const BELIEVED: Duration = Duration::from_secs(60);
+const BELIEVED: Duration = Duration::from_mins(1);
 /// The scheduler's period where none is set, in microseconds: the kernel's and Docker's default.
 const DEFAULT_CPU_PERIOD: i64 = 100_000;
 /// The CPU weight where none is set: the kernel's default.
@@ -54,7 +54,7 @@ pub(super) struct Facts {
     pub(super) started: Option<f64>,
     /// What the last exit said.
     pub(super) exit_code: Option<i64>,
-    /// Whether the kernel killed a process of it for lack of memory since it last started.
+    /// Whether it ended for lack of memory. A killed child that it survives does not count; events tell that.
     pub(super) oom_killed: Option<bool>,
     /// How often the restart policy started it again.
     pub(super) restart_count: Option<i64>,

@@ -68,7 +68,7 @@ fn cgroup_path(id: &str, driver: CgroupDriver, parent: Option<&str>) -> String {
 fn slice_path(slice: &str) -> String {
     let name = slice.trim_matches('/').trim_end_matches(".slice");
     let ends = name.match_indices('-').map(|(at, _)| at).chain([name.len()]);
-    ends.map(|end| format!("/{}.slice", &name[..end])).collect()
+    ends.flat_map(|end| ["/", &name[..end], ".slice"]).collect()
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ static VERSION: Family = Family::gauge(
     "cadvisor_version_info",
     "1, with the versions of kernel, operating system, Docker and (as cadvisorVersion) Sidewatch.",
 );
+static SCRAPE_ERROR: Family =
+    Family::gauge("container_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise.");
 static SPEC_MEMORY: Family =
     Family::gauge("container_spec_memory_limit_bytes", "Memory limit for the container; 0 without a limit.");
 
@@ -56,6 +58,7 @@ impl Machine {
 pub(super) fn fill(machine: &Machine, address: &Address, now: Millis, look: &mut Look) {
     let root = Labels::new([("id", "/")]);
     look.point(&LAST_SEEN, Suffix::None, root.clone(), now.as_seconds().floor());
+    look.value(&SCRAPE_ERROR, f64::from(!look.failures.is_empty()));
     match &machine.info {
         Ok(info) => fill_info(info, &root, look),
         Err(why) => look.missed(why.clone()),

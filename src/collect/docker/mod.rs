@@ -37,14 +37,15 @@ use sight::Sight;
 /// The default job of these targets, as rules and dashboards for cAdvisor hard-code it.
 pub const JOB: &str = "cadvisor";
 
-/// Containers whose figures are fetched at the same time. The engine serves them from one process; more only queue there.
-const CONCURRENCY: usize = 8;
+/// Containers asked about at the same time. Docker (seen with 20.10) answers even one-shot stats at the next tick of one
+/// clock, up to a second later, for all that wait: asking a few at a time would cost a second for each few.
+const CONCURRENCY: usize = 128;
 /// Running containers beyond this are not looked at, and the look says so.
 const MAX_RUNNING: usize = 500;
 /// Containers that do not run keep their state series, the newest of them up to this many.
 const MAX_AT_REST: usize = 100;
-/// What a request may take of the time that is left, so that a second round fits after hanging requests.
-const REQUEST_SHARE: u32 = 3;
+/// What a request may take at least, if there is time: a tick of that clock and a busy engine.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What a target of this kind needs beyond the common keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,7 +171,8 @@ impl Docker {
     /// Fills in what the engine tells of each container, until `end`. Those not reached come back as they are.
     async fn ask_all(&self, engine: &Engine, chosen: Vec<Sight>, end: Instant, look: &mut Look) -> Vec<Sight> {
         let left = end.saturating_duration_since(Instant::now());
-        let (total, bound) = (chosen.len(), left / REQUEST_SHARE);
+        // Half, so that a second round fits after hanging requests, and those who wait for the look get it soon.
+        let (total, bound) = (chosen.len(), (left / 2).max(PATIENCE).min(left));
         let mut asked = stream::iter(chosen).map(|sight| sight.ask(engine, bound)).buffer_unordered(CONCURRENCY);
         let mut seen = Vec::with_capacity(total);
         while let Ok(Some(sight)) = timeout_at(end, asked.next()).await {

@@ -39,7 +39,7 @@ static EXIT_CODE: Family =
     Family::gauge("container_exit_code", "What the container exited with; only while it does not run (Sidewatch).");
 static OOM_KILLED: Family = Family::gauge(
     "container_oom_killed",
-    "1 if the kernel killed a process of the container for lack of memory since it last started (Sidewatch).",
+    "1 if the engine says that the container ended for lack of memory, until it starts again (Sidewatch).",
 );
 
 const STATES: [State; 8] = [
@@ -58,7 +58,7 @@ const HEALTHS: [Health; 3] = [Health::STARTING, Health::HEALTHY, Health::UNHEALT
 pub(super) fn fill(sight: &Sight, labels: &ContainerLabels, look: &mut Look) {
     for state in STATES {
         let value = f64::from(state == sight.state);
-        look.point(&STATE, Suffix::None, labels.and([("state", &state.to_string())]), value);
+        look.point(&STATE, Suffix::None, labels.and([("state", state.as_ref())]), value);
     }
     let mut value = |family, value: Option<f64>| {
         if let Some(value) = value {
@@ -87,11 +87,11 @@ fn fill_health(facts: &Facts, labels: &ContainerLabels, look: &mut Look) {
     };
     for status in HEALTHS {
         let value = f64::from(status == now);
-        look.point(&HEALTH_STATUS, Suffix::None, labels.and([("status", &status.to_string())]), value);
+        look.point(&HEALTH_STATUS, Suffix::None, labels.and([("status", status.as_ref())]), value);
     }
 }
 
-/// As cAdvisor counts since 0.57: no health check is -1, so that `== 0` finds only what fails.
+/// As the newest cAdvisor counts: no health check is -1, so that `== 0` finds only what fails.
 fn health_state(health: Option<Health>) -> f64 {
     match health {
         None => -1.0,

@@ -211,7 +211,9 @@ fn fill_memory(memory: &ContainerMemoryStats, add: &mut Adder<'_>) {
     add.value(&MEMORY_ACTIVE_FILE, stat(["total_active_file", "active_file"]));
     add.value(&MEMORY_INACTIVE_FILE, inactive_file);
     add.value(&MEMORY_MAX, memory.max_usage.map(|bytes| bytes as f64));
-    add.value(&MEMORY_FAILCNT, memory.failcnt.map(|count| count as f64));
+    // The engine leaves out a failcnt of 0; only version 1 has one, and with it a maximum.
+    let failcnt = memory.failcnt.or_else(|| memory.max_usage.map(|_| 0));
+    add.value(&MEMORY_FAILCNT, failcnt.map(|count| count as f64));
     for (kind, total) in [("pgfault", "total_pgfault"), ("pgmajfault", "total_pgmajfault")] {
         let own = stats.get(kind).map(|count| *count as f64);
         let all = stats.get(total).map(|count| *count as f64).or(own);

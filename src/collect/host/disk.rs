@@ -9,7 +9,7 @@ use crate::model::Family;
 use super::files::Files;
 use super::{CollectError, Look};
 
-/// node_exporter's default of `--collector.diskstats.device-exclude`: RAM, loop and floppy disks, and partitions.
+/// `node_exporter`'s default of `--collector.diskstats.device-exclude`: RAM, loop and floppy disks, and partitions.
 static EXCLUDED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$")
         .expect("the pattern is a constant, and a test uses it")
@@ -87,7 +87,7 @@ fn parse(text: &str) -> Vec<Disk<'_>> {
     text.lines().filter_map(disk).collect()
 }
 
-/// `node_disk_*`, as node_exporter's collector `diskstats`.
+/// `node_disk_*`, as `node_exporter`'s collector `diskstats`.
 pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for Disk { major, minor, device, columns } in parse(&files.proc("diskstats")?) {
         let sys = |path: &str| files.sys_value(&format!("block/{device}/{path}")).unwrap_or_default();

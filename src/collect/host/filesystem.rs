@@ -33,7 +33,7 @@ static DEVICE_ERROR: Family = Family::gauge(
     "Whether an error occurred while getting statistics for the given device.",
 );
 
-/// A mount and what it said of itself, or node_exporter's words for why not.
+/// A mount and what it said of itself, or `node_exporter`'s words for why not.
 pub(super) struct Answer {
     mount: Mount,
     figures: Result<StatVfs, String>,
@@ -141,7 +141,9 @@ mod tests {
     async fn look(filesystems: &Filesystems, files: &Files) -> Look {
         let mut look = Look::new();
         let answers = filesystems.look(files, Instant::now() + Duration::from_secs(2)).await.unwrap();
-        answers.iter().for_each(|answer| answer.fill(&mut look));
+        for answer in &answers {
+            answer.fill(&mut look);
+        }
         look
     }
 

@@ -11,7 +11,7 @@ static LOADS: [Family; 3] = [
     Family::gauge("node_load15", "15m load average."),
 ];
 
-/// `node_load*`, as node_exporter's collector `loadavg`.
+/// `node_load*`, as `node_exporter`'s collector `loadavg`.
 pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     let text = files.proc("loadavg")?;
     for (family, load) in LOADS.iter().zip(text.split_ascii_whitespace().filter_map(|word| word.parse().ok())) {

@@ -1,4 +1,4 @@
-//! `/proc/meminfo`: every line under node_exporter's spelling of it.
+//! `/proc/meminfo`: every line under `node_exporter`'s spelling of it.
 
 use crate::model::{Family, MetricKind};
 
@@ -8,7 +8,7 @@ use super::{CollectError, Look};
 /// A line of `/proc/meminfo`.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::collect) struct Field {
-    /// `Active_anon` for `Active(anon)`, without node_exporter's `_bytes`.
+    /// `Active_anon` for `Active(anon)`, without `node_exporter`'s `_bytes`.
     pub(in crate::collect) name: String,
     /// In bytes, or a count where the line has no unit.
     pub(in crate::collect) value: f64,
@@ -30,7 +30,7 @@ fn field(line: &str) -> Option<Field> {
     Some(Field { name, value: if is_bytes { value * 1024.0 } else { value }, is_bytes })
 }
 
-/// `node_memory_*`, as node_exporter's collector `meminfo`.
+/// `node_memory_*`, as `node_exporter`'s collector `meminfo`.
 pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for Field { name, value, is_bytes } in parse(&files.proc("meminfo")?) {
         let metric = format!("node_memory_{name}{}", if is_bytes { "_bytes" } else { "" });

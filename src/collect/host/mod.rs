@@ -1,4 +1,4 @@
-//! Looks at the machine, as node_exporter does with its default collectors.
+//! Looks at the machine, as `node_exporter` does with its default collectors.
 //!
 //! In: where the host's `/proc`, `/sys` and `/` are. Out: `node_*`.
 //!
@@ -35,7 +35,7 @@ use super::{Collect, CollectError, Look, Reason};
 pub use files::Files;
 use filesystem::Filesystems;
 
-/// The default job of these targets, as rules and dashboards for node_exporter hard-code it.
+/// The default job of these targets, as rules and dashboards for `node_exporter` hard-code it.
 pub const JOB: &str = "node";
 
 static SUCCESS: Family =
@@ -74,7 +74,7 @@ impl Settings {
 
 type Collector = fn(&Files, &mut Look) -> Result<(), CollectError>;
 
-/// node_exporter's names of its collectors. `filesystem` is apart, because each mount may hang.
+/// `node_exporter`'s names of its collectors. `filesystem` is apart, because each mount may hang.
 const COLLECTORS: [(&str, Collector); 16] = [
     ("conntrack", network::conntrack),
     ("cpu", stat::cpu),

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// node_exporter's default of `--collector.filesystem.mount-points-exclude`.
+/// `node_exporter`'s default of `--collector.filesystem.mount-points-exclude`.
 static EXCLUDED_POINTS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)")
         .expect("the pattern is a constant, and a test uses it")
 });
 
-/// node_exporter's default of `--collector.filesystem.fs-types-exclude`.
+/// `node_exporter`'s default of `--collector.filesystem.fs-types-exclude`.
 const EXCLUDED_TYPES: [&str; 25] = [
     "autofs",
     "binfmt_misc",
@@ -63,7 +63,7 @@ impl Mount {
     }
 }
 
-/// Reads `/proc/1/mounts`: what node_exporter looks at by default, each device, point and type once.
+/// Reads `/proc/1/mounts`: what `node_exporter` looks at by default, each device, point and type once.
 ///
 /// `rootfs` is cut off the mount points: a table read inside our container shows the host's mounts below it.
 pub(super) fn parse(text: &str, rootfs: &Path) -> Vec<Mount> {

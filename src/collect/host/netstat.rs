@@ -9,7 +9,7 @@ use crate::model::{Family, MetricKind};
 use super::files::Files;
 use super::{CollectError, Look};
 
-/// node_exporter's default of `--collector.netstat.fields`.
+/// `node_exporter`'s default of `--collector.netstat.fields`.
 static KEPT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)",
@@ -45,7 +45,7 @@ fn parse_snmp6(text: &str) -> Vec<(String, f64)> {
     text.lines().filter_map(value).collect()
 }
 
-/// `node_netstat_*`, as node_exporter's collector `netstat`.
+/// `node_netstat_*`, as `node_exporter`'s collector `netstat`.
 pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     let mut values = parse_pairs(&files.init_proc("net/netstat")?);
     values.extend(parse_pairs(&files.init_proc("net/snmp")?));

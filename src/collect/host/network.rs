@@ -90,7 +90,7 @@ fn parse(text: &str) -> impl Iterator<Item = (&str, Vec<f64>)> {
     })
 }
 
-/// Traffic, as node_exporter's collector `netdev`.
+/// Traffic, as `node_exporter`'s collector `netdev`.
 pub(super) fn traffic(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for (device, columns) in parse(&files.init_proc("net/dev")?) {
         for (family, value) in TRAFFIC.iter().zip(columns) {
@@ -104,7 +104,8 @@ pub(super) fn traffic(files: &Files, look: &mut Look) -> Result<(), CollectError
     Ok(())
 }
 
-/// Properties, as node_exporter's collector `netclass`.
+/// Properties, as `node_exporter`'s collector `netclass`.
+#[expect(clippy::unnecessary_wraps, reason = "one of the collectors, which may fail")]
 pub(super) fn class(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for device in files.sys_folder("class/net") {
         let sys = |file: &str| files.sys_value(&format!("class/net/{device}/{file}"));
@@ -153,7 +154,7 @@ fn number(text: &str) -> Option<f64> {
     }
 }
 
-/// Connection tracking, as node_exporter's collector `conntrack`. Absent while nothing is tracked.
+/// Connection tracking, as `node_exporter`'s collector `conntrack`. Absent while nothing is tracked.
 pub(super) fn conntrack(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for (file, family) in &CONNTRACK {
         let text = files.optional_proc(&format!("sys/net/netfilter/{file}"))?;

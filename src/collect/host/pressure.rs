@@ -64,7 +64,7 @@ fn total(text: &str, line: &str) -> Option<f64> {
     Some(micros / 1e6)
 }
 
-/// `node_pressure_*`, as node_exporter's collector `pressure`.
+/// `node_pressure_*`, as `node_exporter`'s collector `pressure`.
 pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for (file, line, family) in &PRESSURES {
         let text = files.optional_proc(&format!("pressure/{file}"))?;

@@ -29,7 +29,7 @@ fn parse(text: &str) -> Vec<Field<'_>> {
     fields
 }
 
-/// `node_sockstat_*`, as node_exporter's collector `sockstat`.
+/// `node_sockstat_*`, as `node_exporter`'s collector `sockstat`.
 pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     let texts = [files.init_proc("net/sockstat")?, files.optional_init_proc("net/sockstat6")?.unwrap_or_default()];
     for field in texts.iter().flat_map(|text| parse(text)) {

@@ -26,7 +26,7 @@ const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "so
 pub(in crate::collect) struct Core {
     /// `0` for `cpu0`.
     pub(in crate::collect) number: String,
-    /// Seconds per mode, in the order of [`MODES`], then guest and guest_nice; as many as the kernel has.
+    /// Seconds per mode, in the order of [`MODES`], then guest and `guest_nice`; as many as the kernel has.
     seconds: Vec<f64>,
 }
 
@@ -74,7 +74,7 @@ fn family_of(key: &str) -> Option<&'static Family> {
     }
 }
 
-/// `node_cpu_*`, as node_exporter's collector `cpu`.
+/// `node_cpu_*`, as `node_exporter`'s collector `cpu`.
 pub(super) fn cpu(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for core in parse(&files.proc("stat")?).cores {
         for (mode, seconds) in MODES.iter().zip(&core.seconds) {
@@ -87,7 +87,7 @@ pub(super) fn cpu(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     Ok(())
 }
 
-/// The rest of the file, as node_exporter's collector `stat`.
+/// The rest of the file, as `node_exporter`'s collector `stat`.
 pub(super) fn counts(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for (family, value) in parse(&files.proc("stat")?).counts {
         look.value(family, value);

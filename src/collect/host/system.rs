@@ -62,6 +62,7 @@ const OS_FIELDS: [&str; 12] = [
 ];
 
 /// `node_os_*`. A system without os-release has none.
+#[expect(clippy::unnecessary_wraps, reason = "one of the collectors, which may fail")]
 pub(super) fn os(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     let places = ["etc/os-release", "usr/lib/os-release"];
     let Some(text) = places.iter().find_map(|place| std::fs::read_to_string(files.rootfs.join(place)).ok()) else {

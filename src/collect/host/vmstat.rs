@@ -5,7 +5,7 @@ use crate::model::{Family, MetricKind};
 use super::files::Files;
 use super::{CollectError, Look};
 
-/// node_exporter's default `^(oom_kill|pgpg|pswp|pg.*fault).*`.
+/// `node_exporter`'s default `^(oom_kill|pgpg|pswp|pg.*fault).*`.
 fn is_kept(name: &str) -> bool {
     let fault = name.strip_prefix("pg").is_some_and(|rest| rest.contains("fault"));
     fault || ["oom_kill", "pgpg", "pswp"].iter().any(|start| name.starts_with(start))
@@ -18,7 +18,7 @@ fn parse(text: &str) -> impl Iterator<Item = (&str, f64)> {
         .filter_map(|(name, value)| Some((name, value.trim().parse().ok()?)))
 }
 
-/// `node_vmstat_*`, as node_exporter's collector `vmstat`.
+/// `node_vmstat_*`, as `node_exporter`'s collector `vmstat`.
 pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
     for (name, value) in parse(&files.proc("vmstat")?) {
         let help = format!("/proc/vmstat information field {name}.");
