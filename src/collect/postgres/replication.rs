@@ -56,16 +56,28 @@ static ROLE_COLUMNS: [Column; 3] = [
 static SLOT_COLUMNS: [Column; 4] = [
     Column::new(
         "current",
-        Family::gauge("pg_replication_slots_slot_current_wal_lsn", "The end of the server's write-ahead log, in bytes."),
+        Family::gauge(
+            "pg_replication_slots_slot_current_wal_lsn",
+            "The end of the server's write-ahead log, in bytes.",
+        ),
     ),
     Column::new(
         "confirmed",
-        Family::gauge("pg_replication_slots_slot_confirmed_flush_lsn", "What the slot's reader has confirmed, in bytes."),
+        Family::gauge(
+            "pg_replication_slots_slot_confirmed_flush_lsn",
+            "What the slot's reader has confirmed, in bytes.",
+        ),
     ),
-    Column::new("active", Family::gauge("pg_replication_slots_slot_is_active", "Whether somebody reads from the slot.")),
+    Column::new(
+        "active",
+        Family::gauge("pg_replication_slots_slot_is_active", "Whether somebody reads from the slot."),
+    ),
     Column::new(
         "safe_wal_size",
-        Family::gauge("pg_replication_slots_safe_wal_size_bytes", "What can be written before the slot is lost, in bytes."),
+        Family::gauge(
+            "pg_replication_slots_safe_wal_size_bytes",
+            "What can be written before the slot is lost, in bytes.",
+        ),
     ),
 ];
 
@@ -77,12 +89,18 @@ static OLD_SLOT_COLUMNS: [Column; 4] = [
     ),
     Column::new(
         "confirmed",
-        Family::gauge("pg_replication_slot_slot_confirmed_flush_lsn", "What the slot's reader has confirmed, in bytes."),
+        Family::gauge(
+            "pg_replication_slot_slot_confirmed_flush_lsn",
+            "What the slot's reader has confirmed, in bytes.",
+        ),
     ),
     Column::new("active", Family::gauge("pg_replication_slot_slot_is_active", "Whether somebody reads from the slot.")),
     Column::new(
         "safe_wal_size",
-        Family::gauge("pg_replication_slot_safe_wal_size_bytes", "What can be written before the slot is lost, in bytes."),
+        Family::gauge(
+            "pg_replication_slot_safe_wal_size_bytes",
+            "What can be written before the slot is lost, in bytes.",
+        ),
     ),
 ];
 

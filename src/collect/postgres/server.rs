@@ -41,7 +41,9 @@ mod tests {
 
     #[test]
     fn a_short_version_has_three_numbers() {
-        for (version, short) in [("15.14 (Debian 15.14-0+deb12u1)", "15.14.0"), ("9.6.24", "9.6.24"), ("18beta1", "18.0.0")] {
+        for (version, short) in
+            [("15.14 (Debian 15.14-0+deb12u1)", "15.14.0"), ("9.6.24", "9.6.24"), ("18beta1", "18.0.0")]
+        {
             assert_eq!(three_numbers(version), short);
         }
     }

@@ -1,4 +1,4 @@
-//! A PostgreSQL target as users write it: a libpq URL and a few keys.
+//! A `PostgreSQL` target as users write it: a libpq URL and a few keys.
 
 use std::path::Path;
 
@@ -76,7 +76,8 @@ impl Settings {
     /// Reads a libpq URL. The complaint never repeats the URL, which may hold a password.
     fn from_url(text: &str) -> Result<Self, (String, String)> {
         let form = || "write postgres://user@host:5432/database".to_owned();
-        let url = Url::parse(text).map_err(|error| {
+        // libpq takes a user without a host (it is in a parameter then); URLs in general do not.
+        let url = Url::parse(&text.replacen("@/", "@localhost/", 1)).map_err(|error| {
             (format!("this is not a PostgreSQL URL: {error}"), format!("{}; one target is one server", form()))
         })?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
@@ -89,7 +90,8 @@ impl Settings {
         let password = url.password().map(percent_decode).or_else(|| parameter("password")).map(Secret::new);
         let path = url.path().trim_start_matches('/');
         let database = nonempty(path).or_else(|| parameter("dbname")).unwrap_or_else(|| user.clone());
-        let host = parameter("host").or_else(|| url.host_str().and_then(nonempty)).unwrap_or_else(|| "localhost".into());
+        let host =
+            parameter("host").or_else(|| url.host_str().and_then(nonempty)).unwrap_or_else(|| "localhost".into());
         let port = match url.port() {
             Some(port) => port,
             None => parameter("port").map_or(Ok(5432), |text| text.parse()).map_err(|_| {
@@ -162,14 +164,18 @@ mod tests {
 
     #[test]
     fn an_applications_own_parameters_do_no_harm() {
-        assert!(read("postgres://a:b@h/d?schema=public&connection_limit=5&pgbouncer=true&options=-c%20x%3D1", "").is_ok());
+        assert!(
+            read("postgres://a:b@h/d?schema=public&connection_limit=5&pgbouncer=true&options=-c%20x%3D1", "").is_ok()
+        );
     }
 
     #[test]
     fn a_socket_directory_is_a_host() {
         let by_parameter = read("postgres:///orders?host=/run/postgresql&user=a", "").unwrap();
         assert_eq!(by_parameter.instance(), "/run/postgresql/.s.PGSQL.5432");
-        assert_eq!(read("postgres://a@%2Frun%2Fpostgresql/orders", "").unwrap().address, by_parameter.address);
+        for url in ["postgres://a@%2Frun%2Fpostgresql/orders", "postgres://a:b@/orders?host=/run/postgresql"] {
+            assert_eq!(read(url, "").unwrap().address, by_parameter.address);
+        }
     }
 
     #[test]

@@ -77,15 +77,35 @@ static ACCESS_COLUMNS: [Column; 19] = [
     total("pg_stat_user_tables_n_tup_hot_upd", "n_tup_hot_upd", "Rows updated without touching an index."),
     gauge("pg_stat_user_tables_n_live_tup", "n_live_tup", "Live rows, estimated."),
     gauge("pg_stat_user_tables_n_dead_tup", "n_dead_tup", "Dead rows, estimated."),
-    gauge("pg_stat_user_tables_n_mod_since_analyze", "n_mod_since_analyze", "Rows changed since the last ANALYZE, estimated."),
+    gauge(
+        "pg_stat_user_tables_n_mod_since_analyze",
+        "n_mod_since_analyze",
+        "Rows changed since the last ANALYZE, estimated.",
+    ),
     total("pg_stat_user_tables_vacuum_count", "vacuum_count", "Manual VACUUMs."),
     total("pg_stat_user_tables_autovacuum_count", "autovacuum_count", "Automatic VACUUMs."),
     total("pg_stat_user_tables_analyze_count", "analyze_count", "Manual ANALYZEs."),
     total("pg_stat_user_tables_autoanalyze_count", "autoanalyze_count", "Automatic ANALYZEs."),
-    gauge("pg_stat_user_tables_last_vacuum", "vacuum_at", "When the last manual VACUUM was, in seconds since the epoch."),
-    gauge("pg_stat_user_tables_last_autovacuum", "autovacuum_at", "When the last automatic VACUUM was, in seconds since the epoch."),
-    gauge("pg_stat_user_tables_last_analyze", "analyze_at", "When the last manual ANALYZE was, in seconds since the epoch."),
-    gauge("pg_stat_user_tables_last_autoanalyze", "autoanalyze_at", "When the last automatic ANALYZE was, in seconds since the epoch."),
+    gauge(
+        "pg_stat_user_tables_last_vacuum",
+        "vacuum_at",
+        "When the last manual VACUUM was, in seconds since the epoch.",
+    ),
+    gauge(
+        "pg_stat_user_tables_last_autovacuum",
+        "autovacuum_at",
+        "When the last automatic VACUUM was, in seconds since the epoch.",
+    ),
+    gauge(
+        "pg_stat_user_tables_last_analyze",
+        "analyze_at",
+        "When the last manual ANALYZE was, in seconds since the epoch.",
+    ),
+    gauge(
+        "pg_stat_user_tables_last_autoanalyze",
+        "autoanalyze_at",
+        "When the last automatic ANALYZE was, in seconds since the epoch.",
+    ),
 ];
 
 static BLOCK_COLUMNS: [Column; 8] = [

@@ -16,8 +16,7 @@ static MAXCLIENTS: Family = Family::gauge("redis_config_maxclients", "Connection
 static MAXMEMORY: Family =
     Family::gauge("redis_config_maxmemory", "Memory the server may use for data, in bytes; 0 for no limit.");
 static IO_THREADS: Family = Family::gauge("redis_config_io_threads", "Threads that read and write connections.");
-static BACKLOG: Family =
-    Family::gauge("redis_config_repl_backlog_size", "Size of the replication backlog, in bytes.");
+static BACKLOG: Family = Family::gauge("redis_config_repl_backlog_size", "Size of the replication backlog, in bytes.");
 static BUFFER_LIMIT: Family = Family::gauge(
     "redis_config_client_output_buffer_limit_bytes",
     "Output buffer at which a client of this class is disconnected, in bytes; 0 for no limit.",
@@ -79,9 +78,11 @@ fn buffer_limits(text: &str, look: &mut Look) {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     for four in words.chunks_exact(4) {
         let (class, numbers) = (four[0], [1, 2, 3].map(|at| four[at].parse::<f64>().ok()));
-        for (family, limit, value) in
-            [(&BUFFER_LIMIT, "hard", numbers[0]), (&BUFFER_LIMIT, "soft", numbers[1]), (&BUFFER_TIME, "soft", numbers[2])]
-        {
+        for (family, limit, value) in [
+            (&BUFFER_LIMIT, "hard", numbers[0]),
+            (&BUFFER_LIMIT, "soft", numbers[1]),
+            (&BUFFER_TIME, "soft", numbers[2]),
+        ] {
             if let Some(value) = value {
                 look.labeled(family, [("class", class), ("limit", limit)], value);
             }
@@ -119,7 +120,8 @@ mod tests {
 
     #[test]
     fn parameters_become_limits() {
-        let given = [("maxclients", "10000"), ("databases", "16"), (BUFFERS, "normal 0 0 0 slave 268435456 67108864 60")];
+        let given =
+            [("maxclients", "10000"), ("databases", "16"), (BUFFERS, "normal 0 0 0 slave 268435456 67108864 60")];
         let mut look = Look::new();
         let databases = read_parameters(&given.map(|(name, value)| (name.into(), value.into())).into(), &mut look);
         assert_eq!((databases, look.get("redis_config_maxclients", &[])), (Some(16), Some(10_000.0)));

@@ -1,4 +1,4 @@
-//! Reads the text of INFO into redis_exporter's families. Pure: text in, points out.
+//! Reads the text of INFO into `redis_exporter`'s families. Pure: text in, points out.
 //!
 //! What cannot be read is passed over: a field is a fact or it is absent.
 
@@ -98,9 +98,12 @@ fn field(name: &str, value: &str, info: &Info<'_>, look: &mut Look) {
 
 /// `db0:keys=5,expires=2,avg_ttl=1000,subexpiry=0`
 fn keyspace(db: &str, value: &str, look: &mut Look) {
-    for (name, family, scale) in
-        [("keys", &KEYS, 1.0), ("expires", &EXPIRING, 1.0), ("avg_ttl", &TTL, 0.001), ("cached_keys", &CACHED_KEYS, 1.0)]
-    {
+    for (name, family, scale) in [
+        ("keys", &KEYS, 1.0),
+        ("expires", &EXPIRING, 1.0),
+        ("avg_ttl", &TTL, 0.001),
+        ("cached_keys", &CACHED_KEYS, 1.0),
+    ] {
         if let Some(value) = part(value, name) {
             look.labeled(family, [("db", db)], value * scale);
         }
@@ -141,7 +144,11 @@ fn master_link(name: &str, value: &str, info: &Info<'_>, look: &mut Look) {
         _ => return,
     };
     if let Some(value) = value {
-        look.labeled(family, [("master_host", info.text("master_host")), ("master_port", info.text("master_port"))], value);
+        look.labeled(
+            family,
+            [("master_host", info.text("master_host")), ("master_port", info.text("master_port"))],
+            value,
+        );
     }
 }
 
@@ -304,7 +311,11 @@ mod tests {
     #[test]
     fn any_text_is_read_without_harm() {
         let mut look = Look::new();
-        read("a\n:\n:1\ncmdstat_:=,=\ndb:x\nslave9:\nused_memory:NaN\nlatency_percentiles_usec_x:p=\n", None, &mut look);
+        read(
+            "a\n:\n:1\ncmdstat_:=,=\ndb:x\nslave9:\nused_memory:NaN\nlatency_percentiles_usec_x:p=\n",
+            None,
+            &mut look,
+        );
         assert_eq!(look.len(), 1);
     }
 }

@@ -46,13 +46,21 @@ impl Settings {
         };
         let (address, encrypted) = match url.scheme() {
             "unix" | "redis+unix" => (Address::Unix(percent_decode(url.path()).into()), false),
-            scheme @ ("redis" | "rediss" | "valkey" | "valkeys") => (tcp(&url), scheme.ends_with("ss") || scheme == "valkeys"),
+            scheme @ ("redis" | "rediss" | "valkey" | "valkeys") => {
+                (tcp(&url), scheme.ends_with("ss") || scheme == "valkeys")
+            }
             other => return Err(format!("`{other}://` is not Redis' scheme")),
         };
         // `#insecure` is the mark of Rust's and `ssl_cert_reqs=none` that of Python's client.
         let insecure = url.fragment() == Some("insecure") || parameter(["ssl_cert_reqs"; 2]).as_deref() == Some("none");
-        let user = Some(percent_decode(url.username())).filter(|user| !user.is_empty()).or_else(|| parameter(["user", "username"]));
-        let password = url.password().map(percent_decode).or_else(|| parameter(["pass", "password"])).filter(|text| !text.is_empty());
+        let user = Some(percent_decode(url.username()))
+            .filter(|user| !user.is_empty())
+            .or_else(|| parameter(["user", "username"]));
+        let password = url
+            .password()
+            .map(percent_decode)
+            .or_else(|| parameter(["pass", "password"]))
+            .filter(|text| !text.is_empty());
         Ok(Self {
             address,
             user,
