@@ -20,7 +20,7 @@ static DURATION: Family =
 
 /// One question and what its answer means.
 pub struct Query {
-    /// As postgres_exporter calls the collector, for `pg_scrape_collector_success{collector}`.
+    /// As `postgres_exporter` calls the collector, for `pg_scrape_collector_success{collector}`.
     pub collector: &'static str,
     /// The first server version that can answer it, as `server_version_num` counts (170000 is 17).
     pub since: u32,

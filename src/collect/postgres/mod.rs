@@ -1,4 +1,4 @@
-//! Looks at a PostgreSQL server, in postgres_exporter's families.
+//! Looks at a `PostgreSQL` server, in `postgres_exporter`'s families.
 //!
 //! In: a libpq URL. Out: what one kept session sees, and whether a fresh login works (`pg_up`).
 //!

@@ -7,12 +7,13 @@ use super::figures::Query;
 use super::rows::{Row, Table};
 use super::settings::Settings;
 
-/// All parameters that have a number.
+/// All parameters that have a number, but for those that our own session was started with: its `statement_timeout`
+/// and `lock_timeout` are not the server's.
 pub const PARAMETERS: Query = Query {
     collector: "settings",
     since: 0,
     sql: "SELECT name, setting, unit, short_desc FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real') \
-        AND name <> 'sync_commit_cancel_wait'",
+        AND source NOT IN ('client', 'session')",
     read,
 };
 

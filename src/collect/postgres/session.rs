@@ -218,7 +218,7 @@ fn describe(error: &tokio_postgres::Error, what: &str) -> CollectError {
 }
 
 fn carries_tls_error(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }
 
 /// The driver hides at what it failed but for its words.
@@ -234,7 +234,7 @@ fn reason_by_stage(error: &tokio_postgres::Error) -> Reason {
     }
 }
 
-/// The class of a SQLSTATE (PostgreSQL manual, appendix A).
+/// The class of a SQLSTATE (`PostgreSQL` manual, appendix A).
 fn reason_of(code: &str) -> Reason {
     match code {
         // insufficient_privilege

@@ -1,4 +1,4 @@
-//! A PostgreSQL target as users write it: a libpq URL and a few keys.
+//! A `PostgreSQL` target as users write it: a libpq URL and a few keys.
 
 use std::path::Path;
 
@@ -76,7 +76,8 @@ impl Settings {
     /// Reads a libpq URL. The complaint never repeats the URL, which may hold a password.
     fn from_url(text: &str) -> Result<Self, (String, String)> {
         let form = || "write postgres://user@host:5432/database".to_owned();
-        let url = Url::parse(text).map_err(|error| {
+        // libpq takes a user without a host (it is in a parameter then); URLs in general do not.
+        let url = Url::parse(&text.replacen("@/", "@localhost/", 1)).map_err(|error| {
             (format!("this is not a PostgreSQL URL: {error}"), format!("{}; one target is one server", form()))
         })?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
@@ -172,7 +173,9 @@ mod tests {
     fn a_socket_directory_is_a_host() {
         let by_parameter = read("postgres:///orders?host=/run/postgresql&user=a", "").unwrap();
         assert_eq!(by_parameter.instance(), "/run/postgresql/.s.PGSQL.5432");
-        assert_eq!(read("postgres://a@%2Frun%2Fpostgresql/orders", "").unwrap().address, by_parameter.address);
+        for url in ["postgres://a@%2Frun%2Fpostgresql/orders", "postgres://a:b@/orders?host=/run/postgresql"] {
+            assert_eq!(read(url, "").unwrap().address, by_parameter.address);
+        }
     }
 
     #[test]

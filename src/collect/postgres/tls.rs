@@ -1,4 +1,4 @@
-//! TLS towards PostgreSQL, as libpq's `sslmode` asks for it.
+//! TLS towards `PostgreSQL`, as libpq's `sslmode` asks for it.
 
 use std::future::Future;
 use std::io;

@@ -140,14 +140,15 @@ impl Connection {
 
 /// Puts the client's error into our words and classes.
 fn describe(error: &RedisError, what: &str) -> CollectError {
-    let reason = match answer_of(error) {
-        Some((code, detail)) => reason_of(&code, &detail),
-        None => match std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()) {
-            Some(io) => class(io),
-            None if error.is_timeout() => Reason::Timeout,
-            None if error.is_io_error() => Reason::Unreachable,
-            None => Reason::Malformed,
-        },
+    if let Some((code, detail)) = answer_of(error) {
+        return CollectError::new(reason_of(&code, &detail), format!("{what}: {code} {detail}"));
+    }
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let reason = match io {
+        Some(io) => class(io),
+        None if error.is_timeout() => Reason::Timeout,
+        None if error.is_io_error() => Reason::Unreachable,
+        None => Reason::Malformed,
     };
     CollectError::new(reason, format!("{what}: {error}"))
 }
@@ -164,12 +165,12 @@ fn answer_of(error: &RedisError) -> Option<(String, String)> {
 /// The class of an error reply by its first word.
 fn reason_of(code: &str, detail: &str) -> Reason {
     match code {
-        "NOAUTH" | "WRONGPASS" => Reason::Auth,
+        // DENIED is protected mode.
+        "NOAUTH" | "WRONGPASS" | "DENIED" => Reason::Auth,
         "NOPERM" => Reason::Permission,
         "ERR" if detail.contains("max number of clients") => Reason::Limit,
-        // Before 6.0 a wrong password had no code of its own; "DENIED" is protected mode.
+        // Before 6.0 a wrong password had no code of its own.
         "ERR" if detail.contains("invalid password") || detail.contains("without any password") => Reason::Auth,
-        "DENIED" => Reason::Auth,
         _ => Reason::Status,
     }
 }

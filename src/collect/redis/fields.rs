@@ -1,4 +1,4 @@
-//! Which INFO field is which of redis_exporter's families.
+//! Which INFO field is which of `redis_exporter`'s families.
 //!
 //! A field that is not here is passed over: new versions of Redis add fields, and only what has a name and a type
 //! that dashboards know is worth a series.

@@ -1,4 +1,4 @@
-//! Reads the text of INFO into redis_exporter's families. Pure: text in, points out.
+//! Reads the text of INFO into `redis_exporter`'s families. Pure: text in, points out.
 //!
 //! What cannot be read is passed over: a field is a fact or it is absent.
 

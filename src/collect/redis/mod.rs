@@ -1,4 +1,4 @@
-//! Looks at a Redis server, in redis_exporter's families.
+//! Looks at a Redis server, in `redis_exporter`'s families.
 //!
 //! In: a Redis URL. Out: PING's verdict (`redis_up`), all that INFO tells, and a few limits from CONFIG GET.
 //!

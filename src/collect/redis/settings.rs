@@ -38,8 +38,12 @@ impl Settings {
     /// Reads a URL. The complaint never repeats it, since it may hold a password. Parameters of the
     /// application's own driver, and the database number, are passed over: INFO tells of all databases.
     fn from_url(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("this is not a Redis URL: {error}"))?;
-        let parameter = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, v)| v.into_owned());
+        // A socket's URL with a user has no host, which URLs in general must have then.
+        let text = if text.contains("unix://") { text.replacen("@/", "@localhost/", 1) } else { text.to_owned() };
+        let url = Url::parse(&text).map_err(|error| format!("this is not a Redis URL: {error}"))?;
+        let parameter = |wanted: [&str; 2]| {
+            url.query_pairs().find(|(name, _)| wanted.contains(&&**name)).map(|(_, value)| value.into_owned())
+        };
         let (address, encrypted) = match url.scheme() {
             "unix" | "redis+unix" => (Address::Unix(percent_decode(url.path()).into()), false),
             scheme @ ("redis" | "rediss" | "valkey" | "valkeys") => {
@@ -48,9 +52,15 @@ impl Settings {
             other => return Err(format!("`{other}://` is not Redis' scheme")),
         };
         // `#insecure` is the mark of Rust's and `ssl_cert_reqs=none` that of Python's client.
-        let insecure = url.fragment() == Some("insecure") || parameter("ssl_cert_reqs").as_deref() == Some("none");
-        let user = Some(percent_decode(url.username())).filter(|user| !user.is_empty()).or_else(|| parameter("user"));
-        let password = url.password().map(percent_decode).or_else(|| parameter("pass")).filter(|text| !text.is_empty());
+        let insecure = url.fragment() == Some("insecure") || parameter(["ssl_cert_reqs"; 2]).as_deref() == Some("none");
+        let user = Some(percent_decode(url.username()))
+            .filter(|user| !user.is_empty())
+            .or_else(|| parameter(["user", "username"]));
+        let password = url
+            .password()
+            .map(percent_decode)
+            .or_else(|| parameter(["pass", "password"]))
+            .filter(|text| !text.is_empty());
         Ok(Self {
             address,
             user,
