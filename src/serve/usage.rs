@@ -68,9 +68,7 @@ fn read_keys(by: &str) -> Result<Vec<Key>, String> {
 fn row(keys: &[Key], total: &Total) -> Value {
     let tokens: Map<_, _> = TokenType::ALL
         .into_iter()
-        .map(|kind| (kind, total.tokens.get(kind)))
-        .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| (kind.name().to_owned(), count.into()))
+        .filter_map(|kind| Some((kind.name().to_owned(), total.tokens.get(kind)?.into())))
         .collect();
     let mut row: Map<String, Value> =
         keys.iter().zip(&total.key).map(|(key, value)| (key.name().to_owned(), value.clone().into())).collect();
