@@ -310,7 +310,8 @@ mod tests {
         let problems = Problems::new();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.yml"), "groups: [{name: g, rules: []}]").unwrap();
-        let groups = load(&["*.yml".into(), "b/*.yml".into()], folder.path(), &problems);
+        let pattern = |text: &str| parse(text, "sidewatch.yml").unwrap();
+        let groups = load(&[pattern("\"*.yml\""), pattern("b/*.yml")], folder.path(), &problems);
         assert_eq!(groups.len(), 1);
         assert_eq!(problems.into_sorted()[0].what, "no rule file matches `b/*.yml`");
     }
