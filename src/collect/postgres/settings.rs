@@ -130,6 +130,12 @@ fn address(host: &str, port: u16) -> Address {
     Address::Tcp { host: host.to_owned(), port }
 }
 
+/// Settings for the tests of other files.
+#[cfg(test)]
+pub(super) fn example() -> Settings {
+    Settings::from_url("postgres://app@db/orders").expect("the URL is right")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,10 +198,4 @@ mod tests {
             assert!(!complaint.contains("hush"), "{complaint}");
         }
     }
-}
-
-/// Settings for the tests of other files.
-#[cfg(test)]
-pub(super) fn example() -> Settings {
-    Settings::from_url("postgres://app@db/orders").expect("the URL is right")
 }
