@@ -65,7 +65,7 @@ impl Agent {
         let listener =
             TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let door = Door::default();
+        let door = Door::closed();
         let stop = supervisor.stop_token().clone();
         supervisor.spawn_once(serve::listen::serve(listener, serve::router(door.clone()), supervisor.clone(), stop));
 

@@ -64,7 +64,8 @@ impl Kind {
             "llm" => llm::Settings::read(url, fields).map(Self::Llm),
             "prometheus" => prometheus::Settings::read(url, fields).map(Self::Prometheus),
             other if NOT_BUILT.contains(&other) => {
-                fields.wrong("kind", format!("targets of kind `{other}` are not built yet"), "remove the target");
+                let said_by = if fields.has("kind") { "kind" } else { "url" };
+                fields.wrong(said_by, format!("targets of kind `{other}` are not built yet"), "remove the target");
                 None
             }
             other => {

@@ -98,6 +98,8 @@ fn read_kind(word: Option<String>, url: Option<String>, fields: &mut Fields<'_>)
                 return None;
             }
         },
+        // A variable that is not set leaves nothing, and was complained about already.
+        (None, None) if url.as_deref() == Some("") && !fields.problems().is_empty() => return None,
         (None, None) if url.is_some() => {
             fields.wrong("url", "this is no URL: it has no scheme", "write http://…, postgres://…, redis://…");
             return None;

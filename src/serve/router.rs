@@ -1,6 +1,5 @@
 //! The paths and who answers them.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -9,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::access::{Neighbourhood, refusal};
@@ -19,18 +19,32 @@ pub const MAX_BODY: usize = 1 << 20;
 /// A reload reads files and builds collectors; it must not hold a client for ever.
 const RELOAD_LIMIT: Duration = Duration::from_secs(30);
 
+/// A request that arrives while the parts are being built waits so long for them. It takes milliseconds.
+const OPENING_LIMIT: Duration = Duration::from_secs(5);
+
 /// What handlers see: the parts, once they are built. The listener is open before that.
-#[derive(Clone, Default)]
-pub struct Door(Arc<OnceLock<Parts>>);
+#[derive(Clone)]
+pub struct Door(watch::Sender<Option<Parts>>);
 
 impl Door {
-    /// Opens it. Later calls change nothing.
-    pub fn open(&self, parts: Parts) {
-        let _ = self.0.set(parts);
+    /// A closed door: requests wait before it.
+    pub fn closed() -> Self {
+        Self(watch::Sender::new(None))
     }
 
-    fn parts(&self) -> Option<&Parts> {
-        self.0.get()
+    /// Opens it.
+    pub fn open(&self, parts: Parts) {
+        self.0.send_replace(Some(parts));
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        self.0.borrow().clone()
+    }
+
+    async fn opened(&self) -> Option<Parts> {
+        let mut seen = self.0.subscribe();
+        let opened = tokio::time::timeout(OPENING_LIMIT, seen.wait_for(Option::is_some)).await;
+        opened.ok()?.ok()?.clone()
     }
 }
 
@@ -56,10 +70,11 @@ pub fn router(door: Door) -> Router {
 }
 
 impl axum::extract::FromRequestParts<Door> for Parts {
-    type Rejection = (StatusCode, &'static str);
+    type Rejection = Response;
 
-    async fn from_request_parts(_: &mut axum::http::request::Parts, door: &Door) -> Result<Self, Self::Rejection> {
-        door.parts().cloned().ok_or((StatusCode::SERVICE_UNAVAILABLE, "starting\n"))
+    async fn from_request_parts(_: &mut axum::http::request::Parts, door: &Door) -> Result<Self, Response> {
+        let starting = || (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "starting\n").into_response();
+        door.opened().await.ok_or_else(starting)
     }
 }
 

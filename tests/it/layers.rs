@@ -54,7 +54,9 @@ fn parts_use_only_the_parts_below_them() {
 fn uses(text: &str) -> Vec<String> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let mentions = code.flat_map(|line| line.match_indices("crate::").map(|(at, word)| line[at + word.len()..].to_owned()).collect::<Vec<_>>());
+    let mentions = code.flat_map(|line| {
+        line.match_indices("crate::").map(|(at, word)| line[at + word.len()..].to_owned()).collect::<Vec<_>>()
+    });
     let name = |rest: String| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>();
     mentions.map(name).filter(|name| !name.is_empty()).collect()
 }

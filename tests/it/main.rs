@@ -10,5 +10,6 @@ mod dashboard;
 mod demo;
 mod image;
 mod incidents;
+mod layers;
 mod ledger_survives_kill;
 mod metrics_page;

@@ -68,7 +68,8 @@ impl Settings {
             fields.wrong("provider", format!("the provider `{provider}` is not known"), way_out);
             return None;
         };
-        if api_key.is_none() && !keyless {
+        let named = fields.has("api_key") || fields.has("api_key_file");
+        if api_key.is_none() && !named && !keyless {
             fields.wrong(
                 "api_key",
                 format!("{provider} needs an API key"),
