@@ -9,7 +9,7 @@ pub struct Alert {
     pub labels: Labels,
     /// Expanded texts: summary, description, runbook_url, …
     pub annotations: Labels,
-    /// Since when the condition has held (not since when it fires).
+    /// Since when it fires: the condition has held for the rule's `for` longer.
     pub starts_at: Millis,
     /// When it ended; `None` while it fires.
     pub ends_at: Option<Millis>,

@@ -324,7 +324,8 @@ impl Externals {
         Alert {
             labels: self.labels.overlaid(labels),
             annotations: active.annotations.clone(),
-            starts_at: active.since,
+            // As Prometheus tells it: since it fires, not since the condition holds.
+            starts_at: active.fired_at.unwrap_or(active.since),
             ends_at,
             value: active.value,
             generator_url: self.graph_url(rule.query.text()),

@@ -38,6 +38,7 @@ pub(super) struct Condition {
 pub(super) struct Active {
     pub state: AlertState,
     pub since: Millis,
+    pub fired_at: Option<Millis>,
     pub keep_firing_since: Option<Millis>,
     pub value: f64,
     pub annotations: Labels,
@@ -87,6 +88,7 @@ pub(super) fn step(
         let active = alerts.entry(labels).or_insert_with(|| Active {
             state: AlertState::Pending,
             since: now,
+            fired_at: None,
             keep_firing_since: None,
             value: condition.value,
             annotations: Labels::empty(),
@@ -102,6 +104,7 @@ pub(super) fn step(
             AlertState::Pending => continue,
         };
         active.state = AlertState::Firing;
+        active.fired_at.get_or_insert(now);
         changes.push((labels.clone(), active.clone(), change));
     }
     changes
