@@ -106,7 +106,7 @@ impl Agent {
         own::start_recording(&supervisor, own.clone(), store.clone(), current.config.global.scrape_interval);
         if let Some(settings) = &current.config.otlp_export {
             let blocks = own::recorded(store.clone());
-            *agent.0.export.lock().await = Some(start_export(settings, &current.config.server.instance, blocks)?);
+            *agent.0.export.lock().await = Some(start_export(settings, &current.config.server.instance, &blocks)?);
         }
         let settings = Arc::new(current.config.server.clone());
         let reload = agent.reload_handle();
@@ -141,7 +141,7 @@ impl Agent {
         let source = inner.source.clone();
         let loaded = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| error.to_string())?;
         let config =
-            loaded.map_err(|problems| problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())?;
+            loaded.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         refuse_fixed_changes(&current.config, &config)?;
         let plan = current.targets.plan(config.targets.clone(), &inner.supervisor)?;
         let alerting = notify::Plan::build(&config.alerting)?;
@@ -206,3 +206,6 @@ fn refuse_fixed_changes(old: &Config, new: &Config) -> Result<(), String> {
         Err(format!("{} cannot change while the agent runs: restart it", changed.join(", ")))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ fn config(port: u16) -> Config {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let here = format!("127.0.0.1:{port}");
     let server = Server { listen, external_url: format!("http://{here}"), instance: here };
-    let storage = Storage { path: None, limits: Limits { retention: Duration::from_secs(7200), max_series: 20_000 } };
+    let storage = Storage { path: None, limits: Limits { retention: Duration::from_hours(2), max_series: 20_000 } };
     let parts = [
         ("app", Part::App),
         ("postgres", Part::Postgres),

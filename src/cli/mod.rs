@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well, 1 the answer is no, 2 wrong usage.
 
 mod check;
+mod cost;
 mod demo;
 mod health;
 mod probe;
@@ -49,6 +50,12 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Table)]
         format: Output,
     },
+    /// Price usage: JSON lines on standard input, JSON lines out; exit 1 at the end when one could not be read.
+    Cost {
+        /// Price files over the built-in ones; later files win.
+        #[arg(long, value_name = "FILE")]
+        prices: Vec<PathBuf>,
+    },
     /// Ask a running agent whether it is alive; exit 0 or 1. The image's HEALTHCHECK.
     Health {
         /// The agent's address; default: the configured port on this machine.
@@ -89,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Check(Check::Config { file }) => check::config(&file),
         Command::Check(Check::Rules { files }) => check::rules(&files),
         Command::Probe { target, config, format } => probe::run(&target, config, format),
+        Command::Cost { prices } => cost::run(&prices),
         Command::Health { url } => health::run(url),
     }
 }

@@ -6,14 +6,16 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
+
+use crate::runtime::connect::connect;
+use crate::runtime::resolve::resolve;
 
 use super::{CollectError, Reason};
 
@@ -91,9 +93,11 @@ pub async fn dial(address: &Address) -> Result<Stream, CollectError> {
             Err(error) => Err(unreached(address, &error)),
         },
         Address::Tcp { host, port } => {
-            let stream = dial_any(address, &resolve(host, *port).await?).await?;
-            // Only a hint: without it answers come a little later.
-            let _ = stream.set_nodelay(true);
+            let unresolved = |error: io::Error| {
+                CollectError::new(Reason::Resolve, format!("the host name {host} does not resolve: {error}"))
+            };
+            let peers = resolve(host, *port).await.map_err(unresolved)?;
+            let (stream, _) = connect(&peers).await.map_err(|(_, error)| unreached(address, &error))?;
             Ok(Stream::Tcp(stream))
         }
     }
@@ -109,24 +113,6 @@ pub async fn by<T>(
         Ok(done) => done,
         Err(_late) => Err(CollectError::new(Reason::Timeout, format!("no answer in time: {what}"))),
     }
-}
-
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, CollectError> {
-    let unresolved =
-        |why: String| CollectError::new(Reason::Resolve, format!("the host name {host} does not resolve: {why}"));
-    let found: Vec<_> = lookup_host((host, port)).await.map_err(|error| unresolved(error.to_string()))?.collect();
-    if found.is_empty() { Err(unresolved("no address".into())) } else { Ok(found) }
-}
-
-async fn dial_any(address: &Address, all: &[SocketAddr]) -> Result<TcpStream, CollectError> {
-    let mut last = None;
-    for one in all {
-        match TcpStream::connect(one).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(unreached(address, &last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into())))
 }
 
 fn unreached(address: &Address, error: &io::Error) -> CollectError {

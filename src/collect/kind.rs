@@ -8,6 +8,7 @@ use crate::yaml::Fields;
 use super::{Collect, dns, docker, host, http, llm, postgres, prometheus, redis, simulated, tcp};
 
 /// What a target is, with the settings of its kind.
+#[expect(clippy::large_enum_variant, reason = "one for each target, made when the configuration is read")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// An HTTP or HTTPS address, as `blackbox_exporter` probes it.

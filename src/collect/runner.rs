@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn board() -> Board {
-        let store = Store::new(Limits { retention: Duration::from_secs(600), max_series: 1000 });
+        let store = Store::new(Limits { retention: Duration::from_mins(10), max_series: 1000 });
         Board::new(store, LookMetrics::register(&mut Registry::default()))
     }
 

@@ -26,7 +26,7 @@ pub enum Part {
 }
 
 /// What a simulated target plays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// The part it plays.
     pub part: Part,

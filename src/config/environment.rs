@@ -33,7 +33,7 @@ pub fn load(environment: &Environment<'_>) -> Result<Config, Vec<Problem>> {
     let document = document(&set, Path::new(DOCKER_SOCKET).exists())?;
     let derived = |name: &str| document.derived.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let values = |name: &str| derived(name).or_else(|| environment(name));
-    let text: String = document.lines.iter().map(|(line, _)| format!("{line}\n")).collect();
+    let text = document.lines.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>().join("\n");
     load_text(&text, "environment", Path::new("."), &values).map_err(|problems| {
         let name =
             |line: usize| document.lines.get(line.wrapping_sub(1)).map_or("environment", |(_, variable)| *variable);

@@ -254,7 +254,7 @@ mod tests {
             for path in files {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let problems = load_text(&text, "sidewatch.yml", &folder, &|_| None).expect_err(&text);
-                let said: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+                let said = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
                 let said = said.replace(&folder.display().to_string(), ".");
                 insta::assert_snapshot!(path.file_stem().unwrap().to_str().unwrap(), said);
             }

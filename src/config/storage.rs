@@ -7,7 +7,7 @@ use crate::store::Limits;
 use crate::yaml::Fields;
 
 /// Without a folder, history is kept in memory for so long.
-const MEMORY_RETENTION: Duration = Duration::from_secs(2 * 3600);
+const MEMORY_RETENTION: Duration = Duration::from_hours(2);
 
 /// What the agent keeps, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Storage {
             Some(path) => Some(path.into()),
         };
         let retention = fields.duration("retention").unwrap_or(MEMORY_RETENTION);
-        if retention < Duration::from_secs(60) {
+        if retention < Duration::from_mins(1) {
             fields.wrong(
                 "retention",
                 "`retention` is shorter than a minute: no rule could be evaluated",

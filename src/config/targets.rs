@@ -53,7 +53,7 @@ fn read_one(node: &Node, global: &Global, problems: &Problems) -> Option<Target>
     let labels = read_labels(&mut fields);
     let job = fields.text("job");
     let instance = fields.text("instance");
-    let kind = read_kind(word, url, &mut fields);
+    let kind = read_kind(word, url.as_deref(), &mut fields);
     fields.finish();
     // A kind's reader may note a problem and still give settings: one problem is enough to leave the target out.
     let (name, kind) = (name?, kind?);
@@ -86,20 +86,20 @@ fn read_labels(fields: &mut Fields<'_>) -> Labels {
     Labels::new(pairs.into_iter().map(|(name, value, _)| (name, value)))
 }
 
-fn read_kind(word: Option<String>, url: Option<String>, fields: &mut Fields<'_>) -> Option<Kind> {
-    let scheme = url.as_ref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
+fn read_kind(word: Option<String>, url: Option<&str>, fields: &mut Fields<'_>) -> Option<Kind> {
+    let scheme = url.and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme);
     let word = match (word, scheme) {
         (Some(word), _) => word,
-        (None, Some(scheme)) => match Kind::of_scheme(scheme) {
-            Some(word) => word.to_owned(),
-            None => {
+        (None, Some(scheme)) => {
+            let Some(word) = Kind::of_scheme(scheme) else {
                 let what = format!("the scheme `{scheme}://` does not say what the target is");
                 fields.wrong("url", what, "add `kind:`, or use http, https, tcp, tls, dns, postgres or redis");
                 return None;
-            }
-        },
+            };
+            word.to_owned()
+        }
         // A variable that is not set leaves nothing, and was complained about already.
-        (None, None) if url.as_deref() == Some("") && !fields.problems().is_empty() => return None,
+        (None, None) if url == Some("") && !fields.problems().is_empty() => return None,
         (None, None) if url.is_some() => {
             fields.wrong("url", "this is no URL: it has no scheme", "write http://…, postgres://…, redis://…");
             return None;
@@ -113,5 +113,5 @@ fn read_kind(word: Option<String>, url: Option<String>, fields: &mut Fields<'_>)
         fields.wrong("url", format!("a target of kind {word} has no `url`"), "add `url: …`");
         return None;
     }
-    Kind::read(&word, url.as_deref().unwrap_or_default(), fields)
+    Kind::read(&word, url.unwrap_or_default(), fields)
 }

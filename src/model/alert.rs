@@ -7,7 +7,7 @@ use super::{Labels, Millis};
 pub struct Alert {
     /// Identity: `alertname`, the rule's labels, the expression's labels without `__name__`, external labels.
     pub labels: Labels,
-    /// Expanded texts: summary, description, runbook_url, …
+    /// Expanded texts: `summary`, `description`, `runbook_url`, …
     pub annotations: Labels,
     /// Since when it fires: the condition has held for the rule's `for` longer.
     pub starts_at: Millis,

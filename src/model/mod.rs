@@ -6,6 +6,7 @@
 mod alert;
 mod family;
 mod labels;
+mod outcome;
 mod place;
 mod secret;
 mod time;
@@ -13,6 +14,7 @@ mod time;
 pub use alert::{Alert, Transition};
 pub use family::{Block, Family, MetricKind, Point, Suffix};
 pub use labels::{Labels, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
+pub use outcome::Outcome;
 pub use place::{Place, Problem, Problems};
 pub use secret::Secret;
 pub use time::{Millis, parse_duration, render_duration};

@@ -1,6 +1,6 @@
 //! Points in time, and durations as Prometheus writes them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -122,7 +122,7 @@ pub fn render_duration(duration: Duration) -> String {
             continue;
         }
         if left >= size {
-            text.push_str(&format!("{}{unit}", left / size));
+            let _ = write!(text, "{}{unit}", left / size);
             left %= size;
         }
     }

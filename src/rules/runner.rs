@@ -21,7 +21,7 @@ use crate::store::Store;
 use super::{ActiveAlert, AlertState, Externals, GroupSpec, RuleSet};
 
 /// With no group at all, the loop sleeps until groups come.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// Where transitions go. Must not block.
 pub type Tell = Arc<dyn Fn(Vec<Transition>) + Send + Sync>;

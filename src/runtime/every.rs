@@ -28,7 +28,7 @@ fn slot(name: &str, every: Duration) -> (i64, i64) {
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    ((hash >> 1) as i64 % every, every)
+    ((hash >> 1).cast_signed() % every, every)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use tracing::error;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// The one place where tasks are born. Cheap to clone; clones share the tasks and the count.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -136,7 +136,7 @@ pub type OwnBlocks = dyn Fn() -> Vec<Block> + Send + Sync;
 ///
 /// # Errors
 /// The exporter cannot be built from these settings.
-pub fn start_export(settings: &OtlpSettings, instance: &str, own: std::sync::Arc<OwnBlocks>) -> Result<Export, String> {
+pub fn start_export(settings: &OtlpSettings, instance: &str, own: &Arc<OwnBlocks>) -> Result<Export, String> {
     let client = Client { http: HttpClient::new(&Trust::default())?, runtime: tokio::runtime::Handle::current() };
     let resource = Resource::builder()
         .with_service_name("sidewatch")
@@ -152,7 +152,7 @@ pub fn start_export(settings: &OtlpSettings, instance: &str, own: std::sync::Arc
     let reader = PeriodicReader::builder(points.build().map_err(|error| error.to_string())?)
         .with_interval(Duration::from_secs(15));
     let metrics = SdkMeterProvider::builder().with_reader(reader.build()).with_resource(resource).build();
-    observe(&metrics, &own);
+    observe(&metrics, own);
     if let Some(handles) = HANDLES.get() {
         let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("sidewatch"));
         handles.otel.reload(Some(layer)).map_err(|error| error.to_string())?;
@@ -172,14 +172,14 @@ impl Export {
 }
 
 /// Each counter and gauge of the agent's own becomes an observable instrument that reads the same blocks as `/metrics`.
-fn observe(provider: &SdkMeterProvider, own: &std::sync::Arc<OwnBlocks>) {
+fn observe(provider: &SdkMeterProvider, own: &Arc<OwnBlocks>) {
     let meter = provider.meter_with_scope(InstrumentationScope::builder("sidewatch").build());
     // One collection asks every instrument; the blocks are made once for all of them.
-    let shared = std::sync::Arc::new(Shared { own: std::sync::Arc::clone(own), cached: Mutex::new(None) });
+    let shared = Arc::new(Shared { own: Arc::clone(own), cached: Mutex::new(None) });
     for block in own() {
         let name = block.family.name.into_owned();
         let help = block.family.help.into_owned();
-        let (source, key) = (std::sync::Arc::clone(&shared), name.clone());
+        let (source, key) = (Arc::clone(&shared), name.clone());
         match block.family.kind {
             MetricKind::Counter => {
                 let report =
@@ -200,7 +200,7 @@ fn observe(provider: &SdkMeterProvider, own: &std::sync::Arc<OwnBlocks>) {
 type Points = HashMap<String, Vec<(Vec<KeyValue>, f64)>>;
 
 struct Shared {
-    own: std::sync::Arc<OwnBlocks>,
+    own: Arc<OwnBlocks>,
     cached: Mutex<Option<(Instant, Points)>>,
 }
 

@@ -20,6 +20,8 @@ pub struct Trust {
     pub ca_file: Option<String>,
     /// Take any certificate. For private test servers; said in the logs by whoever sets it.
     pub insecure_skip_verify: bool,
+    /// The authority is checked, the name in the certificate is not: libpq's `verify-ca`.
+    pub any_name: bool,
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -49,10 +51,11 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
         return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
     }
     let verifier = match &trust.ca_file {
-        None => public_verifier()?,
+        None if !trust.any_name => public_verifier()?,
+        None => Arc::new(Checked { inner: verifier(public_roots())?, named: Vec::new(), any_name: true }),
         Some(path) => {
             let named = read_certificates(path)?;
-            Arc::new(AcceptNamed { inner: verifier(roots_of(path, &named)?)?, named })
+            Arc::new(Checked { inner: verifier(roots_of(path, &named)?)?, named, any_name: trust.any_name })
         }
     };
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
@@ -64,23 +67,15 @@ fn verifier(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, String> {
 }
 
 /// The check against the public authorities, shared by all clients in use: the list is large. Read anew once nobody uses it.
-fn public_verifier() -> Result<Arc<AcceptNamed>, String> {
-    static SHARED: Mutex<Weak<AcceptNamed>> = Mutex::new(Weak::new());
+fn public_verifier() -> Result<Arc<Checked>, String> {
+    static SHARED: Mutex<Weak<Checked>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = shared.upgrade() {
         return Ok(known);
     }
-    let fresh = Arc::new(AcceptNamed { inner: verifier(public_roots())?, named: Vec::new() });
+    let fresh = Arc::new(Checked { inner: verifier(public_roots())?, named: Vec::new(), any_name: false });
     *shared = Arc::downgrade(&fresh);
     Ok(fresh)
-}
-
-/// The authorities in a PEM file, for a client that checks in its own way.
-///
-/// # Errors
-/// The file cannot be read or holds no usable certificate.
-pub fn read_roots(path: &str) -> Result<RootCertStore, String> {
-    roots_of(path, &read_certificates(path)?)
 }
 
 fn roots_of(path: &str, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
@@ -101,12 +96,13 @@ fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String>
 /// The usual checks, and one case more: a self-signed server certificate that stands in the CA file itself. `openssl req -x509`
 /// makes them as authorities, which webpki refuses as servers, though every other TLS library takes them when they are named.
 #[derive(Debug)]
-struct AcceptNamed {
+struct Checked {
     inner: Arc<WebPkiServerVerifier>,
     named: Vec<CertificateDer<'static>>,
+    any_name: bool,
 }
 
-impl ServerCertVerifier for AcceptNamed {
+impl ServerCertVerifier for Checked {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -116,8 +112,11 @@ impl ServerCertVerifier for AcceptNamed {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let checked = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        let Err(error) = checked else {
-            return checked;
+        let error = match checked {
+            // The name is checked last, so a complaint about it means that everything else holds.
+            Err(error) if self.any_name && is_about_name(&error) => return Ok(ServerCertVerified::assertion()),
+            Err(error) => error,
+            Ok(verified) => return Ok(verified),
         };
         if !is_authority(end_entity) {
             return Err(error);
@@ -127,7 +126,9 @@ impl ServerCertVerifier for AcceptNamed {
             return Err(CertificateError::UnknownIssuer.into());
         }
         check_validity(end_entity, now)?;
-        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        if !self.any_name {
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -152,6 +153,13 @@ impl ServerCertVerifier for AcceptNamed {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
     }
+}
+
+fn is_about_name(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })
+    )
 }
 
 fn is_authority(certificate: &CertificateDer<'_>) -> bool {
@@ -229,7 +237,7 @@ mod tests {
     ) -> Result<(), String> {
         let mut roots = RootCertStore::empty();
         roots.add(named.clone()).unwrap();
-        let verifier = AcceptNamed { inner: verifier(roots).unwrap(), named: vec![named.clone()] };
+        let verifier = Checked { inner: verifier(roots).unwrap(), named: vec![named.clone()], any_name: false };
         let now = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + days * 86_400));
         let name = ServerName::try_from(name.to_owned()).unwrap();
         verifier.verify_server_cert(sent, &[], &name, &[], now).map(drop).map_err(|error| error.to_string())
@@ -252,7 +260,7 @@ mod tests {
         let path = dir.path().join("empty.pem");
         std::fs::write(&path, "").unwrap();
         let ca_file = Some(path.to_string_lossy().into_owned());
-        let error = client_config(&Trust { ca_file, insecure_skip_verify: false }).unwrap_err();
+        let error = client_config(&Trust { ca_file, ..Trust::default() }).unwrap_err();
         assert!(error.ends_with("holds no certificate"), "{error}");
     }
 }

@@ -76,8 +76,7 @@ pub fn refusal(peer: SocketAddr, headers: &HeaderMap, external_url: &str, near: 
 fn is_our_name(host: &str, external: Option<&Url>) -> bool {
     let Ok(url) = Url::parse(&format!("http://{host}")) else { return host.is_empty() };
     match url.host() {
-        None => true,
-        Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+        None | Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
         Some(url::Host::Domain(name)) => {
             !name.contains('.') || name == host_name() || external.and_then(Url::host_str) == Some(name)
         }
@@ -106,7 +105,7 @@ fn same_network(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
 fn is_first_host(own: IpAddr, peer: IpAddr, prefix: u8) -> bool {
     let ((own, width), (peer, _)) = (bits(own), bits(peer));
     let host_bits = u32::from(width.saturating_sub(prefix));
-    if host_bits < 2 || host_bits >= 128 {
+    if !(2..128).contains(&host_bits) {
         return false;
     }
     peer == ((own >> host_bits) << host_bits) + 1

@@ -15,8 +15,8 @@ pub async fn health(parts: Parts) -> Response {
     let healthy = states.iter().all(|(_, state)| state.healthy);
     let checks: Map<String, Value> =
         states.iter().map(|(name, state)| (name.to_string(), state.verdict().into())).collect();
-    let status = if healthy { "healthy" } else { "unhealthy" };
-    let body = json!({"status": status, "checks": checks, "timestamp": Millis::now().to_rfc3339()});
+    let verdict = if healthy { "healthy" } else { "unhealthy" };
+    let body = json!({"status": verdict, "checks": checks, "timestamp": Millis::now().to_rfc3339()});
     let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(body)).into_response()
 }

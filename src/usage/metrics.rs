@@ -137,7 +137,7 @@ impl Metrics {
     pub fn count(&self, record: &Record) {
         let Record { event, cost } = record;
         let who = self.who(record);
-        let outcome = event.outcome.name();
+        let outcome = event.outcome.as_str();
         self.requests.get_or_create(&Call { who: who.clone(), operation: event.operation(), outcome }).inc();
         for (kind, count) in event.usage.tokens.iter() {
             self.tokens.get_or_create(&Kind { who: who.clone(), r#type: kind.name() }).inc_by(count);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::event::{MAX_RAW, Outcome, ServiceTier, Source, Usage, UsageEvent, cut};
+use super::event::{MAX_RAW, ServiceTier, Source, Usage, UsageEvent, cut};
 use super::formats::{self, Api};
-use crate::model::Millis;
+use crate::model::{Millis, Outcome};
 
 /// Longer texts (ids, names) are refused, not cut: a cut id could be another's.
 const MAX_TEXT: usize = 256;
@@ -35,7 +35,7 @@ pub fn parse_event(item: &Value, now: Millis) -> Result<UsageEvent, Vec<Wrong>> 
             .ok_or_else(|| format!("`{text}` is not a tier; known: standard, batch, flex, priority"))
     });
     let outcome = fields.parsed("outcome", |text| {
-        let known = || Outcome::ALL.map(Outcome::name).join(", ");
+        let known = || Outcome::ALL.map(Outcome::as_str).join(", ");
         Outcome::parse(text).ok_or_else(|| format!("`{text}` is not an outcome; known: {}", known()))
     });
     let api = api.or_else(|| Api::usual_for(provider.as_deref()?));
@@ -91,7 +91,7 @@ impl<'v> Fields<'v> {
     fn text(&mut self, key: &str) -> Option<String> {
         match self.value(key)? {
             Value::String(text) if text.len() > MAX_TEXT => {
-                self.complain(key, format!("is longer than {MAX_TEXT} bytes"))
+                self.complain(key, format!("is longer than {MAX_TEXT} bytes"));
             }
             Value::String(text) if text.is_empty() => {}
             Value::String(text) => return Some(text.clone()),

@@ -81,10 +81,6 @@ impl<'t> Builder<'t> {
         Place { file: Arc::clone(&self.file), line: span.start.line().max(1), column: span.start.col() + 1 }
     }
 
-    fn problem(&self, at: Place, what: impl Into<String>, way_out: impl Into<String>) -> Problem {
-        Problem { at, what: what.into(), way_out: way_out.into() }
-    }
-
     fn next(&mut self) -> Result<(Event<'t>, Span), Problem> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
@@ -94,7 +90,7 @@ impl<'t> Builder<'t> {
                     line: error.marker().line().max(1),
                     column: error.marker().col() + 1,
                 };
-                Err(self.problem(
+                Err(problem(
                     at,
                     format!("this is not YAML: {}", error.info()),
                     "check the indentation and quotes before this place",
@@ -114,7 +110,7 @@ impl<'t> Builder<'t> {
                 event if root.is_none() => root = Some(self.node(event, span, 0)?),
                 _ => {
                     let at = self.place(span);
-                    return Err(self.problem(at, "a second YAML document starts here", "keep one document per file"));
+                    return Err(problem(at, "a second YAML document starts here", "keep one document per file"));
                 }
             }
         }
@@ -128,7 +124,7 @@ impl<'t> Builder<'t> {
         let at = self.place(span);
         self.nodes += 1;
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
-            return Err(self.problem(at, "the file is nested too deeply or too large", "split it"));
+            return Err(problem(at, "the file is nested too deeply or too large", "split it"));
         }
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -140,12 +136,12 @@ impl<'t> Builder<'t> {
             Event::MappingStart(anchor, _) => (anchor, self.map(depth)?),
             Event::Alias(anchor) => {
                 let Some(known) = self.anchors.get(&anchor).cloned() else {
-                    return Err(self.problem(at, "this alias names no anchor", "define the anchor above it"));
+                    return Err(problem(at, "this alias names no anchor", "define the anchor above it"));
                 };
                 self.nodes += count(&known);
                 return Ok(known);
             }
-            _ => return Err(self.problem(at, "a value is missing here", "write one")),
+            _ => return Err(problem(at, "a value is missing here", "write one")),
         };
         let node = Node { at, value };
         if anchor > 0 {
@@ -174,18 +170,22 @@ impl<'t> Builder<'t> {
                 Event::MappingEnd => return Ok(Value::Map(entries)),
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => {
-                    return Err(self.problem(at, "a key must be a plain word", "write `key: value`"));
+                    return Err(problem(at, "a key must be a plain word", "write `key: value`"));
                 }
             };
             if let Some((_, first, _)) = entries.iter().find(|(known, ..)| *known == key) {
                 let way_out = format!("keep one of them; the first is on line {}", first.line);
-                return Err(self.problem(at, format!("the key `{key}` is given twice"), way_out));
+                return Err(problem(at, format!("the key `{key}` is given twice"), way_out));
             }
             let (event, span) = self.next()?;
             let node = self.node(event, span, depth + 1)?;
             entries.push((key, at, node));
         }
     }
+}
+
+fn problem(at: Place, what: impl Into<String>, way_out: impl Into<String>) -> Problem {
+    Problem { at, what: what.into(), way_out: way_out.into() }
 }
 
 fn count(node: &Node) -> usize {
@@ -224,7 +224,7 @@ mod tests {
         let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..10 {
             let refs = vec![format!("*a{}", level - 1); 10].join(",");
-            text.push_str(&format!("a{level}: &a{level} [{refs}]\n"));
+            text = format!("{text}a{level}: &a{level} [{refs}]\n");
         }
         assert!(parse(&text, "f.yml").unwrap_err().what.contains("too large"));
     }

@@ -98,6 +98,7 @@ pub fn read_trust(fields: &mut Fields<'_>) -> Trust {
     let trust = Trust {
         ca_file: section.text("ca_file"),
         insecure_skip_verify: section.bool("insecure_skip_verify").unwrap_or(false),
+        ..Trust::default()
     };
     section.finish();
     trust

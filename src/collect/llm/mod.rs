@@ -17,13 +17,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::model::Family;
+use crate::model::{Family, Outcome};
 use crate::runtime::http_client::{HttpClient, Reply, Request};
 
 use super::http::{fetch, report_exchange};
 use super::probe::{self, Watch};
 use super::{Collect, CollectError, Look, Reason};
-use outcome::{Class, Outcome, classify};
+use outcome::{Class, OF_ANSWERS, classify};
 use rate_limit::rate_limits;
 
 /// The default job of LLM providers.
@@ -108,7 +108,7 @@ impl Llm {
     }
 
     fn report_outcome(&self, seen: Outcome, look: &mut Look) {
-        for outcome in Outcome::ALL {
+        for outcome in OF_ANSWERS {
             let labels = [("provider", self.settings.provider.as_str()), ("outcome", outcome.as_str())];
             look.labeled(&OUTCOME, labels, f64::from(u8::from(outcome == seen)));
         }

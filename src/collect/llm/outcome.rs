@@ -9,6 +9,8 @@
 
 use serde_json::Value;
 
+use crate::model::Outcome;
+
 /// What an answer means, as finely as alerts and retries need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -38,54 +40,17 @@ pub enum Class {
     InvalidRequest,
 }
 
-/// The value of the label `outcome`, a closed set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
-    /// Answered.
-    Ok,
-    /// A mistake of the caller: 4xx without a class of its own, prompt too long, unknown model, content refused.
-    ClientError,
-    /// 401, 403, an invalid key.
-    AuthError,
-    /// 429 and throttling.
-    RateLimited,
-    /// 402, spent credit or quota.
-    QuotaExhausted,
-    /// 503, 529.
-    Overloaded,
-    /// Other 5xx; also an answer that cannot be read, and no connection at all.
-    ServerError,
-    /// 408, 504, or no answer by the deadline.
-    Timeout,
-}
-
-impl Outcome {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
-        Self::Ok,
-        Self::ClientError,
-        Self::AuthError,
-        Self::RateLimited,
-        Self::QuotaExhausted,
-        Self::Overloaded,
-        Self::ServerError,
-        Self::Timeout,
-    ];
-
-    /// As it stands in the label.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::ClientError => "client_error",
-            Self::AuthError => "auth_error",
-            Self::RateLimited => "rate_limited",
-            Self::QuotaExhausted => "quota_exhausted",
-            Self::Overloaded => "overloaded",
-            Self::ServerError => "server_error",
-            Self::Timeout => "timeout",
-        }
-    }
-}
+/// The outcomes that a whole answer, or none, can have; the others need a stream or a client.
+pub const OF_ANSWERS: [Outcome; 8] = [
+    Outcome::Ok,
+    Outcome::ClientError,
+    Outcome::AuthError,
+    Outcome::RateLimited,
+    Outcome::QuotaExhausted,
+    Outcome::Overloaded,
+    Outcome::ServerError,
+    Outcome::Timeout,
+];
 
 impl Class {
     /// What it counts as.
@@ -285,7 +250,9 @@ mod tests {
                 "quota_exhausted",
                 "overloaded",
                 "server_error",
-                "timeout"
+                "timeout",
+                "stream_cut",
+                "client_cancelled"
             ]
         );
         assert!(Class::RateLimited.retry_helps() && !Class::QuotaExhausted.retry_helps());

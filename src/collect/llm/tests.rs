@@ -30,7 +30,7 @@ fn outcome(look: &Look, provider: &str) -> Vec<&'static str> {
         let labels = [("provider", provider), ("outcome", outcome.as_str())];
         look.get("llm_provider_outcome", &labels).expect("each outcome has a value") > 0.0
     };
-    Outcome::ALL.iter().filter(seen).map(|outcome| outcome.as_str()).collect()
+    OF_ANSWERS.iter().filter(seen).map(|outcome| outcome.as_str()).collect()
 }
 
 /// Lists two models for the key `good` and refuses the others as `OpenAI` does, with the key in the message.

@@ -6,11 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
@@ -57,71 +54,8 @@ fn client_config(settings: &Settings) -> Result<ClientConfig, String> {
         TlsMode::Require => ca_file.is_some(),
         TlsMode::VerifyCa | TlsMode::VerifyFull => true,
     };
-    let trust = Trust { ca_file, insecure_skip_verify: !checks_authority };
-    let mut config = tls::client_config(&trust)?;
-    if checks_authority && settings.tls != TlsMode::VerifyFull {
-        let verifier = AnyName::new(&trust)?;
-        config.dangerous().set_certificate_verifier(Arc::new(verifier));
-    }
-    Ok(config)
-}
-
-/// Trusts an authority's certificate whatever name it carries: libpq's `verify-ca`.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl AnyName {
-    fn new(trust: &Trust) -> Result<Self, String> {
-        let roots = match &trust.ca_file {
-            Some(path) => tls::read_roots(path)?,
-            None => tls::public_roots(),
-        };
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
-            .build()
-            .map(Self)
-            .map_err(|error| error.to_string())
-    }
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        // The name is checked last, so a complaint about it means that everything else holds.
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
+    let any_name = settings.tls != TlsMode::VerifyFull;
+    tls::client_config(&Trust { ca_file, insecure_skip_verify: !checks_authority, any_name })
 }
 
 impl TlsConnect<Stream> for Connector {

@@ -52,6 +52,7 @@ impl Settings {
             let trust = Trust {
                 ca_file: tls.text("ca_file"),
                 insecure_skip_verify: tls.bool("insecure_skip_verify").unwrap_or(false),
+                ..Trust::default()
             };
             tls.finish();
             trust

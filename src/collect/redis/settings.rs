@@ -65,7 +65,7 @@ impl Settings {
             address,
             user,
             password: password.map(Secret::new),
-            tls: encrypted.then_some(Trust { ca_file: None, insecure_skip_verify: insecure }),
+            tls: encrypted.then_some(Trust { ca_file: None, insecure_skip_verify: insecure, ..Trust::default() }),
         })
     }
 

@@ -87,7 +87,7 @@ pub(super) fn read_trust(mut fields: Fields<'_>) -> Trust {
         fields.not_built(key);
     }
     fields.finish();
-    Trust { ca_file, insecure_skip_verify }
+    Trust { ca_file, insecure_skip_verify, ..Trust::default() }
 }
 
 /// A URL to POST to, with all that goes along. The URL is a secret: it is in no error.

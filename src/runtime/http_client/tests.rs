@@ -88,13 +88,13 @@ async fn tls_is_checked_against_the_ca_file() {
     assert!(matches!(refused, Err(HttpError::Tls { .. })), "{refused:?}");
 
     let ca_file = Some(dir.path().join("cert.pem").to_string_lossy().into_owned());
-    let trusting = HttpClient::new(&Trust { ca_file, insecure_skip_verify: false }).unwrap();
+    let trusting = HttpClient::new(&Trust { ca_file, insecure_skip_verify: false, ..Trust::default() }).unwrap();
     let (reply, timings) = trusting.send(Request::get(url.clone(), soon())).await;
     let facts = reply.unwrap().tls.unwrap();
     assert_eq!((facts.version, facts.chain.len()), ("TLS 1.3", 1));
     assert!(facts.cipher.starts_with("TLS_AES_"), "{}", facts.cipher);
     assert!(timings.tls > Duration::ZERO);
 
-    let careless = HttpClient::new(&Trust { ca_file: None, insecure_skip_verify: true }).unwrap();
+    let careless = HttpClient::new(&Trust { ca_file: None, insecure_skip_verify: true, ..Trust::default() }).unwrap();
     assert!(careless.send(Request::get(url, soon())).await.0.is_ok());
 }

@@ -2,8 +2,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::model::Millis;
-use crate::usage::event::{Outcome, ServiceTier, Source, Usage};
+use crate::model::{Millis, Outcome};
+use crate::usage::event::{ServiceTier, Source, Usage};
 use crate::usage::price::PriceTable;
 use crate::usage::tokens::{TokenType, Tokens};
 

@@ -124,7 +124,7 @@ fn row(record: &Record) -> rusqlite::Result<Vec<Value>> {
         text(event.service_tier.name()),
         maybe(event.feature.as_ref()),
         maybe(event.team.as_ref()),
-        text(event.outcome.name()),
+        text(event.outcome.as_str()),
         whole(event.duration.map(|length| length.as_millis()))?,
         maybe(event.response_id.as_ref()),
         text(event.source.name()),
