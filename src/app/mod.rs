@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
-use tracing::{error, info};
+use tokio::sync::{Mutex, oneshot};
+use tracing::{error, info, warn};
 
 use crate::collect::Board;
 use crate::config::{Config, Source};
@@ -25,7 +25,7 @@ use crate::serve::{self, Door, Parts};
 use crate::store::Store;
 use crate::usage::{LedgerPath, Meter};
 
-use own::ReloadState;
+use own::{Pace, ReloadState};
 use targets::Targets;
 
 /// SIGTERM ends the agent within five seconds; so long it waits for what is in flight.
@@ -44,6 +44,7 @@ struct Inner {
     notifier: Notifier,
     meter: Meter,
     reloads: ReloadState,
+    pace: Pace,
     export: Mutex<Option<Export>>,
     /// Held over a whole reload, so that two never mix.
     current: Mutex<Current>,
@@ -95,6 +96,7 @@ impl Agent {
             notifier: notifier.clone(),
             meter: meter.clone(),
             reloads,
+            pace: Pace::default(),
             export: Mutex::new(None),
             current: Mutex::new(Current { config, targets }),
         };
@@ -103,10 +105,16 @@ impl Agent {
         current.targets.apply(plan, &board, &supervisor);
         let told = notifier.clone();
         rules.start(&supervisor, Arc::new(move |transitions| told.tell(transitions)));
-        own::start_recording(&supervisor, own.clone(), store.clone(), current.config.global.scrape_interval);
+        agent.0.pace.set(current.config.global.scrape_interval);
+        own::start_recording(&supervisor, own.clone(), store.clone(), agent.0.pace.clone());
         if let Some(settings) = &current.config.otlp_export {
             let blocks = own::recorded(store.clone());
-            *agent.0.export.lock().await = Some(start_export(settings, &current.config.server.instance, &blocks)?);
+            let export = start_export(settings, &current.config.server.instance, blocks)?;
+            export.follow(&supervisor);
+            *agent.0.export.lock().await = Some(export);
+        }
+        if let Some(shortfall) = current.config.storage.shortfall() {
+            warn!("{shortfall}");
         }
         let settings = Arc::new(current.config.server.clone());
         let reload = agent.reload_handle();
@@ -149,6 +157,7 @@ impl Agent {
         inner.notifier.adopt(alerting);
         inner.meter.reload(config.llm.prices.clone(), config.llm.budgets.clone());
         inner.rules.replace(&config.rules, config.global.evaluation_interval, &config.global.external_labels);
+        inner.pace.set(config.global.scrape_interval);
         current.targets.apply(plan, &inner.board, &inner.supervisor);
         current.config = config;
         Ok(())
@@ -159,10 +168,14 @@ impl Agent {
         Arc::new(move || {
             let weak = weak.clone();
             Box::pin(async move {
-                match weak.upgrade() {
-                    Some(inner) => Self(inner).reload().await,
-                    None => Err("the agent is stopping".into()),
-                }
+                let Some(inner) = weak.upgrade() else { return Err("the agent is stopping".into()) };
+                // A task of its own: whoever asked may hang up, the reload goes on to its end.
+                let (tell, told) = oneshot::channel();
+                let agent = Self(Arc::clone(&inner));
+                inner.supervisor.spawn_once(async move {
+                    let _ = tell.send(agent.reload().await);
+                });
+                told.await.unwrap_or_else(|_| Err("the reload broke off".into()))
             })
         })
     }

@@ -1,11 +1,11 @@
 //! The agent's own state as metrics, beside what stands in the registry.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time;
 use tracing::warn;
 
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
@@ -87,17 +87,35 @@ fn block(family: &Family, labels: Labels, value: f64) -> Block {
     Block { family: family.clone(), points: vec![Point { suffix: Suffix::None, labels, value }] }
 }
 
+/// How often the own picture is recorded; a reload may change it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Pace(Arc<AtomicU64>);
+
+impl Pace {
+    /// From the next recording on.
+    pub fn set(&self, every: Duration) {
+        self.0.store(u64::try_from(every.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed).max(100))
+    }
+}
+
 /// Records the own picture into the store like any target's, so that rules can ask for it.
-pub fn start_recording(supervisor: &Supervisor, own: Own, store: Store, every: Duration) {
+pub fn start_recording(supervisor: &Supervisor, own: Own, store: Store, pace: Pace) {
     let stop = supervisor.stop_token().clone();
     supervisor.spawn("own metrics", stop.clone(), move || {
-        let (own, store, stop) = (own.clone(), store.clone(), stop.clone());
+        let (own, store, stop, pace) = (own.clone(), store.clone(), stop.clone(), pace.clone());
         async move {
-            let mut tick = time::interval(every);
-            tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            while stop.run_until_cancelled(tick.tick()).await.is_some() {
-                store.record(own.picture(Millis::now()).await);
-            }
+            while stop
+                .run_until_cancelled(async {
+                    store.record(own.picture(Millis::now()).await);
+                    time::sleep(pace.get()).await;
+                })
+                .await
+                .is_some()
+            {}
         }
     });
 }

@@ -46,16 +46,17 @@ impl Targets {
 
     /// Carries a plan out: unchanged targets go on with their connections and history, the others stop, the new ones start.
     pub fn apply(&mut self, plan: Plan, board: &Board, supervisor: &Supervisor) {
-        let gone: Vec<_> = self.running.keys().filter(|name| !plan.keep.contains(name)).cloned().collect();
-        for name in gone {
-            if let Some(old) = self.running.remove(&name) {
-                old.stop.cancel();
-                board.forget(&name, Millis::now());
+        let now = Millis::now();
+        let ended = self.running.extract_if(|name, _| !plan.keep.contains(name));
+        for (name, old) in ended.collect::<Vec<_>>() {
+            old.stop.cancel();
+            if !plan.start.iter().any(|(target, _)| target.name == name) {
+                board.forget(&name, now);
             }
         }
         for (target, collector) in plan.start {
             let stop = supervisor.stop_token().child_token();
-            board.expect(&target.name);
+            board.expect(&target, now);
             runner::start(supervisor, Arc::clone(&target), collector, board.clone(), stop.clone());
             self.running.insert(Arc::clone(&target.name), Running { target, stop });
         }

@@ -54,7 +54,6 @@ async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
         let kind = Kind::Simulated(simulated::Settings { part: simulated::Part::App });
         let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(5));
         let target = Target { name: format!("hole-{number}").into(), interval, timeout, labels: Labels::empty(), kind };
-        board.expect(&target.name);
         runner::start(
             &supervisor,
             Arc::new(target),

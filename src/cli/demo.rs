@@ -44,7 +44,8 @@ fn config(port: u16) -> Config {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let here = format!("127.0.0.1:{port}");
     let server = Server { listen, external_url: format!("http://{here}"), instance: here };
-    let storage = Storage { path: None, limits: Limits { retention: Duration::from_hours(2), max_series: 20_000 } };
+    let kept = Duration::from_hours(2);
+    let storage = Storage { path: None, limits: Limits { retention: kept, max_series: 20_000 }, asked: kept };
     let parts = [
         ("app", Part::App),
         ("postgres", Part::Postgres),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tracing::{info, warn};
 
@@ -12,7 +13,7 @@ use crate::runtime::own_metrics::LookMetrics;
 use crate::store::{Picture, Store};
 
 use super::runner::Seen;
-use super::{Look, Target};
+use super::{Look, Reason, Target};
 
 static UP: Family = Family::gauge("up", "Whether the exporter stood in for would have answered (1) or not (0).");
 static DURATION: Family = Family::gauge("scrape_duration_seconds", "How long the last look took.");
@@ -34,8 +35,9 @@ pub struct Board {
 }
 
 /// What is known of one target.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct State {
+    target: Arc<Target>,
     /// The end of the last look; `None` before the first.
     pub looked: Option<Millis>,
     /// Whether the target did its work at the last look.
@@ -47,13 +49,29 @@ pub struct State {
     /// Since when it is as it is.
     pub since: Option<Millis>,
     /// How long the last look took.
-    pub took: std::time::Duration,
+    pub took: Duration,
     /// How many samples the last look brought.
     pub samples: usize,
     failures: BTreeMap<String, u64>,
 }
 
 impl State {
+    fn new(target: Arc<Target>) -> Self {
+        // At zero from the start, so that `increase()` sees the first failure.
+        let failures = [Reason::Refused, Reason::Timeout, Reason::Unreachable];
+        Self {
+            target,
+            looked: None,
+            healthy: false,
+            up: false,
+            reason: None,
+            since: None,
+            took: Duration::ZERO,
+            samples: 0,
+            failures: failures.map(|reason| (reason.as_str().to_owned(), 0)).into(),
+        }
+    }
+
     /// "ok", or the reason in one line.
     pub fn verdict(&self) -> String {
         match (self.looked, self.healthy) {
@@ -88,28 +106,35 @@ impl Board {
     }
 
     /// Announces a target, so that it shows as not looked at yet.
-    pub fn expect(&self, name: &Arc<str>) {
-        self.lock().entry(Arc::clone(name)).or_default();
+    ///
+    /// One that takes the place of another of the same name and labels goes on with its series: what the old one showed
+    /// stays until the new one's first look, so that no alert ends because of a reload.
+    pub fn expect(&self, target: &Arc<Target>, at: Millis) {
+        let before = self.lock().insert(Arc::clone(&target.name), State::new(Arc::clone(target)));
+        if before.is_some_and(|before| before.target.labels != target.labels) {
+            self.store.end(&source(&target.name), at);
+        }
     }
 
     /// Forgets a target: its series end, its name leaves `/health`.
     pub fn forget(&self, name: &str, at: Millis) {
-        self.lock().remove(name);
+        let mut targets = self.lock();
+        targets.remove(name);
         self.store.end(&source(name), at);
     }
 
     /// Takes a look: its samples go to the store, its verdict stays here.
-    pub fn record(&self, target: &Target, mut look: Look, seen: Seen) {
+    pub fn record(&self, target: &Arc<Target>, mut look: Look, seen: Seen) {
         self.metrics.observe(seen.took, seen.late);
-        let failures = {
-            let mut targets = self.lock();
-            // A look that ends after its target was forgotten is of no interest any more.
-            let Some(state) = targets.get_mut(&target.name) else { return };
-            let before = state.looked.map(|_| state.healthy);
-            state.update(&look, seen);
-            report_change(&target.name, before, state);
-            state.failures.clone()
-        };
+        // Held until the store has the picture: no look may come in behind the end of its own target.
+        let mut targets = self.lock();
+        // A look at a target that was forgotten or changed meanwhile is of no interest any more.
+        let current = targets.get_mut(&target.name).filter(|state| Arc::ptr_eq(&state.target, target));
+        let Some(state) = current else { return };
+        let before = state.looked.map(|_| state.healthy);
+        state.update(&look, seen);
+        report_change(&target.name, before, state);
+        let failures = state.failures.clone();
         let samples = look.len();
         look.value(&UP, f64::from(u8::from(look.up)));
         look.value(&DURATION, seen.took.as_secs_f64());

@@ -51,7 +51,7 @@ async fn run(target: Arc<Target>, collector: Arc<dyn Collect>, board: Board, sto
 }
 
 /// One look with everything around it: the deadline, the record, and what is said when it does not come back.
-async fn look_once(target: &Target, collector: &dyn Collect, board: &Board, due: Instant) {
+async fn look_once(target: &Arc<Target>, collector: &dyn Collect, board: &Board, due: Instant) {
     let started = Instant::now();
     let deadline = started + target.timeout;
     let span = tracing::info_span!("look", target = &*target.name);
@@ -179,7 +179,7 @@ mod tests {
         let black_holes: Vec<_> = (0..100).map(|_| Scripted::new(Answer::Never)).collect();
         let start_one = |name: &str, scripted: &Arc<Scripted>| {
             let target = target(name);
-            board.expect(&target.name);
+            board.expect(&target, Millis(0));
             start(&supervisor, target, Arc::clone(scripted) as _, board.clone(), supervisor.stop_token().child_token());
         };
         for (number, hole) in black_holes.iter().enumerate() {
@@ -210,7 +210,7 @@ mod tests {
         let (supervisor, board) = (Supervisor::new(), board());
         let broken = Scripted::new(Answer::Panics);
         let target = target("broken");
-        board.expect(&target.name);
+        board.expect(&target, Millis(0));
         start(&supervisor, target, Arc::clone(&broken) as _, board.clone(), supervisor.stop_token().child_token());
         while broken.looks().len() < 3 {
             time::sleep(Duration::from_secs(1)).await;

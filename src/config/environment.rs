@@ -15,13 +15,18 @@ use super::{Config, load_text};
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
 /// A variable of this process, or the content of the file that `<NAME>_FILE` names (its last newline dropped).
-pub fn lookup(name: &str) -> Option<String> {
+///
+/// # Errors
+/// The file that is named cannot be read: that is not the same as a variable that is not set.
+pub fn lookup(name: &str) -> Result<Option<String>, String> {
     if let Ok(value) = std::env::var(name) {
-        return Some(value);
+        return Ok(Some(value));
     }
-    let path = std::env::var(format!("{name}_FILE")).ok()?;
-    let text = std::fs::read_to_string(path).ok()?;
-    Some(text.trim_end_matches(['\n', '\r']).to_owned())
+    let Ok(path) = std::env::var(format!("{name}_FILE")) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned())),
+        Err(error) => Err(format!("cannot read {path}, which {name}_FILE names: {error}")),
+    }
 }
 
 /// Makes a configuration from the environment alone.
@@ -29,10 +34,11 @@ pub fn lookup(name: &str) -> Option<String> {
 /// # Errors
 /// Every problem; the place is the variable's name.
 pub fn load(environment: &Environment<'_>) -> Result<Config, Vec<Problem>> {
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
+    // A variable whose file cannot be read counts as set here; reading its line then says what is wrong.
+    let set = |name: &str| environment(name).unwrap_or_else(|_| Some("?".into())).filter(|value| !value.is_empty());
     let document = document(&set, Path::new(DOCKER_SOCKET).exists())?;
     let derived = |name: &str| document.derived.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-    let values = |name: &str| derived(name).or_else(|| environment(name));
+    let values = |name: &str| derived(name).map_or_else(|| environment(name), |value| Ok(Some(value)));
     let text = document.lines.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>().join("\n");
     load_text(&text, "environment", Path::new("."), &values).map_err(|problems| {
         let name =
@@ -115,6 +121,9 @@ fn receivers(
         }
         if derived.iter().any(|(name, value)| name == "SMTP_PLAIN" && value == "true") {
             global.push_str(", smtp_require_tls: false");
+        }
+        if smtp.starts_with("smtps:") {
+            global.push_str(", smtp_force_implicit_tls: true");
         }
         lines.push((format!("  global: {{{global}}}"), "SMTP_URL"));
     }

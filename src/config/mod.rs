@@ -14,6 +14,8 @@ pub use storage::Storage;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
+
 use crate::collect::Target;
 use crate::model::{Labels, Place, Problem, Problems, is_valid_label_name, render_duration};
 use crate::notify;
@@ -139,14 +141,7 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     let mut fields = Fields::of(root, "the configuration", problems)?;
     let global = fields.section("global").map(read_global).unwrap_or_default();
     let server = fields.section("server").map(serve::Settings::read).unwrap_or_default();
-    let level = environment("LOG_LEVEL").and_then(|level| match parse_level(&level) {
-        Ok(level) => Some(level),
-        Err(complaint) => {
-            let at = Place { file: "the environment variable LOG_LEVEL".into(), line: 0, column: 0 };
-            problems.add(&at, complaint, "");
-            None
-        }
-    });
+    let level = read_log_level(environment, problems);
     let log = match fields.section("log") {
         Some(section) => LogSettings::read(section, level),
         None => level.map_or_else(LogSettings::default, |level| LogSettings { level, ..LogSettings::default() }),
@@ -171,6 +166,16 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     fields.not_built("remote_write");
     fields.finish();
     Some(Config { global, server, log, storage, targets, rules, alerting, llm, otlp_export })
+}
+
+/// `LOG_LEVEL`, which holds where the file names no level.
+fn read_log_level(environment: &Environment<'_>, problems: &Problems) -> Option<LevelFilter> {
+    let read = environment("LOG_LEVEL").and_then(|level| level.as_deref().map(parse_level).transpose());
+    read.unwrap_or_else(|complaint| {
+        let at = Place { file: "the environment variable LOG_LEVEL".into(), line: 0, column: 0 };
+        problems.add(&at, complaint, "");
+        None
+    })
 }
 
 /// Without `rule_files` the shipped rules hold: an agent without rules would watch and say nothing.
@@ -253,7 +258,7 @@ mod tests {
         settings.bind(|| {
             for path in files {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let problems = load_text(&text, "sidewatch.yml", &folder, &|_| None).expect_err(&text);
+                let problems = load_text(&text, "sidewatch.yml", &folder, &|_| Ok(None)).expect_err(&text);
                 let said = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
                 let said = said.replace(&folder.display().to_string(), ".");
                 insta::assert_snapshot!(path.file_stem().unwrap().to_str().unwrap(), said);
@@ -278,9 +283,9 @@ targets:
   - {name: openai, kind: llm, provider: openai, url: \"https://api.openai.com/v1\", api_key: \"${OPENAI_API_KEY}\"}
 ";
         let environment = |name: &str| match name {
-            "DATABASE_URL" => Some("postgres://watch:secret@db:5432/orders".to_owned()),
-            "OPENAI_API_KEY" => Some("sk-1".to_owned()),
-            _ => None,
+            "DATABASE_URL" => Ok(Some("postgres://watch:secret@db:5432/orders".to_owned())),
+            "OPENAI_API_KEY" => Ok(Some("sk-1".to_owned())),
+            _ => Ok(None),
         };
         let config = load_text(text, "sidewatch.yml", Path::new("."), &environment).unwrap();
         let identity = |name: &str| {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::model::render_duration;
 use crate::store::Limits;
 use crate::yaml::Fields;
 
@@ -16,12 +17,18 @@ pub struct Storage {
     pub path: Option<PathBuf>,
     /// What the history may hold.
     pub limits: Limits,
+    /// `retention` as it is written. History in memory keeps less of it; [`Storage::shortfall`] says so.
+    pub asked: Duration,
 }
 
 impl Default for Storage {
     fn default() -> Self {
         let path = std::env::var_os("SIDEWATCH_DATA").map_or_else(|| PathBuf::from("./sidewatch-data"), PathBuf::from);
-        Self { path: Some(path), limits: Limits { retention: MEMORY_RETENTION, max_series: 200_000 } }
+        Self {
+            path: Some(path),
+            limits: Limits { retention: MEMORY_RETENTION, max_series: 200_000 },
+            asked: MEMORY_RETENTION,
+        }
     }
 }
 
@@ -53,6 +60,14 @@ impl Storage {
             fields.wrong("max_series", "`max_series` is zero: nothing could be stored", "write 10000 or more");
         }
         fields.finish();
-        Self { path, limits: Limits { retention: retention.min(MEMORY_RETENTION), max_series } }
+        Self { path, limits: Limits { retention: retention.min(MEMORY_RETENTION), max_series }, asked: retention }
+    }
+
+    /// What to tell the user when less is kept than the file asks for.
+    pub fn shortfall(&self) -> Option<String> {
+        (self.asked > self.limits.retention).then(|| {
+            let (asked, kept) = (render_duration(self.asked), render_duration(self.limits.retention));
+            format!("storage.retention is {asked}, but history is kept in memory so far, for {kept}")
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time;
+use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -38,7 +38,7 @@ impl Supervisor {
     }
 
     /// Runs what `start` makes until it ends by itself or `stop` fires. A panic is counted, logged and
-    /// answered by a new start, after a wait that doubles from a second to a minute.
+    /// answered by a new start, after a wait that doubles from a second to a minute and is short again after a good minute.
     #[expect(clippy::disallowed_methods, reason = "this is the supervisor")]
     pub fn spawn<F>(&self, name: impl Into<String>, stop: CancellationToken, start: impl Fn() -> F + Send + 'static)
     where
@@ -48,13 +48,18 @@ impl Supervisor {
         let panics = Arc::clone(&self.panics);
         self.tasks.spawn(async move {
             let mut wait = FIRST_WAIT;
+            let mut started = Instant::now();
             while let Err(death) = tokio::spawn(start()).await {
                 panics.fetch_add(1, Ordering::Relaxed);
+                if started.elapsed() > LONGEST_WAIT {
+                    wait = FIRST_WAIT;
+                }
                 error!(task = name, error = %death, "a task panicked; it starts again in {wait:?}");
                 if stop.run_until_cancelled(time::sleep(wait)).await.is_none() {
                     return;
                 }
                 wait = (wait * 2).min(LONGEST_WAIT);
+                started = Instant::now();
             }
         });
     }

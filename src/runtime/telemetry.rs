@@ -2,14 +2,14 @@
 //!
 //! Quiet by default: at level `info` a healthy agent logs its start, its stop and changes, nothing in between.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::metrics::{AsyncInstrument, Meter, MeterProvider as _};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_http::{HttpClient as OtelHttpClient, HttpError as OtelHttpError};
@@ -17,17 +17,20 @@ use opentelemetry_otlp::{MetricExporter, SpanExporter, WithExportConfig as _, Wi
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt, reload};
 use url::Url;
 
-use crate::model::{Block, MetricKind, Suffix};
+use crate::model::{Block, Family, MetricKind, Suffix};
 use crate::yaml::Fields;
 
 use super::http_client::{HttpClient, Request};
+use super::supervise::Supervisor;
 use super::tls::Trust;
 
 /// How logs are written.
@@ -99,6 +102,9 @@ impl OtlpSettings {
     }
 }
 
+/// From one export of the metrics to the next.
+const EXPORT_EVERY: Duration = Duration::from_secs(15);
+
 type OtelLayer = Option<tracing_opentelemetry::OpenTelemetryLayer<Registry, opentelemetry_sdk::trace::SdkTracer>>;
 
 struct Handles {
@@ -116,7 +122,9 @@ pub fn start_logs(settings: LogSettings) {
     } else {
         fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false).with_target(false).boxed()
     };
-    let registry = tracing_subscriber::registry().with(otel).with(logs.with_filter(settings.level));
+    // Only our own spans are exported: those of the libraries would be many, and those of the export itself endless.
+    let ours = filter_fn(|span| span.target().starts_with("sidewatch") && *span.level() <= Level::INFO);
+    let registry = tracing_subscriber::registry().with(otel.with_filter(ours)).with(logs.with_filter(settings.level));
     if registry.try_init().is_ok() {
         let _ = HANDLES.set(Handles { otel: handle });
     }
@@ -127,6 +135,7 @@ pub fn start_logs(settings: LogSettings) {
 pub struct Export {
     traces: SdkTracerProvider,
     metrics: SdkMeterProvider,
+    instruments: Arc<Instruments>,
 }
 
 /// What the export asks when it is time: the agent's own metrics as they stand.
@@ -136,7 +145,7 @@ pub type OwnBlocks = dyn Fn() -> Vec<Block> + Send + Sync;
 ///
 /// # Errors
 /// The exporter cannot be built from these settings.
-pub fn start_export(settings: &OtlpSettings, instance: &str, own: &Arc<OwnBlocks>) -> Result<Export, String> {
+pub fn start_export(settings: &OtlpSettings, instance: &str, own: Arc<OwnBlocks>) -> Result<Export, String> {
     let client = Client { http: HttpClient::new(&Trust::default())?, runtime: tokio::runtime::Handle::current() };
     let resource = Resource::builder()
         .with_service_name("sidewatch")
@@ -149,18 +158,37 @@ pub fn start_export(settings: &OtlpSettings, instance: &str, own: &Arc<OwnBlocks
     let spans = spans.build().map_err(|error| error.to_string())?;
     let traces = SdkTracerProvider::builder().with_batch_exporter(spans).with_resource(resource.clone()).build();
     let points = MetricExporter::builder().with_http().with_http_client(client).with_endpoint(endpoint("/v1/metrics"));
-    let reader = PeriodicReader::builder(points.build().map_err(|error| error.to_string())?)
-        .with_interval(Duration::from_secs(15));
+    let reader =
+        PeriodicReader::builder(points.build().map_err(|error| error.to_string())?).with_interval(EXPORT_EVERY);
     let metrics = SdkMeterProvider::builder().with_reader(reader.build()).with_resource(resource).build();
-    observe(&metrics, own);
+    let meter = metrics.meter_with_scope(InstrumentationScope::builder("sidewatch").build());
+    let instruments = Arc::new(Instruments {
+        meter,
+        own: Arc::new(Shared { own, cached: Mutex::new(None) }),
+        known: Mutex::default(),
+    });
     if let Some(handles) = HANDLES.get() {
         let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("sidewatch"));
         handles.otel.reload(Some(layer)).map_err(|error| error.to_string())?;
     }
-    Ok(Export { traces, metrics })
+    Ok(Export { traces, metrics, instruments })
 }
 
 impl Export {
+    /// Keeps an instrument for each family, also for those that appear later: a provider's first call, a receiver's first failure.
+    pub fn follow(&self, supervisor: &Supervisor) {
+        let (instruments, stop) = (Arc::clone(&self.instruments), supervisor.stop_token().clone());
+        supervisor.spawn("otlp metrics", stop.clone(), move || {
+            let (instruments, stop) = (Arc::clone(&instruments), stop.clone());
+            async move {
+                let mut tick = time::interval(EXPORT_EVERY);
+                while stop.run_until_cancelled(tick.tick()).await.is_some() {
+                    instruments.adopt_new();
+                }
+            }
+        });
+    }
+
     /// Sends what is left and ends. Blocks for as long as the collector takes, so call it off the async threads.
     pub fn stop(self) {
         if let Some(handles) = HANDLES.get() {
@@ -171,33 +199,50 @@ impl Export {
     }
 }
 
-/// Each counter and gauge of the agent's own becomes an observable instrument that reads the same blocks as `/metrics`.
-fn observe(provider: &SdkMeterProvider, own: &Arc<OwnBlocks>) {
-    let meter = provider.meter_with_scope(InstrumentationScope::builder("sidewatch").build());
-    // One collection asks every instrument; the blocks are made once for all of them.
-    let shared = Arc::new(Shared { own: Arc::clone(own), cached: Mutex::new(None) });
-    for block in own() {
-        let name = block.family.name.into_owned();
-        let help = block.family.help.into_owned();
-        let (source, key) = (Arc::clone(&shared), name.clone());
-        match block.family.kind {
-            MetricKind::Counter => {
-                let report =
-                    move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| source.report(&key, observer);
-                meter.f64_observable_counter(name).with_description(help).with_callback(report).build();
+/// Each counter and gauge of the agent's own is an observable instrument that reads the same blocks as `/metrics`. Of histograms
+/// the SDK has no observable form: their sums and counts are exported as counters.
+#[derive(Debug)]
+struct Instruments {
+    meter: Meter,
+    own: Arc<Shared>,
+    known: Mutex<HashSet<String>>,
+}
+
+impl Instruments {
+    fn adopt_new(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for block in (self.own.own)() {
+            let suffixes: &[Suffix] = match block.family.kind {
+                MetricKind::Histogram | MetricKind::Summary => &[Suffix::Sum, Suffix::Count],
+                MetricKind::Counter | MetricKind::Gauge | MetricKind::Unknown => &[Suffix::None],
+            };
+            for suffix in suffixes {
+                let name = format!("{}{}", block.family.name, suffix.as_str());
+                if known.insert(name.clone()) {
+                    self.build(name, &block.family);
+                }
             }
-            MetricKind::Gauge | MetricKind::Unknown => {
-                let report =
-                    move |observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>| source.report(&key, observer);
-                meter.f64_observable_gauge(name).with_description(help).with_callback(report).build();
-            }
-            // The SDK has no observable histogram; those are for Prometheus to read.
-            MetricKind::Histogram | MetricKind::Summary => {}
+        }
+    }
+
+    fn build(&self, name: String, family: &Family) {
+        let (source, key, help) = (Arc::clone(&self.own), name.clone(), family.help.to_string());
+        let report = move |observer: &dyn AsyncInstrument<f64>| source.report(&key, observer);
+        if matches!(family.kind, MetricKind::Gauge | MetricKind::Unknown) {
+            self.meter.f64_observable_gauge(name).with_description(help).with_callback(report).build();
+        } else {
+            self.meter.f64_observable_counter(name).with_description(help).with_callback(report).build();
         }
     }
 }
 
 type Points = HashMap<String, Vec<(Vec<KeyValue>, f64)>>;
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
 
 struct Shared {
     own: Arc<OwnBlocks>,
@@ -205,7 +250,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn report(&self, name: &str, observer: &dyn opentelemetry::metrics::AsyncInstrument<f64>) {
+    fn report(&self, name: &str, observer: &dyn AsyncInstrument<f64>) {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, points) = cached.get_or_insert_with(|| (Instant::now(), self.read()));
         if at.elapsed() > Duration::from_secs(1) {
@@ -217,15 +262,15 @@ impl Shared {
     }
 
     fn read(&self) -> Points {
-        let plain = |block: Block| {
-            let points = block.points.into_iter().filter(|point| point.suffix == Suffix::None);
-            let values = points.map(|point| {
+        let mut points = Points::new();
+        for block in (self.own)() {
+            for point in block.points {
                 let labels = point.labels.iter().map(|(name, value)| KeyValue::new(name.to_owned(), value.to_owned()));
-                (labels.collect(), point.value)
-            });
-            (block.family.name.into_owned(), values.collect())
-        };
-        (self.own)().into_iter().map(plain).collect()
+                let name = format!("{}{}", block.family.name, point.suffix.as_str());
+                points.entry(name).or_default().push((labels.collect(), point.value));
+            }
+        }
+        points
     }
 }
 
@@ -249,6 +294,7 @@ impl OtelHttpClient for Client {
             max_body: 1 << 20,
         };
         let http = self.http.clone();
+        // Not the supervisor's: the SDK awaits it at once, and its deadline ends it.
         let reply = self.runtime.spawn(async move { http.send(request).await.0 }).await??;
         let mut response = hyper::Response::new(reply.body);
         *response.status_mut() = reply.status;

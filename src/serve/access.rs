@@ -3,8 +3,13 @@
 //! Looking is open. Reloading and ingest are taken from loopback and from directly attached networks only. A request
 //! from such a network's gateway came through a published port, from anywhere, and is refused; so is one that a
 //! browser sends on behalf of another site (`Origin`) or under a name that is not ours (`Host`, DNS rebinding).
+//!
+//! What this cannot tell apart: Swarm's routing mesh and rootless port drivers let published traffic arrive from an address
+//! of the network itself. There, do not publish the port.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, ORIGIN};
@@ -12,6 +17,9 @@ use sysinfo::Networks;
 use url::Url;
 
 use super::settings::host_name;
+
+/// Interfaces and routes are read again after so long.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// The networks that this machine or container sits in.
 #[derive(Debug, Clone, Default)]
@@ -32,8 +40,20 @@ impl Neighbourhood {
             .flat_map(|all| all.values())
             .flat_map(|data| data.ip_networks().iter().map(|net| (net.addr, net.prefix)))
             .collect();
-        let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
-        Self { own, gateways: parse_gateways(&routes) }
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let mut gateways = parse_gateways(&read("/proc/net/route"));
+        gateways.extend(parse_gateways_v6(&read("/proc/net/ipv6_route")));
+        Self { own, gateways }
+    }
+
+    /// The same, at most a few seconds old: usage events come often, networks rarely.
+    pub fn recent() -> Arc<Self> {
+        static READ: Mutex<Option<(Instant, Arc<Neighbourhood>)>> = Mutex::new(None);
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*read {
+            Some((at, known)) if at.elapsed() < FRESH => Arc::clone(known),
+            _ => Arc::clone(&read.insert((Instant::now(), Arc::new(Self::read()))).1),
+        }
     }
 
     fn is_near(&self, peer: IpAddr) -> bool {
@@ -98,7 +118,8 @@ fn bits(address: IpAddr) -> (u128, u8) {
 
 fn same_network(a: IpAddr, b: IpAddr, prefix: u8) -> bool {
     let ((a, width), (b, other)) = (bits(a), bits(b));
-    width == other && (prefix == 0 || (a ^ b) >> (width - prefix.min(width)).min(127) == 0)
+    // A prefix of 0 means that the mask could not be read: then nobody is near by it.
+    width == other && prefix > 0 && (a ^ b) >> (width - prefix.min(width)).min(127) == 0
 }
 
 /// Docker gives a bridge network's gateway the first address, also where no route names it.
@@ -119,6 +140,15 @@ fn parse_gateways(routes: &str) -> Vec<IpAddr> {
         Some(IpAddr::V4(Ipv4Addr::from(raw.to_ne_bytes())))
     };
     routes.lines().skip(1).filter_map(gateway).collect()
+}
+
+/// Destination, prefix, source, prefix, next hop, …: addresses as 32 hex digits.
+fn parse_gateways_v6(routes: &str) -> Vec<IpAddr> {
+    let gateway = |line: &str| {
+        let next_hop = u128::from_str_radix(line.split_whitespace().nth(4)?, 16).ok()?;
+        (next_hop != 0).then(|| IpAddr::V6(Ipv6Addr::from(next_hop)))
+    };
+    routes.lines().filter_map(gateway).collect()
 }
 
 #[cfg(test)]
@@ -157,6 +187,14 @@ mod tests {
         assert!(refused("10.1.2.1:5", "localhost:9640", None), "the first address of a network without a route");
         assert!(refused("10.1.3.4:5", "localhost:9640", None));
         assert!(refused("8.8.8.8:5", "localhost:9640", None));
+    }
+
+    #[test]
+    fn an_ipv6_gateway_is_known_by_its_route_and_an_unread_mask_makes_nobody_near() {
+        let route = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 fd00000000000000000000000000ffff 00000400 00000001 00000000 00450003 eth0\n";
+        assert_eq!(parse_gateways_v6(route), ["fd00::ffff".parse::<IpAddr>().unwrap()]);
+        assert!(!same_network("10.0.0.1".parse().unwrap(), "8.8.8.8".parse().unwrap(), 0));
+        assert!(same_network("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap(), 64));
     }
 
     #[test]

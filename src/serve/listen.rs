@@ -1,4 +1,4 @@
-//! Accepts connections: a bounded number, each supervised, none allowed to dawdle over its request head.
+//! Accepts connections: a bounded number, each supervised, none allowed to dawdle over its request or our answer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time;
@@ -21,6 +22,9 @@ use crate::runtime::supervise::Supervisor;
 const MAX_CONNECTIONS: usize = 512;
 /// A client has so long to send its request's head, also on an idle kept connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client that does not take its answer is dropped by the kernel after so long.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves until `stop` fires; open connections finish the answer they are at.
 pub async fn serve(listener: TcpListener, router: Router, supervisor: Supervisor, stop: CancellationToken) {
@@ -47,6 +51,7 @@ async fn connection(
 ) {
     let local = stream.local_addr().ok();
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(READ_TIMEOUT));
     let router = router.layer(axum::Extension(ConnectInfo(peer))).layer(axum::Extension(Local(local)));
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);

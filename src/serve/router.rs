@@ -22,6 +22,9 @@ const RELOAD_LIMIT: Duration = Duration::from_secs(30);
 /// A request that arrives while the parts are being built waits so long for them. It takes milliseconds.
 const OPENING_LIMIT: Duration = Duration::from_secs(5);
 
+/// The longest that a request may take, reading its body among it. A reload is allowed as much.
+const ANSWER_LIMIT: Duration = RELOAD_LIMIT.saturating_add(Duration::from_secs(1));
+
 /// What handlers see: the parts, once they are built. The listener is open before that.
 #[derive(Clone)]
 pub struct Door(watch::Sender<Option<Parts>>);
@@ -90,7 +93,8 @@ async fn reload(parts: Parts) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("not reloaded, the old configuration goes on:\n{why}\n"))
                 .into_response()
         }
-        Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the reload takes too long; it goes on\n").into_response(),
+        Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the reload takes long and goes on; the log will say how it ends\n")
+            .into_response(),
     }
 }
 
@@ -102,7 +106,7 @@ async fn only_near(
     next: Next,
 ) -> Response {
     let external = door.parts().map(|parts| parts.settings.external_url.clone()).unwrap_or_default();
-    match refusal(peer, request.headers(), &external, &Neighbourhood::read()) {
+    match refusal(peer, request.headers(), &external, &Neighbourhood::recent()) {
         Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
         None => next.run(request).await,
     }
@@ -111,7 +115,9 @@ async fn only_near(
 /// Times every answer and adds the headers that keep browsers strict.
 async fn watch(State(door): State<Door>, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let mut response = next.run(request).await;
+    let answered = tokio::time::timeout(ANSWER_LIMIT, next.run(request)).await;
+    let mut response =
+        answered.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response());
     let handler = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     if let Some(parts) = door.parts() {
         parts.metrics.observe(handler, response.status().as_u16(), started.elapsed());

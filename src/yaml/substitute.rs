@@ -4,8 +4,8 @@ use crate::model::{Place, Problems};
 
 use super::{Node, Value};
 
-/// Where variables come from: the process's environment, or a test's map.
-pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
+/// Where variables come from: the process's environment, or a test's map. An error is a variable that is given but cannot be had.
+pub type Environment<'e> = dyn Fn(&str) -> Result<Option<String>, String> + 'e;
 
 /// Replaces `${NAME}`, `${NAME:-default}` and `$$` in every scalar of the tree.
 /// A variable that is not set and has no default is a problem at its place; so is a `$` that starts nothing.
@@ -36,7 +36,11 @@ fn expand(text: &str, at: &Place, environment: &Environment<'_>, problems: &Prob
             let (name, default) =
                 inside.split_once(":-").map_or((inside, None), |(name, default)| (name, Some(default)));
             // As a shell does: with `:-` an empty variable takes the default too.
-            match (environment(name), default) {
+            let value = environment(name).unwrap_or_else(|complaint| {
+                problems.add(at, complaint, "check the path and its rights");
+                Some(String::new())
+            });
+            match (value, default) {
                 (Some(value), None) => out.push_str(&value),
                 (Some(value), Some(_)) if !value.is_empty() => out.push_str(&value),
                 (_, Some(default)) => out.push_str(default),
@@ -63,9 +67,10 @@ mod tests {
         let problems = Problems::new();
         let mut node = parse(text, "f.yml").unwrap();
         let environment = |name: &str| match name {
-            "HOST" => Some("db".to_owned()),
-            "EMPTY" => Some(String::new()),
-            _ => None,
+            "HOST" => Ok(Some("db".to_owned())),
+            "EMPTY" => Ok(Some(String::new())),
+            "UNREADABLE" => Err("cannot read the file of UNREADABLE".to_owned()),
+            _ => Ok(None),
         };
         substitute(&mut node, &environment, &problems);
         let problems = problems.into_sorted().iter().map(ToString::to_string).collect();
@@ -81,6 +86,10 @@ mod tests {
     fn a_missing_variable_names_its_place_and_the_way_out() {
         let (_, problems) = expanded("a${NOPE}");
         assert_eq!(problems, ["f.yml:1:1: the variable NOPE is not set; set it, or give a default: ${NOPE:-default}"]);
+        assert_eq!(
+            expanded("${UNREADABLE:-x}").1,
+            ["f.yml:1:1: cannot read the file of UNREADABLE; check the path and its rights"]
+        );
         assert!(expanded("a$b").1[0].contains("write `${NAME}`"));
     }
 }
