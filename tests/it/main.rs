@@ -13,3 +13,5 @@ mod incidents;
 mod layers;
 mod ledger_survives_kill;
 mod metrics_page;
+mod own_voice;
+mod reload;

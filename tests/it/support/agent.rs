@@ -29,14 +29,29 @@ impl Agent {
     /// Starts it in a folder that may hold the data of an earlier run, and waits for nothing.
     pub fn start_in(folder: &Arc<TempDir>, config: &str) -> Self {
         let port = free_port();
-        let path = folder.path().join("sidewatch.yml");
-        let storage = folder.path().join("data");
-        let own = format!("server: {{listen: \"127.0.0.1:{port}\"}}\nstorage: {{path: \"{}\"}}\n", storage.display());
-        std::fs::write(&path, format!("{own}{config}")).expect("our folder");
+        write_config(folder, port, config);
         let mut command = command();
-        command.arg("run").arg("--config").arg(&path).current_dir(folder.path());
+        command.arg("run").arg("--config").arg(folder.path().join("sidewatch.yml")).current_dir(folder.path());
         let process = Running::start(&mut command, &folder.path().join("log"));
         Self { port, folder: Arc::clone(folder), process }
+    }
+
+    /// Starts it without a file, on the port that it has then.
+    pub fn start_from_environment(folder: &Arc<TempDir>, variables: &[(&str, &str)]) -> Self {
+        let mut command = command();
+        command.arg("run").envs(variables.iter().copied()).current_dir(folder.path());
+        let process = Running::start(&mut command, &folder.path().join("log"));
+        Self { port: 9640, folder: Arc::clone(folder), process }
+    }
+
+    /// Writes another configuration; nothing happens until a reload.
+    pub fn write_config(&self, config: &str) {
+        write_config(&self.folder, self.port, config);
+    }
+
+    /// Sends a signal: HUP, …
+    pub fn signal(&self, name: &str) {
+        self.process.signal(name);
     }
 
     /// Waits until a path answers 200; a panic shows the agent's log.
@@ -100,6 +115,12 @@ impl Agent {
     pub fn stop(&mut self) {
         self.process.end("TERM");
     }
+}
+
+fn write_config(folder: &TempDir, port: u16, config: &str) {
+    let storage = folder.path().join("data");
+    let own = format!("server: {{listen: \"127.0.0.1:{port}\"}}\nstorage: {{path: \"{}\"}}\n", storage.display());
+    std::fs::write(folder.path().join("sidewatch.yml"), format!("{own}{config}")).expect("our folder");
 }
 
 /// The agent's binary, with an environment that names no targets.

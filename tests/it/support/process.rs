@@ -30,9 +30,14 @@ impl Running {
         let _ = self.0.wait();
     }
 
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+    }
+
     /// Sends a signal by name and waits at most ten seconds for the end.
     pub fn end(&mut self, signal: &str) {
-        let _ = Command::new("kill").arg(format!("-{signal}")).arg(self.id().to_string()).status();
+        self.signal(signal);
         let end = Instant::now() + Duration::from_secs(10);
         while self.is_running() && Instant::now() < end {
             sleep(Duration::from_millis(20));
