@@ -5,7 +5,6 @@ mod simulate;
 mod targets;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,8 +198,8 @@ fn open_meter(config: &Config, registry: &mut Registry) -> Result<Meter, String>
     };
     let opened = Meter::open(&path, config.llm.prices.clone(), config.llm.budgets.clone(), registry);
     opened.map_err(|error| {
-        let folder = config.storage.path.as_deref().unwrap_or(Path::new("memory")).display();
-        format!("cannot open the ledger in {folder}: {error}; check storage.path and its rights, or write `path: none`")
+        let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+        format!("{error}{cause}; check storage.path and its rights, or write `path: none`")
     })
 }
 

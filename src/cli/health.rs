@@ -38,7 +38,8 @@ fn own_address() -> String {
 }
 
 fn ask(address: &str) -> Result<String, String> {
-    let url = Url::parse(address).and_then(|url| url.join("/healthz")).map_err(|error| error.to_string())?;
+    let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let url = Url::parse(&address).and_then(|url| url.join("/healthz")).map_err(|error| error.to_string())?;
     let client = HttpClient::new(&Trust::default())?;
     let reply = runtime().block_on(client.send(Request::get(url, Instant::now() + LIMIT))).0;
     let reply = reply.map_err(|error| error.to_string())?;

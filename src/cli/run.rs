@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::app::Agent;
 use crate::config::{Config, Source};
@@ -42,7 +42,6 @@ pub fn serve(source: Source, config: Config, started: impl FnOnce(&Agent)) -> Ex
             ExitCode::SUCCESS
         }
         Err(why) => {
-            error!(error = %why, "cannot start");
             complain(format_args!("sidewatch: {why}"));
             ExitCode::FAILURE
         }
@@ -56,9 +55,8 @@ async fn wait(agent: &Agent) -> std::io::Result<()> {
     loop {
         tokio::select! {
             _ = hangup.recv() => {
-                if let Err(why) = agent.reload().await {
-                    error!(error = %why, "the new configuration has problems; the old one goes on");
-                }
+                // What is wrong is logged where it is found.
+                let _ = agent.reload().await;
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

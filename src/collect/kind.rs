@@ -42,7 +42,7 @@ const NOT_BUILT: [&str; 9] = ["pgbouncer", "smtp", "grpc", "ws", "wss", "icmp", 
 impl Kind {
     /// The kind that a URL's scheme means, if it means one.
     pub fn of_scheme(scheme: &str) -> Option<&'static str> {
-        Some(match scheme {
+        Some(match scheme.to_ascii_lowercase().as_str() {
             "http" | "https" => "http",
             "tcp" | "tls" => "tcp",
             "dns" => "dns",

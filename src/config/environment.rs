@@ -2,6 +2,7 @@
 //!
 //! Each variable that is set brings one line of YAML, which is then read like any file; so both ways hold the same checks.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use url::Url;
@@ -23,10 +24,17 @@ pub fn lookup(name: &str) -> Result<Option<String>, String> {
         return Ok(Some(value));
     }
     let Ok(path) = std::env::var(format!("{name}_FILE")) else { return Ok(None) };
-    match std::fs::read_to_string(&path) {
+    match read_small(&path) {
         Ok(text) => Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned())),
         Err(error) => Err(format!("cannot read {path}, which {name}_FILE names: {error}")),
     }
+}
+
+/// A file that holds one value is small; `/dev/zero` is not.
+fn read_small(path: &str) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(64 << 10).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Makes a configuration from the environment alone.
@@ -36,15 +44,19 @@ pub fn lookup(name: &str) -> Result<Option<String>, String> {
 pub fn load(environment: &Environment<'_>) -> Result<Config, Vec<Problem>> {
     // A variable whose file cannot be read counts as set here; reading its line then says what is wrong.
     let set = |name: &str| environment(name).unwrap_or_else(|_| Some("?".into())).filter(|value| !value.is_empty());
-    let document = document(&set, Path::new(DOCKER_SOCKET).exists())?;
+    let document = document(&set, Path::new(DOCKER_SOCKET).exists());
     let derived = |name: &str| document.derived.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let values = |name: &str| derived(name).map_or_else(|| environment(name), |value| Ok(Some(value)));
     let text = document.lines.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>().join("\n");
-    load_text(&text, "environment", Path::new("."), &values).map_err(|problems| {
-        let name =
-            |line: usize| document.lines.get(line.wrapping_sub(1)).map_or("environment", |(_, variable)| *variable);
-        problems.into_iter().map(|problem| at_variable(name(problem.at.line), problem)).collect()
-    })
+    let loaded = load_text(&text, "environment", Path::new("."), &values);
+    if document.problems.is_empty() && loaded.is_ok() {
+        return loaded;
+    }
+    let name = |line: usize| document.lines.get(line.wrapping_sub(1)).map_or("environment", |(_, variable)| *variable);
+    let found = loaded.err().into_iter().flatten().map(|problem| at_variable(name(problem.at.line), problem));
+    let mut problems: Vec<_> = document.problems.into_iter().chain(found).collect();
+    problems.sort();
+    Err(problems)
 }
 
 fn at_variable(variable: &str, problem: Problem) -> Problem {
@@ -60,9 +72,11 @@ struct Document {
     lines: Vec<(String, &'static str)>,
     /// Values that are parts of a variable's value.
     derived: Vec<(String, String)>,
+    /// What is wrong already.
+    problems: Vec<Problem>,
 }
 
-fn document(set: &dyn Fn(&str) -> Option<String>, docker_socket: bool) -> Result<Document, Vec<Problem>> {
+fn document(set: &dyn Fn(&str) -> Option<String>, docker_socket: bool) -> Document {
     let mut lines = vec![("targets:".to_owned(), "environment")];
     let targets = [
         ("APP_URL", "{name: app, url: \"${APP_URL}\"}"),
@@ -96,47 +110,60 @@ fn document(set: &dyn Fn(&str) -> Option<String>, docker_socket: bool) -> Result
         "  - {name: host, kind: host}"
     };
     lines.push((host.into(), "environment"));
-    let derived = receivers(set, &mut lines)?;
-    Ok(Document { lines, derived })
+    let mut document = Document { lines, derived: Vec::new(), problems: Vec::new() };
+    receivers(set, &mut document);
+    document
 }
 
 /// The one receiver `on-call`: mail when `ALERT_EMAIL_TO` is set, a webhook when `ALERT_WEBHOOK_URL` is.
-fn receivers(
-    set: &dyn Fn(&str) -> Option<String>,
-    lines: &mut Vec<(String, &'static str)>,
-) -> Result<Vec<(String, String)>, Vec<Problem>> {
-    let (mail, hook) = (set("ALERT_EMAIL_TO"), set("ALERT_WEBHOOK_URL"));
+fn receivers(set: &dyn Fn(&str) -> Option<String>, document: &mut Document) {
+    let (mail, hook, smtp) = (set("ALERT_EMAIL_TO"), set("ALERT_WEBHOOK_URL"), set("SMTP_URL"));
+    match (&mail, &smtp) {
+        (Some(_), None) => document.problems.push(smtp_problem("it is not set, but ALERT_EMAIL_TO is")),
+        (None, Some(_)) => {
+            document.problems.push(smtp_problem("it is set, but ALERT_EMAIL_TO, whom to write to, is not"))
+        }
+        _ => {}
+    }
+    let mail = mail.zip(smtp).and_then(|(_, smtp)| mail_global(&smtp, document));
     if mail.is_none() && hook.is_none() {
-        return Ok(Vec::new());
+        return;
     }
-    let mut derived = Vec::new();
-    lines.push(("alerting:".into(), "environment"));
-    if mail.is_some() {
-        let smtp = set("SMTP_URL").ok_or_else(|| vec![smtp_problem("it is not set, but ALERT_EMAIL_TO is")])?;
-        derived = smtp_parts(&smtp).map_err(|what| vec![smtp_problem(&what)])?;
-        let mut global =
-            "smtp_smarthost: \"${SMTP_SMARTHOST}\", smtp_from: \"${SMTP_FROM:-sidewatch@localhost}\"".to_owned();
-        if derived.iter().any(|(name, _)| name == "SMTP_USERNAME") {
-            global.push_str(", smtp_auth_username: \"${SMTP_USERNAME}\", smtp_auth_password: \"${SMTP_PASSWORD}\"");
-        }
-        if derived.iter().any(|(name, value)| name == "SMTP_PLAIN" && value == "true") {
-            global.push_str(", smtp_require_tls: false");
-        }
-        if smtp.starts_with("smtps:") {
-            global.push_str(", smtp_force_implicit_tls: true");
-        }
-        lines.push((format!("  global: {{{global}}}"), "SMTP_URL"));
+    let mut line = |text: &str, variable| document.lines.push((text.to_owned(), variable));
+    line("alerting:", "environment");
+    if let Some(global) = &mail {
+        line(global, "SMTP_URL");
     }
-    lines.push(("  route: {receiver: on-call}".into(), "environment"));
-    lines.push(("  receivers:".into(), "environment"));
-    lines.push(("    - name: on-call".into(), "environment"));
+    line("  route: {receiver: on-call}", "environment");
+    line("  receivers:", "environment");
+    line("    - name: on-call", "environment");
     if mail.is_some() {
-        lines.push(("      email_configs: [{to: \"${ALERT_EMAIL_TO}\"}]".into(), "ALERT_EMAIL_TO"));
+        line("      email_configs: [{to: \"${ALERT_EMAIL_TO}\"}]", "ALERT_EMAIL_TO");
     }
     if hook.is_some() {
-        lines.push(("      webhook_configs: [{url: \"${ALERT_WEBHOOK_URL}\"}]".into(), "ALERT_WEBHOOK_URL"));
+        line("      webhook_configs: [{url: \"${ALERT_WEBHOOK_URL}\"}]", "ALERT_WEBHOOK_URL");
     }
-    Ok(derived)
+}
+
+/// The line of `alerting.global` that `SMTP_URL` means.
+fn mail_global(smtp: &str, document: &mut Document) -> Option<String> {
+    let parts = smtp_parts(smtp).map_err(|what| document.problems.push(smtp_problem(&what))).ok()?;
+    let has = |wanted: &str, value: Option<&str>| {
+        parts.iter().any(|(name, is)| name == wanted && value.is_none_or(|value| is == value))
+    };
+    let mut global =
+        "smtp_smarthost: \"${SMTP_SMARTHOST}\", smtp_from: \"${SMTP_FROM:-sidewatch@localhost}\"".to_owned();
+    if has("SMTP_USERNAME", None) {
+        global.push_str(", smtp_auth_username: \"${SMTP_USERNAME}\", smtp_auth_password: \"${SMTP_PASSWORD}\"");
+    }
+    if has("SMTP_PLAIN", Some("true")) {
+        global.push_str(", smtp_require_tls: false");
+    }
+    if smtp.starts_with("smtps:") {
+        global.push_str(", smtp_force_implicit_tls: true");
+    }
+    document.derived = parts;
+    Some(format!("  global: {{{global}}}"))
 }
 
 fn smtp_problem(what: &str) -> Problem {
@@ -165,4 +192,38 @@ fn smtp_parts(text: &str) -> Result<Vec<(String, String)>, String> {
     let plain = url.query_pairs().any(|(name, value)| name == "tls" && value == "off");
     parts.push(("SMTP_PLAIN".into(), plain.to_string()));
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(variables: &[(&str, &str)]) -> Vec<String> {
+        let lookup = |name: &str| match variables.iter().find(|(known, _)| *known == name) {
+            Some((_, "unreadable")) => Err(format!("cannot read the file of {name}")),
+            found => Ok(found.map(|(_, value)| (*value).to_owned())),
+        };
+        load(&lookup).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_problem_of_every_variable_is_said_at_once() {
+        let said = said(&[
+            ("APP_URL", "gopher://x"),
+            ("REDIS_URL", "unreadable"),
+            ("SMTP_URL", "gopher://h"),
+            ("ALERT_EMAIL_TO", "a@example.org"),
+            ("LOG_LEVEL", "blah"),
+        ]);
+        let has = |words: &str| said.iter().any(|line| line.contains(words));
+        assert!(has("APP_URL: the scheme `gopher://`") && has("cannot read the file of REDIS_URL"), "{said:#?}");
+        assert!(has("SMTP_URL: its scheme is neither") && has("LOG_LEVEL: `blah` is no level"), "{said:#?}");
+    }
+
+    #[test]
+    fn mail_needs_both_who_and_how() {
+        assert!(said(&[("SMTP_URL", "smtp://mail:25?tls=off")])[0].contains("ALERT_EMAIL_TO"));
+        assert!(said(&[("ALERT_EMAIL_TO", "a@example.org")])[0].contains("SMTP_URL: it is not set"));
+        assert_eq!(said(&[("ALERT_EMAIL_TO", "a@example.org"), ("SMTP_URL", "smtps://u:p%40ss@mail:2465")]), [""; 0]);
+    }
 }

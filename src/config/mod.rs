@@ -164,6 +164,7 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     };
     let otlp_export = fields.section("otlp_export").and_then(OtlpSettings::read);
     fields.not_built("remote_write");
+    fields.skip_extensions();
     fields.finish();
     Some(Config { global, server, log, storage, targets, rules, alerting, llm, otlp_export })
 }
@@ -178,13 +179,12 @@ fn read_log_level(environment: &Environment<'_>, problems: &Problems) -> Option<
     })
 }
 
-/// Without `rule_files` the shipped rules hold: an agent without rules would watch and say nothing.
+/// Without `rule_files`, or with nothing written there, the shipped rules hold: an agent without rules would watch and say nothing.
 fn read_rules(fields: &mut Fields<'_>, folder: &Path, problems: &Problems) -> Vec<GroupSpec> {
-    if !fields.has("rule_files") {
-        return shipped::rules();
+    match fields.take("rule_files") {
+        None => shipped::rules(),
+        Some(_) => crate::rules::load(fields.list("rule_files"), folder, problems),
     }
-    let patterns = fields.list("rule_files");
-    crate::rules::load(patterns, folder, problems)
 }
 
 fn read_global(mut fields: Fields<'_>) -> Global {

@@ -93,7 +93,12 @@ fn read_kind(word: Option<String>, url: Option<&str>, fields: &mut Fields<'_>) -
         (None, Some(scheme)) => {
             let Some(word) = Kind::of_scheme(scheme) else {
                 let what = format!("the scheme `{scheme}://` does not say what the target is");
-                fields.wrong("url", what, "add `kind:`, or use http, https, tcp, tls, dns, postgres or redis");
+                // SQLAlchemy's URLs name the driver too: postgresql+asyncpg://
+                let way_out = match scheme.split_once('+').and_then(|(base, _)| Kind::of_scheme(base).map(|_| base)) {
+                    Some(base) => format!("write {base}://"),
+                    None => "add `kind:`, or use http, https, tcp, tls, dns, postgres or redis".into(),
+                };
+                fields.wrong("url", what, way_out);
                 return None;
             };
             word.to_owned()

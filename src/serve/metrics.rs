@@ -3,29 +3,26 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::extract::Query;
+use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde::Deserialize;
 
 use crate::exposition::{Negotiated, Options, encode, negotiate};
 use crate::model::Millis;
 
 use super::Parts;
 
-/// `?job=NAME` limits the page to one job; `?timestamps=1` adds the times of collection.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ask {
-    job: Option<String>,
-    #[serde(default)]
-    timestamps: Option<String>,
-}
-
-/// Writes the page.
-pub async fn show(parts: Parts, Query(ask): Query<Ask>, headers: HeaderMap) -> Response {
+/// Writes the page. `?job=NAME` limits it to one job; `?timestamps=1` adds the times of collection. Other parameters mean
+/// nothing here, as with every exporter: scrape configurations carry what they were written for.
+pub async fn show(parts: Parts, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let query = query.unwrap_or_default();
+    let asked = |name: &str| {
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.into_owned())
+    };
+    let (job, timestamps) = (asked("job"), asked("timestamps"));
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let wanted = negotiate(header(header::ACCEPT), header(header::ACCEPT_ENCODING));
     let own = Arc::new(parts.own.picture(Millis::now()).await);
@@ -34,7 +31,7 @@ pub async fn show(parts: Parts, Query(ask): Query<Ask>, headers: HeaderMap) -> R
         parts.store.current().into_iter().filter(|picture| picture.source != own.source).collect();
     pictures.push(own);
     let options =
-        Options { format: wanted.format, job: ask.job.as_deref(), timestamps: ask.timestamps.as_deref() == Some("1") };
+        Options { format: wanted.format, job: job.as_deref(), timestamps: timestamps.as_deref() == Some("1") };
     let mut page = String::new();
     encode(&pictures, options, &mut page);
     let kind = [(header::CONTENT_TYPE, wanted.content_type()), (header::VARY, Negotiated::VARY)];

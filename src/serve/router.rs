@@ -67,6 +67,7 @@ pub fn router(door: Door) -> Router {
         .route("/v1/usage", post(usage::take))
         .route_layer(from_fn_with_state(door.clone(), only_near));
     open.merge(changing)
+        .fallback(|| async { (StatusCode::NOT_FOUND, "nothing is here; / lists what there is\n") })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(door.clone(), watch))
         .with_state(door)

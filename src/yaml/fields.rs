@@ -185,6 +185,13 @@ impl<'n> Fields<'n> {
         }
     }
 
+    /// Takes every key that starts with `x-`: users keep their anchors there, as in Compose files.
+    pub fn skip_extensions(&mut self) {
+        for ((name, ..), taken) in self.entries.iter().zip(&mut self.taken) {
+            *taken |= name.starts_with("x-");
+        }
+    }
+
     /// Ends the reading: every key that nobody took is unknown.
     pub fn finish(self) {
         for ((name, at, _), _) in self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken) {

@@ -12,6 +12,9 @@ const MAX_DEPTH: usize = 64;
 /// Nodes beyond this are refused, aliases counted each time they are used (a "billion laughs" file ends here).
 const MAX_NODES: usize = 200_000;
 
+/// The tags that change nothing about a value.
+const CORE_TAGS: [&str; 7] = ["str", "int", "float", "bool", "null", "seq", "map"];
+
 /// A value of a YAML file and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -44,6 +47,13 @@ impl Node {
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    fn into_map(self) -> Option<Vec<(String, Place, Node)>> {
+        match self.value {
+            Value::Map(entries) => Some(entries),
             _ => None,
         }
     }
@@ -126,6 +136,12 @@ impl<'t> Builder<'t> {
         if depth > MAX_DEPTH || self.nodes > MAX_NODES {
             return Err(problem(at, "the file is nested too deeply or too large", "split it"));
         }
+        if let Event::Scalar(.., Some(tag)) | Event::SequenceStart(_, Some(tag)) | Event::MappingStart(_, Some(tag)) =
+            &event
+            && !(tag.is_yaml_core_schema() && CORE_TAGS.contains(&tag.suffix.as_str()))
+        {
+            return Err(problem(at, format!("the tag `{}{}` means nothing here", tag.handle, tag.suffix), "remove it"));
+        }
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 let quoted = style != ScalarStyle::Plain;
@@ -163,11 +179,12 @@ impl<'t> Builder<'t> {
 
     fn map(&mut self, depth: usize) -> Result<Value, Problem> {
         let mut entries: Vec<(String, Place, Node)> = Vec::new();
+        let mut merged = Vec::new();
         loop {
             let (event, span) = self.next()?;
             let at = self.place(span);
             let key = match event {
-                Event::MappingEnd => return Ok(Value::Map(entries)),
+                Event::MappingEnd => return Ok(Value::Map(merge(entries, merged))),
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => {
                     return Err(problem(at, "a key must be a plain word", "write `key: value`"));
@@ -179,9 +196,24 @@ impl<'t> Builder<'t> {
             }
             let (event, span) = self.next()?;
             let node = self.node(event, span, depth + 1)?;
-            entries.push((key, at, node));
+            match node.value {
+                // YAML 1.1's merge key, as Compose and Prometheus know it.
+                Value::Map(more) if key == "<<" => merged.push(more),
+                Value::List(all) if key == "<<" => merged.extend(all.into_iter().filter_map(Node::into_map)),
+                _ => entries.push((key, at, node)),
+            }
         }
     }
+}
+
+/// The mapping's own keys win over merged ones, earlier merged ones over later ones.
+fn merge(mut own: Vec<(String, Place, Node)>, merged: Vec<Vec<(String, Place, Node)>>) -> Vec<(String, Place, Node)> {
+    for entry in merged.into_iter().flatten() {
+        if !own.iter().any(|(known, ..)| *known == entry.0) {
+            own.push(entry);
+        }
+    }
+    own
 }
 
 fn problem(at: Place, what: impl Into<String>, way_out: impl Into<String>) -> Problem {
@@ -217,6 +249,20 @@ mod tests {
             problem.to_string(),
             "f.yml:3:1: the key `a` is given twice; keep one of them; the first is on line 1"
         );
+    }
+
+    #[test]
+    fn merge_keys_bring_what_is_not_there() {
+        let text = "base: &b {name: app, interval: 5s}\nother: {<<: *b, name: two}\n";
+        let Value::Map(root) = parse(text, "f.yml").unwrap().value else { panic!() };
+        let Value::Map(other) = &root[1].2.value else { panic!() };
+        let pairs: Vec<_> = other.iter().map(|(key, _, node)| (key.as_str(), node.text().unwrap())).collect();
+        assert_eq!(pairs, [("name", "two"), ("interval", "5s")]);
+    }
+
+    #[test]
+    fn a_tag_of_somebody_elses_is_refused() {
+        assert!(parse("targets: !!python/object:os.system []\n", "f.yml").unwrap_err().what.contains("python"));
     }
 
     #[test]
