@@ -51,7 +51,7 @@ async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
     rules.replace(&specs, Duration::from_secs(5), &Labels::empty());
     rules.start(&supervisor, Arc::new(|_| ()));
     for number in 0..50 {
-        let kind = Kind::Simulated(simulated::Settings { part: simulated::Part::App });
+        let kind = Kind::Simulated(simulated::Settings { part: simulated::Part::App, start: Millis(0) });
         let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(5));
         let target = Target { name: format!("hole-{number}").into(), interval, timeout, labels: Labels::empty(), kind };
         runner::start(

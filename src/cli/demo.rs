@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::collect::simulated::{Part, Settings as Simulated};
 use crate::collect::{Kind, Target};
 use crate::config::{Config, Global, Source, Storage, shipped};
-use crate::model::Labels;
+use crate::model::{Labels, Millis};
 use crate::runtime::telemetry::LogSettings;
 use crate::serve::Settings as Server;
 use crate::store::Limits;
@@ -46,6 +46,7 @@ fn config(port: u16) -> Config {
     let server = Server { listen, external_url: format!("http://{here}"), instance: here };
     let kept = Duration::from_hours(2);
     let storage = Storage { path: None, limits: Limits { retention: kept, max_series: 20_000 }, asked: kept };
+    let start = Millis::now();
     let parts = [
         ("app", Part::App),
         ("postgres", Part::Postgres),
@@ -58,7 +59,7 @@ fn config(port: u16) -> Config {
         server,
         log: LogSettings::default(),
         storage,
-        targets: parts.into_iter().map(|(name, part)| target(name, part)).collect(),
+        targets: parts.into_iter().map(|(name, part)| target(name, part, start)).collect(),
         rules: shipped::rules(),
         alerting: notify::Settings::default(),
         llm: usage::Settings::default(),
@@ -66,8 +67,8 @@ fn config(port: u16) -> Config {
     }
 }
 
-fn target(name: &str, part: Part) -> Target {
-    let settings = Simulated { part };
+fn target(name: &str, part: Part, start: Millis) -> Target {
+    let settings = Simulated { part, start };
     let labels = Labels::new([("job", settings.job()), ("instance", &settings.instance()), ("simulated", "true")]);
     Target { name: name.into(), interval: INTERVAL, timeout: INTERVAL, labels, kind: Kind::Simulated(settings) }
 }

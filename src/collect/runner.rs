@@ -162,7 +162,7 @@ mod tests {
     }
 
     fn target(name: &str) -> Arc<Target> {
-        let kind = Kind::Simulated(simulated::Settings { part: simulated::Part::App });
+        let kind = Kind::Simulated(simulated::Settings { part: simulated::Part::App, start: Millis(0) });
         let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(5));
         Arc::new(Target { name: name.into(), interval, timeout, labels: Labels::new([("instance", name)]), kind })
     }

@@ -30,6 +30,8 @@ pub enum Part {
 pub struct Settings {
     /// The part it plays.
     pub part: Part,
+    /// When its story begins.
+    pub start: Millis,
 }
 
 impl Settings {
@@ -66,10 +68,11 @@ enum Chapter {
     AppFailing,
 }
 
+/// In milliseconds: long enough to see an alert come and go.
 const CHAPTER: i64 = 60_000;
 
-fn chapter(at: Millis) -> Chapter {
-    match at.0.rem_euclid(4 * CHAPTER) / CHAPTER {
+fn chapter(since: i64) -> Chapter {
+    match since.rem_euclid(4 * CHAPTER) / CHAPTER {
         0 => Chapter::Calm,
         1 => Chapter::CacheDead,
         2 => Chapter::PoolExhausted,
@@ -79,14 +82,12 @@ fn chapter(at: Millis) -> Chapter {
 
 /// Plays its part.
 #[derive(Debug)]
-pub struct Simulated {
-    part: Part,
-}
+pub struct Simulated(Settings);
 
 impl Simulated {
     /// A player.
     pub fn new(settings: Settings) -> Self {
-        Self { part: settings.part }
+        Self(settings)
     }
 }
 
@@ -94,10 +95,11 @@ impl Simulated {
 impl Collect for Simulated {
     async fn look(&self, _deadline: Instant) -> Look {
         let now = Millis::now();
-        match self.part {
-            Part::App => app(now),
-            Part::Postgres => postgres(now),
-            Part::Redis => redis(now),
+        let chapter = chapter(now.0 - self.0.start.0);
+        match self.0.part {
+            Part::App => app(now, chapter),
+            Part::Postgres => postgres(now, chapter),
+            Part::Redis => redis(now, chapter),
             Part::Llm => llm(now),
             Part::Containers => containers(now),
         }
@@ -130,9 +132,9 @@ fn probe(look: &mut Look, success: bool, status: f64, seconds: f64) {
     look.value(&PROBE_DURATION, seconds);
 }
 
-fn app(now: Millis) -> Look {
+fn app(now: Millis, chapter: Chapter) -> Look {
     let mut look = Look::new();
-    let failing = chapter(now) == Chapter::AppFailing;
+    let failing = chapter == Chapter::AppFailing;
     let seconds = 0.03 + 0.05 * wave(now, 47.0, 0.0) + if failing { 1.2 } else { 0.0 };
     probe(&mut look, !failing, if failing { 500.0 } else { 200.0 }, seconds);
     if failing {
@@ -141,14 +143,14 @@ fn app(now: Millis) -> Look {
     look
 }
 
-fn postgres(now: Millis) -> Look {
+fn postgres(now: Millis, chapter: Chapter) -> Look {
     static UP: Family = Family::gauge("pg_up", "Whether the last look could log in and query (1) or not (0).");
     static MAX: Family = Family::gauge("pg_settings_max_connections", "The maximum number of concurrent connections.");
     static ACTIVITY: Family = Family::gauge("pg_stat_activity_count", "Number of connections in this state.");
     static COMMITS: Family = Family::counter("pg_stat_database_xact_commit", "Committed transactions.");
     static SIZE: Family = Family::gauge("pg_database_size_bytes", "Disk space used by the database.");
     let mut look = Look::new();
-    let exhausted = chapter(now) == Chapter::PoolExhausted;
+    let exhausted = chapter == Chapter::PoolExhausted;
     let idle = if exhausted { 92.0 } else { (10.0 + 20.0 * wave(now, 61.0, 1.0)).round() };
     look.value(&UP, f64::from(u8::from(!exhausted)));
     look.value(&MAX, 100.0);
@@ -164,14 +166,14 @@ fn postgres(now: Millis) -> Look {
     look
 }
 
-fn redis(now: Millis) -> Look {
+fn redis(now: Millis, chapter: Chapter) -> Look {
     static UP: Family = Family::gauge("redis_up", "Whether the last look reached the server (1) or not (0).");
     static USED: Family = Family::gauge("redis_memory_used_bytes", "Memory in use.");
     static MAX: Family = Family::gauge("redis_memory_max_bytes", "The limit; 0 for none.");
     static HITS: Family = Family::counter("redis_keyspace_hits_total", "Look-ups that found their key.");
     static MISSES: Family = Family::counter("redis_keyspace_misses_total", "Look-ups that did not.");
     let mut look = Look::new();
-    if chapter(now) == Chapter::CacheDead {
+    if chapter == Chapter::CacheDead {
         look.value(&UP, 0.0);
         look.unhealthy(CollectError::new(Reason::Refused, "connection refused (simulated)"));
         return look;

@@ -175,7 +175,8 @@ fn everything_is_up_with_its_values(agent: &Agent, stack: &Stack, container: &st
     assert_eq!(page.value("probe_success", &[("job", "blackbox"), ("instance", &app)]), Some(1.0));
     assert_eq!(page.value("probe_http_status_code", &[("job", "blackbox")]), Some(200.0));
     assert!(
-        page.value("http_requests_total", &[("job", "app-metrics"), ("code", "200")]).is_some_and(|asked| asked > 0.0)
+        page.value("http_requests_total", &[("job", "app-metrics"), ("status", "200")])
+            .is_some_and(|asked| asked > 0.0)
     );
     assert_eq!(page.value("llm_tokens_processed", &[("model", "gpt-5"), ("type", "input")]), Some(1234.0));
     assert_eq!(page.value("pg_up", &[("instance", &stack.postgres.instance())]), Some(1.0));

@@ -12,17 +12,26 @@ pub struct HttpApp {
     asked: Arc<AtomicU64>,
 }
 
+/// What its metrics count: answers by status.
+#[derive(Default)]
+struct Counts {
+    good: AtomicU64,
+    failed: AtomicU64,
+}
+
 impl HttpApp {
     /// A healthy one.
     pub fn start() -> Self {
         let (status, asked) = (Arc::new(AtomicU16::new(200)), Arc::new(AtomicU64::new(0)));
-        let (answered, counted) = (Arc::clone(&status), Arc::clone(&asked));
+        let (answered, counted, counts) = (Arc::clone(&status), Arc::clone(&asked), Counts::default());
         let server = HttpServer::start(move |request| {
             let status = answered.load(Ordering::Relaxed);
             if request.path == "/metrics" {
-                return Answer::new(200, "text/plain; version=0.0.4", metrics(counted.load(Ordering::Relaxed)));
+                return Answer::new(200, "text/plain; version=0.0.4", metrics(&counts));
             }
             counted.fetch_add(1, Ordering::Relaxed);
+            let count = if status < 500 { &counts.good } else { &counts.failed };
+            count.fetch_add(1, Ordering::Relaxed);
             let word = if status == 200 { "ok" } else { "down" };
             Answer::new(
                 status,
@@ -48,10 +57,12 @@ impl HttpApp {
     }
 }
 
-fn metrics(asked: u64) -> String {
+fn metrics(counts: &Counts) -> String {
+    let (good, failed) = (counts.good.load(Ordering::Relaxed), counts.failed.load(Ordering::Relaxed));
+    let asked = good + failed;
     format!(
         "# HELP http_requests_total Requests answered.\n# TYPE http_requests_total counter\n\
-         http_requests_total{{code=\"200\"}} {asked}\n\
+         http_requests_total{{status=\"200\"}} {good}\nhttp_requests_total{{status=\"500\"}} {failed}\n\
          # HELP http_request_duration_seconds How long answers took.\n# TYPE http_request_duration_seconds histogram\n\
          http_request_duration_seconds_bucket{{le=\"0.1\"}} {asked}\n\
          http_request_duration_seconds_bucket{{le=\"2\"}} {asked}\n\
