@@ -121,7 +121,7 @@ fn receivers(set: &dyn Fn(&str) -> Option<String>, document: &mut Document) {
     match (&mail, &smtp) {
         (Some(_), None) => document.problems.push(smtp_problem("it is not set, but ALERT_EMAIL_TO is")),
         (None, Some(_)) => {
-            document.problems.push(smtp_problem("it is set, but ALERT_EMAIL_TO, whom to write to, is not"))
+            document.problems.push(smtp_problem("it is set, but ALERT_EMAIL_TO, whom to write to, is not"));
         }
         _ => {}
     }

@@ -27,9 +27,9 @@ fn traces_and_metrics_reach_a_collector_and_nothing_else_does() {
     let body = |path: &str| seen.lock().unwrap().get(path).cloned().unwrap_or_default();
     wait_until("spans and metrics arrive", Duration::from_secs(50), || {
         let (traces, metrics) = (body("/v1/traces"), body("/v1/metrics"));
-        let traced = traces.contains("look") && traces.contains("the-app");
+        let spans = traces.contains("look") && traces.contains("the-app");
         // A family that appeared after the start is exported too.
-        (traced && metrics.contains("sidewatch_look_duration_seconds_count") && metrics.contains("llm_tokens_total"))
+        (spans && metrics.contains("sidewatch_look_duration_seconds_count") && metrics.contains("llm_tokens_total"))
             .then_some(())
     });
     assert!(!body("/v1/traces").contains("h2::"), "spans of libraries are exported");
