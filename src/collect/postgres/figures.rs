@@ -58,6 +58,8 @@ static COSTLY: [&Query; 1] = [&tables::SIZES];
 #[derive(Default)]
 pub struct Seen {
     look: Look,
+    /// `server_version_num` of the server that was asked.
+    version: u32,
     /// How each collector went that is through: whether it brought all, and how long it took.
     done: BTreeMap<&'static str, (bool, Duration)>,
     /// The databases whose size is still to be asked; `None` before the list is there.
@@ -80,8 +82,8 @@ impl Seen {
             self.look.labeled(&SUCCESS, [("collector", collector)], f64::from(u8::from(*complete)));
             self.look.labeled(&DURATION, [("collector", collector)], took.as_secs_f64());
         }
-        let all = OF_OTHERS.iter().chain(&USUAL).chain(&COSTLY).map(|query| query.collector);
-        for collector in all.chain([database::COLLECTOR]).filter(|_| !self.done.is_empty()) {
+        let all = OF_OTHERS.iter().chain(&USUAL).chain(&COSTLY).filter(|query| query.since <= self.version);
+        for collector in all.map(|query| query.collector).chain([database::COLLECTOR]).filter(|_| self.version > 0) {
             if !self.done.contains_key(collector) {
                 self.look.labeled(&SUCCESS, [("collector", collector)], 0.0);
             }
@@ -114,6 +116,7 @@ impl Asker<'_> {
     /// Asks what is not yet there. Says whether the session can be asked again.
     pub async fn ask(self, session: &Session, seen: &mut Seen) -> bool {
         seen.go_on();
+        seen.version = session.facts.version;
         let mut run = Run { session, asker: self, seen, usable: true };
         if session.facts.sees_others {
             run.ask_all(&OF_OTHERS, false).await;
@@ -234,5 +237,44 @@ impl Run<'_> {
             return Some(pace.known(what, now));
         }
         Some(Known { answer, complete: outcome == Outcome::Answered })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(reason: Reason) -> Seen {
+        let mut seen = Seen { version: 150_000, ..Seen::default() };
+        seen.done.insert("locks", (true, Duration::from_millis(5)));
+        seen.broken_at = Some(("wal".into(), CollectError::new(reason, "query for wal failed")));
+        seen
+    }
+
+    fn success(look: &Look, collector: &str) -> Option<f64> {
+        look.get("pg_scrape_collector_success", &[("collector", collector)])
+    }
+
+    #[test]
+    fn what_was_obtained_before_a_session_broke_stays() {
+        let look = seen(Reason::Timeout).into_look();
+        assert_eq!((success(&look, "locks"), success(&look, "wal")), (Some(1.0), Some(0.0)));
+        assert_eq!(look.failures.len(), 1);
+        assert_eq!(success(&look, "stat_checkpointer"), None, "a server of version 15 has none");
+    }
+
+    #[test]
+    fn only_a_question_that_silenced_a_session_is_given_up() {
+        let mut silent = seen(Reason::Timeout);
+        silent.go_on();
+        assert_eq!((silent.given_up.as_deref(), silent.look.failures.len()), (Some("wal"), 1));
+        let mut ended = seen(Reason::Unreachable);
+        ended.go_on();
+        assert_eq!((ended.given_up, ended.look.failures.len()), (None, 0), "the next session can tell");
+    }
+
+    #[test]
+    fn without_any_session_nothing_is_said_of_collectors() {
+        assert!(Seen::default().into_look().is_empty());
     }
 }

@@ -174,13 +174,12 @@ fn describe(error: &RedisError, what: &str) -> CollectError {
     CollectError::new(reason, format!("{what}: {error}"))
 }
 
-/// The server's own code and words, also when a pipeline hides them.
+/// The server's own code and words. A pipeline's error has words only within.
 fn answer_of(error: &RedisError) -> Option<(String, String)> {
-    if let Some(code) = error.code() {
-        return Some((code.to_owned(), error.detail().unwrap_or_default().to_owned()));
+    if let Some((_, first)) = error.clone().into_server_errors().and_then(|errors| errors.first().cloned()) {
+        return Some((first.code().to_owned(), first.details().unwrap_or_default().to_owned()));
     }
-    let (_, first) = error.clone().into_server_errors()?.first()?.clone();
-    Some((first.code().to_owned(), first.details().unwrap_or_default().to_owned()))
+    error.code().map(|code| (code.to_owned(), error.detail().unwrap_or_default().to_owned()))
 }
 
 /// The class of an error reply by its first word.
