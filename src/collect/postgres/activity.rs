@@ -3,7 +3,7 @@
 use crate::collect::Look;
 use crate::model::{Family, Suffix};
 
-use super::figures::Query;
+use super::query::Query;
 use super::rows::Table;
 use super::settings::Settings;
 
@@ -14,6 +14,8 @@ static LONGEST: Family = Family::gauge(
 );
 
 /// Every state of every database, also those that nobody is in: a rule on a state then has a 0 to compare with.
+///
+/// Only for a role that sees the sessions of others: their state is NULL for any other, and the 0 would be a lie.
 ///
 /// Not limited by `databases`: the connections of all of them fill the server.
 pub const ACTIVITY: Query = Query {

@@ -3,7 +3,7 @@
 use crate::collect::Look;
 use crate::model::{Family, Labels};
 
-use super::figures::Query;
+use super::query::Query;
 use super::rows::{Column, Table, add_columns};
 
 /// The background writer; before 17 also the checkpoints.

@@ -4,7 +4,8 @@
 //!
 //! At each look a new login is tried beside the kept session: connections may be used up, `pg_hba.conf` changed or a
 //! password expired while an old session goes on, and then `pg_up` must be 0. What the kept session sees stays in the
-//! look, since it tells who holds the connections.
+//! look, since it tells who holds the connections. A kept session that breaks within a look leaves what it brought, and
+//! the fresh one goes on where it broke.
 //!
 //! Invariants: at most two sessions, one question under way in each; nothing outlives the look but the kept session;
 //! a session that did not answer in time is closed and never read again.
@@ -14,7 +15,9 @@ mod background;
 mod database;
 mod figures;
 mod locks;
+mod pace;
 mod parameters;
+mod query;
 mod replication;
 mod rows;
 mod server;
@@ -24,7 +27,6 @@ mod tables;
 mod tls;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -32,16 +34,16 @@ use tokio::time::Instant;
 use crate::model::Family;
 use crate::runtime::supervise::Supervisor;
 
+use super::look::come_back_by;
 use super::{Collect, CollectError, Look};
+use figures::{Asker, Seen};
+use pace::Pace;
 use session::{Server, Session};
 
 pub use settings::{Settings, TlsMode};
 
 /// The default job.
 pub const JOB: &str = "postgres";
-
-/// How long before the deadline everything ends, so that the look itself comes back in time.
-const MARGIN: Duration = Duration::from_millis(50);
 
 static UP: Family = Family::gauge("pg_up", "Whether the last look could log in anew and query (1) or not (0).");
 static SCRAPE_DURATION: Family =
@@ -55,6 +57,7 @@ pub struct Postgres {
     settings: Settings,
     /// Taken out for a look and put back only when it answered all that it was asked.
     kept: Mutex<Option<Session>>,
+    pace: Pace,
 }
 
 impl Postgres {
@@ -63,7 +66,12 @@ impl Postgres {
     /// # Errors
     /// What TLS needs (`sslrootcert`) cannot be used.
     pub fn new(settings: Settings, supervisor: &Supervisor) -> Result<Self, String> {
-        Ok(Self { server: Server::new(settings.clone(), supervisor)?, settings, kept: Mutex::new(None) })
+        Ok(Self {
+            server: Server::new(settings.clone(), supervisor)?,
+            settings,
+            kept: Mutex::new(None),
+            pace: Pace::default(),
+        })
     }
 
     fn take_kept(&self) -> Option<Session> {
@@ -75,32 +83,34 @@ impl Postgres {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
     }
 
-    /// What a session sees, and the session if it can be asked again.
-    async fn seen_by(&self, session: Session, deadline: Instant) -> (Look, Option<Session>) {
-        let mut look = Look::new();
-        let usable = figures::collect(&session, &self.settings, deadline, &mut look).await;
-        (look, usable.then_some(session))
+    /// Asks a session what is not yet seen; gives it back if it can be asked again.
+    async fn ask(&self, session: Session, seen: &mut Seen, deadline: Instant) -> Option<Session> {
+        let asker = Asker { settings: &self.settings, pace: &self.pace, deadline };
+        asker.ask(&session, seen).await.then_some(session)
     }
 
-    async fn seen_by_kept(&self, deadline: Instant) -> Option<(Look, Option<Session>)> {
-        Some(self.seen_by(self.take_kept()?, deadline).await)
+    async fn ask_kept(&self, seen: &mut Seen, deadline: Instant) -> Option<Session> {
+        self.ask(self.take_kept()?, seen, deadline).await
     }
 
     /// What is seen, which session to keep, and why no login works, if none does.
     async fn see(&self, deadline: Instant) -> (Look, Option<Session>, Option<CollectError>) {
-        match tokio::join!(self.server.login(deadline), self.seen_by_kept(deadline)) {
-            (Ok(fresh), Some((look, Some(kept)))) => {
+        let mut seen = Seen::default();
+        let (login, kept) = tokio::join!(self.server.login(deadline), self.ask_kept(&mut seen, deadline));
+        let (kept, refused) = match (login, kept) {
+            (Ok(fresh), Some(mut kept)) => {
+                if kept.facts != fresh.facts {
+                    kept.facts = fresh.facts;
+                    self.pace.forget_refusals();
+                }
                 fresh.close(deadline).await;
-                (look, Some(kept), None)
+                (Some(kept), None)
             }
             // Without a kept session that answers, the fresh one takes its place within the same look.
-            (Ok(fresh), _) => {
-                let (look, kept) = self.seen_by(fresh, deadline).await;
-                (look, kept, None)
-            }
-            (Err(error), Some((look, kept))) => (look, kept, Some(error)),
-            (Err(error), None) => (Look::new(), None, Some(error)),
-        }
+            (Ok(fresh), None) => (self.ask(fresh, &mut seen, deadline).await, None),
+            (Err(error), kept) => (kept, Some(error)),
+        };
+        (seen.into_look(), kept, refused)
     }
 }
 
@@ -108,7 +118,7 @@ impl Postgres {
 impl Collect for Postgres {
     async fn look(&self, deadline: Instant) -> Look {
         let began = Instant::now();
-        let (mut look, kept, refused) = self.see(deadline - MARGIN).await;
+        let (mut look, kept, refused) = self.see(come_back_by(deadline)).await;
         if let Some(session) = kept {
             self.keep(session);
         }

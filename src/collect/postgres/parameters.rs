@@ -3,17 +3,16 @@
 use crate::collect::Look;
 use crate::model::{Family, MetricKind, is_valid_metric_name};
 
-use super::figures::Query;
+use super::query::Query;
 use super::rows::{Row, Table};
 use super::settings::Settings;
 
-/// All parameters that have a number, but for those that our own session was started with: its `statement_timeout`
-/// and `lock_timeout` are not the server's.
+/// All parameters that have a number. Of those that a session set, our own time-outs, the value without it is taken.
 pub const PARAMETERS: Query = Query {
     collector: "settings",
     since: 0,
-    sql: "SELECT name, setting, unit, short_desc FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real') \
-        AND source NOT IN ('client', 'session')",
+    sql: "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END AS setting, unit, short_desc \
+        FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real')",
     read,
 };
 

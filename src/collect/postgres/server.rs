@@ -3,28 +3,32 @@
 use crate::collect::Look;
 use crate::model::{Family, MetricKind};
 
+use super::query::Query;
 use super::rows::Table;
+use super::settings::Settings;
 
-/// What the question is called.
-pub const COLLECTOR: &str = "postmaster";
 /// One row about the server.
-pub const SQL: &str = "SELECT version() AS version, current_setting('server_version') AS short_version, \
-    current_setting('server_version_num') AS number, extract(epoch FROM pg_postmaster_start_time()) AS started";
+pub const SERVER: Query = Query {
+    collector: "postmaster",
+    since: 0,
+    sql: "SELECT version() AS version, current_setting('server_version') AS short_version, \
+        extract(epoch FROM pg_postmaster_start_time()) AS started",
+    read,
+};
 
 static STATIC: Family = Family::new("pg_static", MetricKind::Unknown, "The server's version, in labels; always 1.");
 static STARTED: Family =
     Family::gauge("pg_postmaster_start_time_seconds", "When the server started, in seconds since the epoch.");
 
-/// Reads the row; the answer is `server_version_num`.
-pub fn read(table: &Table, instance: &str, look: &mut Look) -> u32 {
-    let Some(row) = table.first() else { return 0 };
+fn read(table: &Table, settings: &Settings, look: &mut Look) {
+    let Some(row) = table.first() else { return };
     let short = three_numbers(row.label("short_version"));
-    let labels = [("server", instance), ("short_version", short.as_str()), ("version", row.label("version"))];
+    let server = settings.instance();
+    let labels = [("server", server.as_str()), ("short_version", short.as_str()), ("version", row.label("version"))];
     look.labeled(&STATIC, labels, 1.0);
     if let Some(started) = row.number("started") {
         look.value(&STARTED, started);
     }
-    row.number("number").unwrap_or_default() as u32
 }
 
 /// `15.14 (Debian 15.14-0)` as the exporter writes it: `15.14.0`.

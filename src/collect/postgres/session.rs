@@ -5,7 +5,6 @@
 
 use std::error::Error as _;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -41,13 +40,27 @@ pub struct Limits {
 impl Limits {
     /// Limits that leave a look of this length time for other statements.
     pub fn within(look: Duration) -> Self {
-        let statement = (look / 2).clamp(Duration::from_millis(100), Duration::from_secs(2));
+        Self::of((look / 2).min(Duration::from_secs(2)))
+    }
+
+    fn of(statement: Duration) -> Self {
         Self { statement, lock: (statement / 4).min(Duration::from_millis(250)) }
     }
 
-    /// As startup options, so that they hold before the first statement and cost no round trip.
-    fn as_options(self) -> String {
-        format!("-c statement_timeout={} -c lock_timeout={}", self.statement.as_millis(), self.lock.as_millis())
+    /// Limits for the next statement: tighter ones when `deadline` is near, so that the server cuts it before we
+    /// have to; none when so little is left that hardly a statement could be answered.
+    pub fn before(self, deadline: Instant) -> Option<Self> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let statement = self.statement.min(left - left / 4);
+        (statement >= self.statement / 4 && statement >= Duration::from_millis(1)).then(|| Self::of(statement))
+    }
+
+    /// For one message with the statement, which then is one transaction: a pooler hands the server's session on to
+    /// others after it, so nothing may stay set. (Before 11 a server applies the `statement_timeout` only from the
+    /// next message on; there the agent's own time-out must do.) 0 would mean no limit.
+    fn around(self, sql: &str) -> String {
+        let [statement, lock] = [self.statement, self.lock].map(|limit| limit.as_millis().max(1));
+        format!("SET LOCAL statement_timeout={statement}; SET LOCAL lock_timeout={lock}; {sql}")
     }
 }
 
@@ -57,8 +70,6 @@ pub struct Server {
     settings: Settings,
     tls: Connector,
     supervisor: Supervisor,
-    /// Set when what is there (an older `PgBouncer`) refuses startup options.
-    plain: AtomicBool,
 }
 
 impl Server {
@@ -73,7 +84,7 @@ impl Server {
         if let Some(password) = &settings.password {
             config.password(password.expose());
         }
-        Ok(Self { config, settings, tls, supervisor: supervisor.clone(), plain: AtomicBool::new(false) })
+        Ok(Self { config, settings, tls, supervisor: supervisor.clone() })
     }
 
     /// What the target is called in messages.
@@ -81,40 +92,52 @@ impl Server {
         self.settings.instance()
     }
 
-    /// Logs in and asks for `SELECT 1`: only then a login works.
+    /// Logs in and asks a first question: only then a login works.
     pub async fn login(&self, deadline: Instant) -> Result<Session, CollectError> {
         let limits = Limits::within(deadline.saturating_duration_since(Instant::now()));
         by(deadline, &format!("login at {}", self.instance()), async {
-            let session = match self.open(limits).await {
-                Err(refused) if refused.says_options_unknown() && !self.plain.swap(true, Ordering::Relaxed) => {
-                    debug!(server = %self.instance(), "no startup options here; the agent's own time-outs must do");
-                    self.open(limits).await
-                }
-                other => other,
-            };
-            let session = session.map_err(|refusal| refusal.error)?;
-            match session.client.simple_query("SELECT 1").await {
-                Ok(_) => Ok(session),
-                Err(error) => Err(describe(&error, &format!("{} does not answer SELECT 1", self.instance()))),
-            }
+            let mut session = self.open(limits).await?;
+            let facts = session.query("the server's version", Facts::SQL, limits, deadline).await;
+            session.facts = Facts::read(&facts.map_err(|missed| missed.error)?);
+            Ok(session)
         })
         .await
     }
 
-    async fn open(&self, limits: Limits) -> Result<Session, Refusal> {
-        let stream = dial(&self.settings.address).await.map_err(Refusal::other)?;
-        let mut config = self.config.clone();
-        if !self.plain.load(Ordering::Relaxed) {
-            config.options(limits.as_options());
-        }
-        let (client, connection) = config.connect_raw(stream, self.tls.clone()).await.map_err(|error| Refusal {
-            protocol: error.code().is_some_and(|code| code.code() == "08P01"),
-            error: describe(&error, &format!("cannot log in at {}", self.instance())),
-        })?;
+    async fn open(&self, limits: Limits) -> Result<Session, CollectError> {
+        let stream = dial(&self.settings.address).await?;
+        let (client, connection) = self
+            .config
+            .connect_raw(stream, self.tls.clone())
+            .await
+            .map_err(|error| describe(&error, &format!("cannot log in at {}", self.instance())))?;
         let stop = self.supervisor.stop_token().child_token();
         let (ended, end) = oneshot::channel();
         self.supervisor.spawn_once(drive(connection, stop.clone(), ended));
-        Ok(Session { client, limits, end, _stop: stop.drop_guard() })
+        Ok(Session { client, limits, facts: Facts::default(), end, _stop: stop.drop_guard() })
+    }
+}
+
+/// What is asked right after login, since it decides what else can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// `server_version_num` (170000 is 17).
+    pub version: u32,
+    /// Whether the role sees what the sessions of other roles do, as members of `pg_monitor` do.
+    pub sees_others: bool,
+}
+
+impl Facts {
+    /// What the views themselves check is `pg_read_all_stats`, which `pg_monitor` includes. Before 10 there is neither,
+    /// and only superusers see others.
+    const SQL: &str = "SELECT current_setting('server_version_num') AS version, coalesce(\
+        (SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = 'pg_read_all_stats'), \
+        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false) AS sees_others";
+
+    fn read(table: &Table) -> Self {
+        let Some(row) = table.first() else { return Self::default() };
+        let version = row.text("version").and_then(|text| text.parse().ok()).unwrap_or_default();
+        Self { version, sees_others: row.text("sees_others") == Some("t") }
     }
 }
 
@@ -131,27 +154,13 @@ async fn drive<C: Future<Output = Result<(), tokio_postgres::Error>>>(
     let _ = ended.send(());
 }
 
-/// Why a session was not opened.
-struct Refusal {
-    error: CollectError,
-    /// SQLSTATE 08P01 before login: a pooler that does not take our startup parameters.
-    protocol: bool,
-}
-
-impl Refusal {
-    fn other(error: CollectError) -> Self {
-        Self { error, protocol: false }
-    }
-
-    fn says_options_unknown(&self) -> bool {
-        self.protocol && self.error.to_string().contains("startup parameter")
-    }
-}
-
 /// An open session. It closes when dropped.
 pub struct Session {
     client: Client,
-    limits: Limits,
+    /// Of the look it was opened in.
+    pub limits: Limits,
+    /// Renewed from each fresh login, since rights may be granted while a session lives.
+    pub facts: Facts,
     end: oneshot::Receiver<()>,
     _stop: DropGuard,
 }
@@ -170,15 +179,10 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Whether the server could still cut a slow statement before `deadline`.
-    pub fn has_time(&self, deadline: Instant) -> bool {
-        deadline.saturating_duration_since(Instant::now()) >= self.limits.statement
-    }
-
     /// Asks one question; all values come as text. `what` names the question in errors.
-    pub async fn query(&self, what: &str, sql: &str, deadline: Instant) -> Result<Table, Missed> {
-        let bound = deadline.min(Instant::now() + self.limits.statement + GRACE);
-        let Ok(answer) = timeout_at(bound, self.client.simple_query(sql)).await else {
+    pub async fn query(&self, what: &str, sql: &str, limits: Limits, deadline: Instant) -> Result<Table, Missed> {
+        let bound = deadline.min(Instant::now() + limits.statement + GRACE);
+        let Ok(answer) = timeout_at(bound, self.client.simple_query(&limits.around(sql))).await else {
             let error = CollectError::new(Reason::Timeout, format!("no answer in time: query for {what}"));
             return Err(Missed { error, broken: true });
         };
@@ -259,7 +263,27 @@ mod tests {
         assert_eq!((usual.statement.as_millis(), usual.lock.as_millis()), (2000, 250));
         let short = Limits::within(Duration::from_millis(400));
         assert_eq!((short.statement.as_millis(), short.lock.as_millis()), (200, 50));
-        assert_eq!(short.as_options(), "-c statement_timeout=200 -c lock_timeout=50");
+        assert_eq!(short.around("SELECT 1"), "SET LOCAL statement_timeout=200; SET LOCAL lock_timeout=50; SELECT 1");
+        let shortest = Limits::within(Duration::from_millis(4));
+        assert!(shortest.around("").contains("lock_timeout=1;"), "0 would be no limit");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_the_look_limits_the_next_statement() {
+        let limits = Limits::within(Duration::from_secs(5));
+        let statement =
+            |left| limits.before(Instant::now() + Duration::from_millis(left)).map(|l| l.statement.as_millis());
+        assert_eq!([4950, 2400, 800, 600].map(statement), [Some(2000), Some(1800), Some(600), None]);
+        let tight = Limits::within(Duration::from_millis(45));
+        assert!(tight.before(Instant::now() + Duration::from_millis(45)).is_some(), "a look of 50 ms asks too");
+        assert!(tight.before(Instant::now()).is_none());
+    }
+
+    #[test]
+    fn facts_that_are_not_said_are_not_assumed() {
+        let facts = |version, sees| Facts::read(&Table::of(&["version", "sees_others"], &[&[version, sees]]));
+        assert_eq!(facts("150014", "t"), Facts { version: 150_014, sees_others: true });
+        assert_eq!(facts("90624", ""), Facts { version: 90_624, sees_others: false });
     }
 
     #[test]

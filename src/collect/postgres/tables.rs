@@ -6,7 +6,7 @@
 use crate::collect::{CollectError, Look, Reason};
 use crate::model::{Family, Suffix};
 
-use super::figures::Query;
+use super::query::Query;
 use super::rows::{Column, Table, add_columns};
 use super::settings::Settings;
 

@@ -1,6 +1,7 @@
 //! What INFO does not tell: limits from CONFIG GET, and the slow log.
 //!
-//! Managed servers often forbid these commands; then their figures are absent and nothing else is.
+//! Managed servers often forbid these commands; then their figures are absent and nothing else is. The refusal is
+//! noted once for each connection.
 
 use std::collections::HashMap;
 
@@ -48,9 +49,11 @@ pub async fn collect(connection: &mut Connection, deadline: Instant, look: &mut 
     for (name, _) in PARAMETERS {
         commands.cmd("CONFIG").arg("GET").arg(name);
     }
-    let databases = match connection.ask::<Vec<HashMap<String, String>>>("CONFIG GET", &commands, deadline).await {
-        Ok(answers) => read_parameters(&answers.into_iter().flatten().collect(), look),
-        Err(missed) => {
+    let answer = connection.ask_if_allowed::<Vec<HashMap<String, String>>>("CONFIG GET", &commands, deadline).await;
+    let databases = match answer {
+        None => None,
+        Some(Ok(answers)) => read_parameters(&answers.into_iter().flatten().collect(), look),
+        Some(Err(missed)) => {
             look.missed(missed.error);
             if missed.broken {
                 return (None, false);
@@ -94,8 +97,9 @@ fn buffer_limits(text: &str, look: &mut Look) {
 async fn slow_log(connection: &mut Connection, deadline: Instant, look: &mut Look) -> bool {
     let mut commands = Pipeline::new();
     commands.cmd("SLOWLOG").arg("LEN").cmd("SLOWLOG").arg("GET").arg(1);
-    match connection.ask::<(i64, Vec<Vec<Value>>)>("SLOWLOG", &commands, deadline).await {
-        Ok((length, entries)) => {
+    match connection.ask_if_allowed::<(i64, Vec<Vec<Value>>)>("SLOWLOG", &commands, deadline).await {
+        None => true,
+        Some(Ok((length, entries))) => {
             let last = entries.first().map(Vec::as_slice);
             // As the exporter: 0 while the log is empty.
             let (id, micros) = match last {
@@ -107,7 +111,7 @@ async fn slow_log(connection: &mut Connection, deadline: Instant, look: &mut Loo
             look.value(&SLOWLOG_DURATION, micros as f64 / 1e6);
             true
         }
-        Err(missed) => {
+        Some(Err(missed)) => {
             look.missed(missed.error);
             !missed.broken
         }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the connection never outlives its [`Connection`], and one that did not answer in time is not used again.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -76,7 +77,7 @@ impl Server {
             .map_err(|error| describe(&error, &format!("cannot talk to {}", self.settings.instance())))?;
         let stop = self.supervisor.stop_token().child_token();
         self.supervisor.spawn_once(until(stop.clone(), driver));
-        Ok(Connection { client, _stop: stop.drop_guard() })
+        Ok(Connection { client, refused: HashSet::new(), _stop: stop.drop_guard() })
     }
 
     async fn log_in(&self, connection: &mut Connection, deadline: Instant) -> Result<(), Missed> {
@@ -101,6 +102,8 @@ async fn until(stop: tokio_util::sync::CancellationToken, driver: impl Future<Ou
 /// An open connection. It closes when dropped.
 pub struct Connection {
     client: MultiplexedConnection,
+    /// What the server forbids this account, by the words of the question: not asked again over this connection.
+    refused: HashSet<&'static str>,
     _stop: DropGuard,
 }
 
@@ -120,6 +123,24 @@ impl Missed {
 }
 
 impl Connection {
+    /// As [`Self::ask`], for what a server may forbid for good: once refused it is not asked again, and `None` then
+    /// means that nothing is to be had and that this has been said.
+    pub async fn ask_if_allowed<T: FromRedisValue>(
+        &mut self,
+        what: &'static str,
+        commands: &Pipeline,
+        deadline: Instant,
+    ) -> Option<Result<T, Missed>> {
+        if self.refused.contains(what) {
+            return None;
+        }
+        let answer = self.ask(what, commands, deadline).await;
+        if answer.as_ref().is_err_and(|missed| missed.error.reason() == Reason::Permission && !missed.broken) {
+            self.refused.insert(what);
+        }
+        Some(answer)
+    }
+
     /// Sends commands in one go. `what` names them in errors, which come from the first that failed.
     pub async fn ask<T: FromRedisValue>(
         &mut self,
@@ -153,13 +174,12 @@ fn describe(error: &RedisError, what: &str) -> CollectError {
     CollectError::new(reason, format!("{what}: {error}"))
 }
 
-/// The server's own code and words, also when a pipeline hides them.
+/// The server's own code and words. A pipeline's error has words only within.
 fn answer_of(error: &RedisError) -> Option<(String, String)> {
-    if let Some(code) = error.code() {
-        return Some((code.to_owned(), error.detail().unwrap_or_default().to_owned()));
+    if let Some((_, first)) = error.clone().into_server_errors().and_then(|errors| errors.first().cloned()) {
+        return Some((first.code().to_owned(), first.details().unwrap_or_default().to_owned()));
     }
-    let (_, first) = error.clone().into_server_errors()?.first()?.clone();
-    Some((first.code().to_owned(), first.details().unwrap_or_default().to_owned()))
+    error.code().map(|code| (code.to_owned(), error.detail().unwrap_or_default().to_owned()))
 }
 
 /// The class of an error reply by its first word.
@@ -168,6 +188,8 @@ fn reason_of(code: &str, detail: &str) -> Reason {
         // DENIED is protected mode.
         "NOAUTH" | "WRONGPASS" | "DENIED" => Reason::Auth,
         "NOPERM" => Reason::Permission,
+        // Managed servers take commands away by renaming them.
+        "ERR" if detail.to_ascii_lowercase().starts_with("unknown command") => Reason::Permission,
         "ERR" if detail.contains("max number of clients") => Reason::Limit,
         // Before 6.0 a wrong password had no code of its own.
         "ERR" if detail.contains("invalid password") || detail.contains("without any password") => Reason::Auth,
@@ -185,6 +207,7 @@ mod tests {
             ("NOAUTH", "Authentication required.", Reason::Auth),
             ("WRONGPASS", "invalid username-password pair or user is disabled.", Reason::Auth),
             ("NOPERM", "User x has no permissions to run the 'config|get' command", Reason::Permission),
+            ("ERR", "unknown command 'CONFIG', with args beginning with: 'GET'", Reason::Permission),
             ("ERR", "max number of clients reached", Reason::Limit),
             ("ERR", "invalid password", Reason::Auth),
             ("LOADING", "Redis is loading the dataset in memory", Reason::Status),

@@ -11,7 +11,6 @@ mod info;
 mod settings;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Pipeline, Value};
@@ -20,6 +19,7 @@ use tokio::time::Instant;
 use crate::model::Family;
 use crate::runtime::supervise::Supervisor;
 
+use super::look::come_back_by;
 use super::{Collect, CollectError, Look, Reason};
 use connection::{Connection, Missed, Server};
 
@@ -27,9 +27,6 @@ pub use settings::Settings;
 
 /// The default job.
 pub const JOB: &str = "redis";
-
-/// How long before the deadline everything ends, so that the look itself comes back in time.
-const MARGIN: Duration = Duration::from_millis(50);
 
 static UP: Family = Family::gauge("redis_up", "Whether the server answered PING and INFO at the last look.");
 
@@ -126,7 +123,7 @@ impl Redis {
 #[async_trait]
 impl Collect for Redis {
     async fn look(&self, deadline: Instant) -> Look {
-        let deadline = deadline - MARGIN;
+        let deadline = come_back_by(deadline);
         let mut look = Look::new();
         match self.answers(deadline).await {
             Ok(answers) => self.read(answers, deadline, &mut look).await,

@@ -3,6 +3,7 @@
 use url::Url;
 
 use crate::collect::dial::{Address, percent_decode};
+use crate::collect::http::read_trust;
 use crate::model::Secret;
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
@@ -16,7 +17,7 @@ pub struct Settings {
     pub user: Option<String>,
     /// From the URL, `password` or `password_file`.
     pub password: Option<Secret>,
-    /// Whom to trust, for `rediss://`.
+    /// Whom to trust, for `rediss://`: the section `tls`, as http targets have it.
     pub tls: Option<Trust>,
 }
 
@@ -27,9 +28,17 @@ impl Settings {
         fields.not_built("key_groups");
         let password = fields.secret("password", "password_file");
         match Self::from_url(url) {
-            Ok(settings) => Some(Self { password: password.or(settings.password), ..settings }),
+            Ok(settings) => {
+                // Without TLS the section stays unread, and is reported as a key that means nothing here.
+                let tls = settings.tls.map(|marked| {
+                    let trust = read_trust(fields);
+                    Trust { insecure_skip_verify: trust.insecure_skip_verify || marked.insecure_skip_verify, ..trust }
+                });
+                Some(Self { password: password.or(settings.password), tls, ..settings })
+            }
             Err(what) => {
-                fields.wrong("url", what, "write redis://user:password@host:6379, rediss://… or unix:///path");
+                fields.take("tls");
+                fields.wrong("url", what, "write redis://user:password@host:6379, rediss://… or redis+unix:///path");
                 None
             }
         }
@@ -84,6 +93,8 @@ fn tcp(url: &Url) -> Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Problems;
+    use crate::yaml::parse;
 
     #[test]
     fn urls_are_taken_apart() {
@@ -99,6 +110,33 @@ mod tests {
             let socket = Settings::from_url(url).unwrap();
             assert_eq!((socket.instance().as_str(), socket.password.unwrap().expose()), ("/run/redis.sock", "x"));
         }
+    }
+
+    fn read(url: &str, keys: &str) -> Result<Settings, String> {
+        let node = parse(keys, "f.yml").unwrap();
+        let problems = Problems::new();
+        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
+        fields.take("url");
+        let settings = Settings::read(url, &mut fields);
+        fields.finish();
+        let complaints: String = problems.into_sorted().iter().map(ToString::to_string).collect();
+        if complaints.is_empty() { Ok(settings.unwrap()) } else { Err(complaints) }
+    }
+
+    #[test]
+    fn a_private_authority_can_be_trusted_over_tls_only() {
+        let trust = read("rediss://cache", "tls: {ca_file: /ca.pem}").unwrap().tls.unwrap();
+        assert_eq!((trust.ca_file.as_deref(), trust.insecure_skip_verify), (Some("/ca.pem"), false));
+        assert!(read("rediss://cache", "tls: {insecure_skip_verify: true}").unwrap().tls.unwrap().insecure_skip_verify);
+        assert!(read("rediss://cache#insecure", "url: x").unwrap().tls.unwrap().insecure_skip_verify);
+        assert!(read("redis://cache", "tls: {ca_file: /ca.pem}").unwrap_err().contains("tls"));
+    }
+
+    #[test]
+    fn a_suggested_url_says_its_kind() {
+        let complaint = read("http://cache", "url: x").unwrap_err();
+        assert!(complaint.contains("redis+unix:///path"), "{complaint}");
+        assert_eq!(crate::collect::Kind::of_scheme("redis+unix"), Some("redis"));
     }
 
     #[test]
