@@ -158,7 +158,8 @@ async fn a_page_cut_off_is_unreachable_as_with_any_probe() {
 
 #[tokio::test]
 async fn a_long_page_is_read_beside_the_runtime() {
-    let page: String = (0..20_000).map(|at| format!("a_metric_with_a_name{{at=\"{at}\"}} 1\n")).collect();
+    let lines: Vec<_> = (0..20_000).map(|at| format!("a_metric_with_a_name{{at=\"{at}\"}} 1\n")).collect();
+    let page = lines.concat();
     assert!(page.len() > LONG_PAGE);
     let (address, _asked) = server(vec![answer("200 OK", page.as_bytes())]);
     let look = look(&format!("http://{address}/"), "").await;
