@@ -1,6 +1,10 @@
 //! Why something could not be seen.
 
+use std::error::Error;
 use std::fmt;
+use std::io;
+
+use crate::runtime::http_client::HttpError;
 
 /// The closed set of reasons, as they stand in `sidewatch_target_failures_total{reason}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +40,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The class of an I/O error on the way to a server or on the connection with it.
+    pub fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            // A socket file that is not there is what a refused port is: nobody listens.
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Self::Refused,
+            io::ErrorKind::TimedOut => Self::Timeout,
+            io::ErrorKind::PermissionDenied => Self::Permission,
+            // What our own readers make of bytes that are not the protocol's.
+            io::ErrorKind::InvalidData => Self::Malformed,
+            _ => Self::Unreachable,
+        }
+    }
+
+    /// The class of an HTTP client's error.
+    fn of_http(error: &HttpError) -> Self {
+        match error {
+            HttpError::Resolve { .. } => Self::Resolve,
+            HttpError::Connect { source, .. } => Self::of_io(source),
+            HttpError::Tls { .. } => Self::Tls,
+            HttpError::Timeout { .. } => Self::Timeout,
+            HttpError::Protocol { source, .. } if source.is_parse() => Self::Malformed,
+            HttpError::Protocol { source, .. } => io_cause(source).map_or(Self::Unreachable, Self::of_io),
+            HttpError::TooLarge { .. } => Self::TooLarge,
+            HttpError::Request(_) => Self::Internal,
+        }
+    }
+
     /// As it stands in labels.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -79,6 +110,13 @@ impl CollectError {
         self
     }
 
+    /// The same with other words, made of the present ones.
+    #[must_use]
+    pub fn reworded(mut self, words: impl FnOnce(&str) -> String) -> Self {
+        self.message = words(&self.message);
+        self
+    }
+
     /// The class of the error.
     pub fn reason(&self) -> Reason {
         self.reason
@@ -97,4 +135,73 @@ impl fmt::Display for CollectError {
     }
 }
 
-impl std::error::Error for CollectError {}
+impl Error for CollectError {}
+
+impl From<&HttpError> for CollectError {
+    fn from(error: &HttpError) -> Self {
+        Self::new(Reason::of_http(error), chain(error))
+    }
+}
+
+/// An error and its causes in one line, none said twice.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// The first I/O error in the chain of causes: it alone tells a refused connection from a forbidden one.
+pub fn io_cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e io::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_io_error_has_one_class_wherever_it_happens() {
+        let connect = |kind: io::ErrorKind| {
+            let peer = ([127, 0, 0, 1], 1).into();
+            CollectError::from(&HttpError::Connect { peer, source: kind.into() })
+        };
+        for (kind, reason) in [
+            (io::ErrorKind::ConnectionRefused, Reason::Refused),
+            (io::ErrorKind::NotFound, Reason::Refused),
+            (io::ErrorKind::TimedOut, Reason::Timeout),
+            (io::ErrorKind::ConnectionReset, Reason::Unreachable),
+            (io::ErrorKind::HostUnreachable, Reason::Unreachable),
+            (io::ErrorKind::PermissionDenied, Reason::Permission),
+        ] {
+            assert_eq!(Reason::of_io(&kind.into()), reason, "{kind}");
+            assert_eq!(connect(kind).reason(), reason, "{kind}");
+        }
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot connect: {0}")]
+        struct Outer(#[source] io::Error);
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot look")]
+        struct Outermost(#[source] Outer);
+        let error = Outermost(Outer(io::Error::other("no route")));
+        assert_eq!(chain(&error), "cannot look: cannot connect: no route");
+        assert_eq!(io_cause(&error).map(ToString::to_string).as_deref(), Some("no route"));
+    }
+}

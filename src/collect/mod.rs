@@ -22,6 +22,7 @@ pub mod runner;
 pub mod simulated;
 mod target;
 pub mod tcp;
+mod web;
 
 pub use board::{Board, State};
 pub use error::{CollectError, Reason};

@@ -5,29 +5,26 @@
 
 mod settings;
 
-use std::io::Read as _;
-
 use async_trait::async_trait;
-use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
 use hyper::StatusCode;
-use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
-};
-use tokio::time::Instant;
-use url::Url;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use tokio::task;
+use tokio::time::{Instant, timeout_at};
 
-use settings::Auth;
 pub use settings::Settings;
 
+use super::probe::Watch;
+use super::web::{Bounds, Follow, decode, fetch};
 use super::{Collect, CollectError, Look, Reason};
 use crate::exposition::{Format, Limits, Parsed, Wrong, parse};
-use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request};
+use crate::runtime::http_client::{HttpClient, Overflow, Reply, Request};
 
 /// A longer page is refused, compressed or not.
 const MAX_PAGE: usize = 16 << 20;
-/// As many redirects as Go's HTTP client, and so Prometheus, follows.
-const MAX_REDIRECTS: usize = 10;
+/// A page that may be longer is read on a thread of its own: a worker of the runtime has others to serve.
+const LONG_PAGE: usize = 256 << 10;
+/// How much longer a compressed page is taken to be; pages of metrics shrink to a tenth, rarely to less.
+const COMPRESSION: usize = 16;
 /// Series that the runner makes for every target; a page's own ones without labels would clash with them.
 const OF_THE_RUNNER: [&str; 3] = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
 
@@ -49,35 +46,26 @@ impl Prometheus {
 
     async fn scrape(&self, deadline: Instant) -> Result<Parsed, CollectError> {
         let reply = self.fetch(deadline).await?;
-        let content_type = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let format = Format::of_content_type(content_type);
-        let page = page(&reply).map_err(|error| self.failed(error.0, &error.1))?;
-        let limits = Limits { samples: self.settings.sample_limit, ..Limits::default() };
-        parse(&page, format, limits).map_err(|error| {
-            let too_many = matches!(error.what, Wrong::TooManySamples(_));
-            let reason = if too_many { Reason::TooLarge } else { Reason::Malformed };
-            self.failed(reason, &format!("the page cannot be taken: {error}"))
-        })
+        let sample_limit = self.settings.sample_limit;
+        if !is_long(&reply) {
+            return read(&reply, sample_limit);
+        }
+        let read = move || read(&reply, sample_limit);
+        let late = |_| CollectError::new(Reason::Timeout, "the page came, but was not read in time");
+        let broken = |error| CollectError::new(Reason::Internal, format!("reading the page broke off: {error}"));
+        timeout_at(deadline, task::spawn_blocking(read)).await.map_err(late)?.map_err(broken)?
     }
 
     /// Asks for the page, following redirects.
     async fn fetch(&self, deadline: Instant) -> Result<Reply, CollectError> {
-        let mut url = self.settings.url.clone();
-        for _ in 0..=MAX_REDIRECTS {
-            let mut request = Request::get(url.clone(), deadline);
-            request.max_body = MAX_PAGE;
-            request.headers = self.headers(&url, deadline);
-            let (outcome, _) = self.client.send(request).await;
-            let reply = outcome.map_err(|error| self.failed(reason_of(&error), &error.to_string()))?;
-            match redirect(&reply, &url) {
-                None => return self.checked(reply),
-                Some(next) => url = next.map_err(|what| self.failed(Reason::Malformed, what))?,
-            }
-        }
-        Err(self.failed(Reason::Status, &format!("more than {MAX_REDIRECTS} redirects")))
+        let mut request = Request::get(self.settings.url.clone(), deadline);
+        request.max_body = MAX_PAGE;
+        request.headers = self.headers(deadline);
+        let (outcome, _) = fetch(&self.client, request, Follow::Redirects, Overflow::Fail).await;
+        checked(outcome?)
     }
 
-    fn headers(&self, url: &Url, deadline: Instant) -> HeaderMap {
+    fn headers(&self, deadline: Instant) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(Format::ACCEPT));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
@@ -85,36 +73,22 @@ impl Prometheus {
         if let Ok(seconds) = HeaderValue::from_str(&format!("{left:.3}")) {
             headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
         }
-        // Credentials stay with the server they were given for.
-        if url.origin() == self.settings.url.origin()
-            && let Some(auth) = self.settings.auth.as_ref().and_then(Auth::header)
-        {
-            headers.insert(AUTHORIZATION, auth);
+        if let Some(authorization) = &self.settings.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
         }
         headers
-    }
-
-    fn checked(&self, reply: Reply) -> Result<Reply, CollectError> {
-        let reason = match reply.status {
-            StatusCode::OK => return Ok(reply),
-            StatusCode::UNAUTHORIZED => Reason::Auth,
-            StatusCode::FORBIDDEN => Reason::Permission,
-            _ => Reason::Status,
-        };
-        Err(self.failed(reason, &format!("the server answered with status {}", reply.status)))
-    }
-
-    fn failed(&self, reason: Reason, what: &str) -> CollectError {
-        CollectError::new(reason, format!("cannot scrape {}: {what}", self.settings.instance()))
     }
 }
 
 #[async_trait]
 impl Collect for Prometheus {
     async fn look(&self, deadline: Instant) -> Look {
-        match self.scrape(deadline).await {
+        match self.scrape(Watch::start(deadline).deadline()).await {
             Ok(parsed) => self.seen(parsed),
-            Err(error) => self.unanswered(error),
+            Err(error) => {
+                let instance = self.settings.instance();
+                self.unanswered(error.reworded(|words| format!("cannot scrape {instance}: {words}")))
+            }
         }
     }
 
@@ -143,50 +117,43 @@ impl Prometheus {
     }
 }
 
-/// Where an answer sends us, if it does.
-fn redirect(reply: &Reply, from: &Url) -> Option<Result<Url, &'static str>> {
-    if !matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    let next = location.and_then(|location| from.join(location).ok());
-    let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
-    Some(next.ok_or("the server redirects without saying where to, or to what is not HTTP"))
-}
-
-/// The page's text, decompressed.
-fn page(reply: &Reply) -> Result<String, (Reason, String)> {
-    let encoding = reply.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let bytes = match encoding.trim().to_ascii_lowercase().as_str() {
-        "" | "identity" => reply.body.clone(),
-        "gzip" | "x-gzip" => gunzip(&reply.body, MAX_PAGE)?,
-        _ => return Err((Reason::Malformed, "the page is compressed in a way that was not asked for".into())),
+fn checked(reply: Reply) -> Result<Reply, CollectError> {
+    let reason = match reply.status {
+        StatusCode::OK => return Ok(reply),
+        StatusCode::UNAUTHORIZED => Reason::Auth,
+        StatusCode::FORBIDDEN => Reason::Permission,
+        _ => Reason::Status,
     };
-    String::from_utf8(bytes.into()).map_err(|_| (Reason::Malformed, "the page is not UTF-8".into()))
+    Err(CollectError::new(reason, format!("the server answered with status {}", reply.status)))
 }
 
-/// Decompresses up to `limit` bytes; more is an error, so that a small answer cannot fill the memory.
-fn gunzip(compressed: &[u8], limit: usize) -> Result<Bytes, (Reason, String)> {
-    let mut plain = Vec::new();
-    let read = MultiGzDecoder::new(compressed).take(limit as u64 + 1).read_to_end(&mut plain);
-    read.map_err(|error| (Reason::Malformed, format!("the page is not the gzip it says it is: {error}")))?;
-    if plain.len() > limit {
-        return Err((Reason::TooLarge, format!("the page is longer than {limit} bytes")));
-    }
-    Ok(plain.into())
+/// Whether reading the page may take long.
+fn is_long(reply: &Reply) -> bool {
+    let factor = if reply.headers.contains_key(CONTENT_ENCODING) { COMPRESSION } else { 1 };
+    reply.body.len().saturating_mul(factor) > LONG_PAGE
 }
 
-fn reason_of(error: &HttpError) -> Reason {
-    match error {
-        HttpError::Resolve { .. } => Reason::Resolve,
-        HttpError::Connect { source, .. } if source.kind() == std::io::ErrorKind::ConnectionRefused => Reason::Refused,
-        HttpError::Connect { .. } => Reason::Unreachable,
-        HttpError::Tls { .. } => Reason::Tls,
-        HttpError::Timeout { .. } => Reason::Timeout,
-        HttpError::Protocol { .. } => Reason::Malformed,
-        HttpError::TooLarge { .. } => Reason::TooLarge,
-        HttpError::Request(_) => Reason::Internal,
+/// Reads a page in the format that the server says.
+fn read(reply: &Reply, sample_limit: usize) -> Result<Parsed, CollectError> {
+    let content_type = reply.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::of_content_type(content_type);
+    let page = page(reply, MAX_PAGE)?;
+    parse(&page, format, Limits { samples: sample_limit, ..Limits::default() }).map_err(|error| {
+        let too_many = matches!(error.what, Wrong::TooManySamples(_));
+        let reason = if too_many { Reason::TooLarge } else { Reason::Malformed };
+        CollectError::new(reason, format!("the page cannot be taken: {error}"))
+    })
+}
+
+/// The page's text, decompressed. A longer one than `limit` is an error, so that a small answer cannot fill the memory.
+fn page(reply: &Reply, limit: usize) -> Result<String, CollectError> {
+    let malformed = |message: String| CollectError::new(Reason::Malformed, message);
+    let bounds = Bounds { kept: limit, counted: limit as u64 + 1 };
+    let decoded = decode(&reply.headers, reply.body.clone(), reply.body.len() as u64, bounds).map_err(malformed)?;
+    if decoded.cut {
+        return Err(CollectError::new(Reason::TooLarge, format!("the page is longer than {limit} bytes")));
     }
+    String::from_utf8(decoded.bytes.into()).map_err(|_| malformed("the page is not UTF-8".into()))
 }
 
 #[cfg(test)]

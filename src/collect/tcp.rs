@@ -23,8 +23,8 @@ use crate::runtime::resolve::resolve;
 use crate::runtime::tls::{self, Trust};
 use crate::yaml::Fields;
 
-use super::http::read_trust;
-use super::probe::{self, Pattern, Watch, io_reason, report_address, report_regex, report_tls, shortened};
+use super::probe::{self, Pattern, Watch, report_address, report_regex, report_tls, shortened};
+use super::web::read_trust;
 use super::{Collect, CollectError, Look, Reason};
 
 /// The default job of TCP probes.
@@ -131,7 +131,7 @@ impl Tcp {
         seen.peer = peers.first().copied();
         seen.phase = "connect";
         let (stream, peer) = connect(&peers).await.map_err(|(peer, error)| {
-            CollectError::new(io_reason(&error), format!("cannot connect to {peer}: {error}"))
+            CollectError::new(Reason::of_io(&error), format!("cannot connect to {peer}: {error}"))
         })?;
         seen.peer = Some(peer);
         Ok(stream)
@@ -144,7 +144,7 @@ impl Tcp {
         seen: &mut Seen,
     ) -> Result<(), CollectError> {
         let broken =
-            |error: std::io::Error| CollectError::new(io_reason(&error), format!("the connection broke: {error}"));
+            |error: std::io::Error| CollectError::new(Reason::of_io(&error), format!("the connection broke: {error}"));
         if let Some(text) = &self.settings.send {
             seen.phase = "send";
             let end = if text.ends_with('\n') { "" } else { "\n" };

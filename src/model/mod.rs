@@ -5,16 +5,20 @@
 
 mod alert;
 mod family;
+mod fnv;
 mod labels;
 mod outcome;
+mod percent;
 mod place;
 mod secret;
 mod time;
 
 pub use alert::{Alert, Transition};
 pub use family::{Block, Family, MetricKind, Point, Suffix};
+pub use fnv::fnv1a;
 pub use labels::{Labels, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
 pub use outcome::Outcome;
+pub use percent::percent_decode;
 pub use place::{Place, Problem, Problems};
 pub use secret::Secret;
 pub use time::{Millis, parse_duration, render_duration};

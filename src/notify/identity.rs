@@ -5,10 +5,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::Labels;
+use crate::model::{Labels, fnv1a};
 
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 /// Stands between names and values; it cannot occur in UTF-8.
 const SEPARATOR: u8 = 0xff;
 
@@ -19,12 +17,8 @@ const SEPARATOR: u8 = 0xff;
 /// assert_eq!(format!("{:016x}", fingerprint(&Labels::empty())), "cbf29ce484222325");
 /// ```
 pub fn fingerprint(labels: &Labels) -> u64 {
-    let mut sum = FNV_OFFSET;
-    for (name, value) in labels.iter() {
-        let bytes = name.bytes().chain([SEPARATOR]).chain(value.bytes()).chain([SEPARATOR]);
-        sum = bytes.fold(sum, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
-    }
-    sum
+    let texts = labels.iter().flat_map(|(name, value)| [name, value]);
+    fnv1a(texts.flat_map(|text| text.bytes().chain([SEPARATOR])))
 }
 
 /// A fingerprint as it is written in a webhook's body and in API v2.

@@ -104,3 +104,15 @@ fn a_section_without_a_route_or_with_zero_intervals_is_refused() {
     let problems = read("route: {receiver: a, group_interval: 0s, repeat_interval: 0}\nreceivers: [{name: a}]\n").1;
     assert_eq!(problems.len(), 2, "{problems:?}");
 }
+
+#[test]
+fn credentials_of_a_webhook_stand_in_one_place() {
+    let text = |auth: &str| {
+        format!(
+            "receivers:\n- name: r\n  webhook_configs:\n  - {{url: 'http://u:s3cret@h/', http_config: {{{auth}}}}}\nroute: {{receiver: r}}"
+        )
+    };
+    assert_eq!(read(&text("")).1, [""; 0]);
+    let said = read(&text("bearer_token: x")).1.concat();
+    assert!(said.contains("credentials are given twice") && !said.contains("s3cret"), "{said}");
+}

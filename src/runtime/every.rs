@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::Millis;
+use crate::model::{Millis, fnv1a};
 
 /// How long until a name's slot: the name picks a fixed phase of the interval on the wall clock, so that many things
 /// with the same interval spread out, and a restart keeps their rhythm.
@@ -24,11 +24,7 @@ pub fn nearest_slot(name: &str, every: Duration, now: Millis) -> Millis {
 /// The slot's phase and the interval, in milliseconds.
 fn slot(name: &str, every: Duration) -> (i64, i64) {
     let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
-    // FNV-1a: stable over builds, unlike the standard library's hasher.
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    ((hash >> 1).cast_signed() % every, every)
+    ((fnv1a(name.bytes()) >> 1).cast_signed() % every, every)
 }
 
 #[cfg(test)]

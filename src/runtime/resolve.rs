@@ -17,6 +17,7 @@ use tokio::sync::watch;
 pub const MOST_LOOKUPS: usize = 32;
 
 type Answer = Result<Vec<IpAddr>, String>;
+type Work = Box<dyn FnOnce() + Send>;
 type Lookups = HashMap<String, watch::Receiver<Option<Answer>>>;
 
 static LOOKUPS: LazyLock<Mutex<Lookups>> = LazyLock::new(Mutex::default);
@@ -30,7 +31,7 @@ pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let mut waiting = lookup(host, system)?;
+    let mut waiting = lookup(host, system, on_a_thread)?;
     let answer = waiting.wait_for(Option::is_some).await.map_err(|_| io::Error::other("the lookup broke off"))?;
     match answer.as_ref() {
         Some(Ok(addresses)) => Ok(addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()),
@@ -41,7 +42,11 @@ pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 
 /// Joins the lookup of this name or starts one. It has a thread of its own, not one of the runtime's,
 /// so that a resolver that hangs does not hold up the agent's stop.
-fn lookup(host: &str, ask: fn(&str) -> Answer) -> io::Result<watch::Receiver<Option<Answer>>> {
+fn lookup(
+    host: &str,
+    ask: fn(&str) -> Answer,
+    start: fn(Work) -> io::Result<()>,
+) -> io::Result<watch::Receiver<Option<Answer>>> {
     let mut lookups = lookups();
     if let Some(under_way) = lookups.get(host) {
         return Ok(under_way.clone());
@@ -50,14 +55,20 @@ fn lookup(host: &str, ask: fn(&str) -> Answer) -> io::Result<watch::Receiver<Opt
         return Err(io::Error::other(format!("{MOST_LOOKUPS} lookups of other names are still waiting")));
     }
     let (answer, waiting) = watch::channel(None);
+    lookups.insert(host.to_owned(), waiting.clone());
+    // `Entry` takes the table's lock when it is dropped, which may be here: when no thread can be had.
+    drop(lookups);
     let entry = Entry(host.to_owned());
-    thread::Builder::new().name("resolve".into()).spawn(move || {
+    start(Box::new(move || {
         let found = ask(&entry.0);
         drop(entry); // Whoever asks from here on gets a new lookup.
         answer.send_replace(Some(found));
-    })?;
-    lookups.insert(host.to_owned(), waiting.clone());
+    }))?;
     Ok(waiting)
+}
+
+fn on_a_thread(work: Work) -> io::Result<()> {
+    thread::Builder::new().name("resolve".into()).spawn(work).map(drop)
 }
 
 fn system(host: &str) -> Answer {
@@ -110,11 +121,24 @@ mod tests {
             thread::sleep(Duration::from_millis(200));
             system("127.0.0.1")
         }
-        let mut all: Vec<_> = (0..50).map(|_| lookup("hanging.test", hang).unwrap()).collect();
+        let mut all: Vec<_> = (0..50).map(|_| lookup("hanging.test", hang, on_a_thread).unwrap()).collect();
         let last = all.pop().unwrap();
         drop(all);
         let mut last = last;
         assert!(last.wait_for(Option::is_some).await.is_ok());
         assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_cannot_be_had_fails_one_lookup_and_no_other() {
+        let no_thread = |work: Work| {
+            drop(work);
+            Err(io::Error::from(io::ErrorKind::WouldBlock))
+        };
+        let failed = lookup("threadless.test", system, no_thread).unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::WouldBlock);
+        assert!(!lookups().contains_key("threadless.test"));
+        let mut next = lookup("threadless.test", |_| system("127.0.0.1"), on_a_thread).unwrap();
+        assert!(next.wait_for(Option::is_some).await.is_ok());
     }
 }

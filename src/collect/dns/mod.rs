@@ -8,6 +8,7 @@ mod settings;
 
 pub use settings::Settings;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::time::{self, Instant};
 use crate::model::Family;
 use crate::runtime::resolve::resolve;
 
-use super::probe::{self, Watch, io_reason, report_address, shortened};
+use super::probe::{self, Watch, report_address, shortened};
 use super::{Collect, CollectError, Look, Reason};
 
 /// The default job of DNS probes.
@@ -66,9 +67,7 @@ impl Dns {
         let peer = peer?;
         seen.peer = Some(peer);
         let failed = |error: std::io::Error| {
-            let reason =
-                if error.kind() == std::io::ErrorKind::InvalidData { Reason::Malformed } else { io_reason(&error) };
-            CollectError::new(reason, format!("the name server {peer} gave no answer: {error}"))
+            CollectError::new(Reason::of_io(&error), format!("the name server {peer} gave no answer: {error}"))
         };
         let question = exchange::Question::new(&self.settings.name, self.settings.kind).map_err(failed)?;
         seen.phase = "request";
@@ -153,12 +152,16 @@ fn report_counts(answer: Option<&Message>, look: &mut Look) {
     look.value(&ADDITIONALS, answer.map_or(0, additional) as f64);
 }
 
-/// A code as the DNS world writes it: `NXDOMAIN`.
-fn rcode_name(code: ResponseCode) -> String {
-    match code {
-        ResponseCode::NoError => "NOERROR".into(),
-        other => format!("{other:?}").to_uppercase(),
-    }
+/// The codes a name server can answer with, each at its number (RFC 1035, RFC 2136).
+const RCODES: [&str; 11] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH",
+    "NOTZONE",
+];
+
+/// A code as the DNS world writes it: `NXDOMAIN`; `RCODE16` for one that has no name here.
+fn rcode_name(code: ResponseCode) -> Cow<'static, str> {
+    let number = u16::from(code);
+    RCODES.get(usize::from(number)).map_or_else(|| format!("RCODE{number}").into(), |name| (*name).into())
 }
 
 /// An answer's records as text, for patterns and messages.

@@ -144,6 +144,20 @@ fn urls_are_read_and_complaints_say_a_way_out() {
 }
 
 #[test]
+fn codes_have_the_names_of_the_dns_world() {
+    for (code, name) in [
+        (ResponseCode::NoError, "NOERROR"),
+        (ResponseCode::ServFail, "SERVFAIL"),
+        (ResponseCode::NXDomain, "NXDOMAIN"),
+        (ResponseCode::Refused, "REFUSED"),
+        (ResponseCode::NotZone, "NOTZONE"),
+        (ResponseCode::Unknown(13), "RCODE13"),
+    ] {
+        assert_eq!(rcode_name(code), name);
+    }
+}
+
+#[test]
 fn the_systems_first_server_is_found() {
     let text = "# nameserver 9.9.9.9\nsearch x\nnameserver\t127.0.0.11\nnameserver 8.8.8.8\n";
     assert_eq!(settings::first_nameserver(text), Some(IpAddr::from([127, 0, 0, 11])));

@@ -5,26 +5,22 @@
 //! Redirects are followed within one look; each request has a fresh connection, so that connect and TLS are always
 //! measured. Cookies are not kept between redirects.
 
-mod body;
 mod expect;
-mod fetch;
 mod json_path;
-mod report;
 mod settings;
 mod wanted;
 
 pub use expect::Expect;
-pub use fetch::{Journey, fetch};
-pub use report::report_exchange;
-pub use settings::{Settings, read_trust, read_url, sensitive, without_credentials};
+pub use settings::Settings;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::model::Secret;
-use crate::runtime::http_client::{HttpClient, Reply, Request};
+use crate::runtime::http_client::{HttpClient, Overflow, Reply, Request};
 
 use super::probe::{self, Watch, report_regex};
+use super::web::{self, Bounds, Follow, fetch, report_exchange};
 use super::{Collect, CollectError, Look, Reason};
 use expect::Answer;
 
@@ -33,6 +29,9 @@ pub const JOB: &str = probe::JOB;
 
 /// How much of a body is kept to be looked into; the rest is read, counted and dropped.
 const MOST_BODY: usize = 1 << 20;
+/// How much of a packed body is unpacked to be counted.
+const MOST_COUNTED: u64 = 16 << 20;
+const BOUNDS: Bounds = Bounds { kept: MOST_BODY, counted: MOST_COUNTED };
 
 /// An HTTP probe.
 #[derive(Debug)]
@@ -64,7 +63,7 @@ impl Http {
 
     /// Judges the answer; says whether a regular expression is to blame, and the body's decoded length.
     fn judge(&self, reply: &Reply, sent: u64, watch: &Watch, look: &mut Look) -> (bool, u64) {
-        let decoded = match body::decode(&reply.headers, reply.body.clone(), sent, MOST_BODY) {
+        let decoded = match web::decode(&reply.headers, reply.body.clone(), sent, BOUNDS) {
             Ok(decoded) => decoded,
             Err(message) => {
                 look.unhealthy(CollectError::new(Reason::Malformed, message));
@@ -87,14 +86,8 @@ impl Http {
 
     /// A target may echo what we sent; no message may.
     fn without_secrets(&self, error: CollectError) -> CollectError {
-        let text = error.to_string();
         let secrets = self.settings.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
-        let clean = secrets.fold(text.clone(), |text, secret| text.replace(secret, "***"));
-        if clean == text {
-            return error;
-        }
-        let reason = error.reason();
-        CollectError::new(reason, clean.strip_prefix(&format!("{}: ", reason.as_str())).unwrap_or(&clean))
+        error.reworded(|words| secrets.fold(words.to_owned(), |words, secret| words.replace(secret, "***")))
     }
 }
 
@@ -104,7 +97,8 @@ impl Collect for Http {
         let watch = Watch::start(deadline);
         let mut look = Look::new();
         let request = self.request(watch.deadline());
-        let (outcome, journey) = fetch(&self.client, request, self.settings.follow_redirects).await;
+        let follow = if self.settings.follow_redirects { Follow::Redirects } else { Follow::Nothing };
+        let (outcome, journey) = fetch(&self.client, request, follow, Overflow::Discard).await;
         let (regex, length) = match &outcome {
             Ok(reply) => self.judge(reply, journey.last.body_length, &watch, &mut look),
             Err(error) => {
@@ -113,7 +107,7 @@ impl Collect for Http {
             }
         };
         report_exchange(&mut look, &journey, outcome.as_ref().ok(), !self.settings.trust.insecure_skip_verify);
-        report::report_length(&mut look, length);
+        web::report_length(&mut look, length);
         report_regex(&mut look, regex);
         watch.finish(&mut look);
         look
@@ -121,7 +115,7 @@ impl Collect for Http {
 
     fn unanswered(&self, error: CollectError) -> Look {
         let mut look = probe::unanswered(error);
-        report::report_no_answer(&mut look);
+        web::report_no_answer(&mut look);
         look
     }
 }

@@ -13,21 +13,27 @@ mod settings;
 
 pub use settings::Settings;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::model::{Family, Outcome};
-use crate::runtime::http_client::{HttpClient, Reply, Request};
+use crate::runtime::http_client::{HttpClient, Overflow, Reply, Request};
 
-use super::http::{fetch, report_exchange};
 use super::probe::{self, Watch};
+use super::web::{Follow, fetch, report_exchange};
 use super::{Collect, CollectError, Look, Reason};
 use outcome::{Class, OF_ANSWERS, classify};
 use rate_limit::rate_limits;
 
 /// The default job of LLM providers.
 pub const JOB: &str = "llm";
+
+/// From one look to the next, unless the target says otherwise. The question is free but counts against rate limits, and a
+/// provider seldom changes within seconds.
+pub const INTERVAL: Duration = Duration::from_mins(1);
 
 /// Lists of models are long (hundreds of kilobytes at brokers), but not longer than this.
 const MOST_BODY: usize = 4 << 20;
@@ -125,7 +131,7 @@ impl Collect for Llm {
             max_body: MOST_BODY,
             ..Request::get(self.settings.models_url(), watch.deadline())
         };
-        let (reply, journey) = fetch(&self.client, request, true).await;
+        let (reply, journey) = fetch(&self.client, request, Follow::Redirects, Overflow::Discard).await;
         let seen = match &reply {
             Ok(reply) => self.judge(reply, &mut look),
             Err(error) => {

@@ -68,11 +68,6 @@ impl Class {
             }
         }
     }
-
-    /// Whether the same request may succeed later.
-    pub fn retry_helps(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Overloaded | Self::Timeout | Self::ServerError)
-    }
 }
 
 /// Classifies an answer. `error_type` is the header `x-amzn-errortype`, where there is one. The first rule that holds counts.
@@ -255,6 +250,5 @@ mod tests {
                 "client_cancelled"
             ]
         );
-        assert!(Class::RateLimited.retry_helps() && !Class::QuotaExhausted.retry_helps());
     }
 }

@@ -3,8 +3,9 @@
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::collect::http::{read_trust, read_url, sensitive, without_credentials};
+use crate::collect::web::{read_trust, read_url, without_credentials};
 use crate::model::Secret;
+use crate::runtime::http_client::{bearer, sensitive};
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
 
@@ -86,7 +87,7 @@ impl Settings {
             return None;
         }
         parsed.set_fragment(None);
-        if api_key.as_ref().is_some_and(|key| sensitive(key.expose()).is_none()) {
+        if api_key.as_ref().is_some_and(|key| sensitive(key).is_none()) {
             fields.wrong("api_key", "the key cannot be sent in a header", "check it for line breaks");
             return None;
         }
@@ -129,9 +130,9 @@ impl Settings {
             return headers;
         };
         let (name, value) = match self.dialect {
-            Dialect::OpenAi | Dialect::Ollama => (AUTHORIZATION, format!("Bearer {}", key.expose())),
-            Dialect::Anthropic => (HeaderName::from_static("x-api-key"), key.expose().to_owned()),
-            Dialect::Gemini => (HeaderName::from_static("x-goog-api-key"), key.expose().to_owned()),
+            Dialect::OpenAi | Dialect::Ollama => (AUTHORIZATION, bearer(key)),
+            Dialect::Anthropic => (HeaderName::from_static("x-api-key"), key.clone()),
+            Dialect::Gemini => (HeaderName::from_static("x-goog-api-key"), key.clone()),
         };
         if let Some(value) = sensitive(&value) {
             headers.insert(name, value);

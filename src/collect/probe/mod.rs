@@ -9,23 +9,22 @@ mod pattern;
 pub use certificate::{Certificate, last_chain_expiry};
 pub use pattern::Pattern;
 
-use std::error::Error;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::model::Family;
-use crate::runtime::http_client::{HttpError, TlsFacts};
+use crate::runtime::http_client::TlsFacts;
 
-use super::{CollectError, Look, Reason};
+use super::{CollectError, Look};
 
 /// The default job of every probe.
 pub const JOB: &str = "blackbox";
 
-/// Kept back from the deadline, so that a look that runs out of time still comes back with what it saw.
-const RESERVE: Duration = Duration::from_millis(20);
+/// Kept back from the deadline, though at most a tenth of the time there is, so that a look that runs out of time still
+/// comes back with what it saw.
+const RESERVE: Duration = Duration::from_millis(50);
 
 static SUCCESS: Family = Family::gauge("probe_success", "Displays whether or not the probe was a success");
 static DURATION: Family =
@@ -128,44 +127,6 @@ pub fn report_tls(look: &mut Look, facts: &TlsFacts, verified: bool) {
     look.labeled(&LAST_CHAIN_INFO, labels, 1.0);
 }
 
-/// An HTTP client's error in a look's words.
-pub fn http_failure(error: &HttpError) -> CollectError {
-    let reason = match error {
-        HttpError::Resolve { .. } => Reason::Resolve,
-        HttpError::Connect { source, .. } => io_reason(source),
-        HttpError::Tls { .. } => Reason::Tls,
-        HttpError::Timeout { .. } => Reason::Timeout,
-        HttpError::Protocol { source, .. } if source.is_parse() => Reason::Malformed,
-        HttpError::Protocol { .. } => Reason::Unreachable,
-        HttpError::TooLarge { .. } => Reason::TooLarge,
-        HttpError::Request(_) => Reason::Internal,
-    };
-    CollectError::new(reason, chain(error))
-}
-
-/// The class of a system call's error on a connection.
-pub fn io_reason(error: &io::Error) -> Reason {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Reason::Refused,
-        io::ErrorKind::TimedOut => Reason::Timeout,
-        _ => Reason::Unreachable,
-    }
-}
-
-/// An error and its causes in one line, none said twice.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
-    }
-    text
-}
-
 /// At most `most` characters of a text, on one line, for a message.
 pub fn shortened(text: &str, most: usize) -> String {
     let line: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -188,6 +149,7 @@ fn address_hash(address: IpAddr) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::Reason;
 
     #[test]
     fn addresses_hash_as_in_blackbox() {
@@ -203,7 +165,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_verdict_is_always_told() {
-        let watch = Watch::start(Instant::now() + Duration::from_secs(2));
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let watch = Watch::start(deadline);
+        let kept_back = deadline.duration_since(watch.deadline());
+        assert!(kept_back > Duration::from_millis(45) && kept_back <= RESERVE, "{kept_back:?}");
         let mut look = Look::new();
         watch.finish(&mut look);
         assert_eq!(look.get("probe_success", &[]), Some(1.0));

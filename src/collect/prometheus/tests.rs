@@ -8,6 +8,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 use crate::model::{Problems, Secret};
+use crate::runtime::http_client::basic;
 use crate::yaml::{Fields, parse as parse_yaml};
 
 /// A server that gives one answer after another and tells what it was asked. Ends with its last answer.
@@ -93,8 +94,8 @@ async fn a_failed_scrape_is_down_and_says_why() {
         (answer("200 OK", b"<html>"), "", Reason::Malformed, "line 1: a metric's name must start the line"),
         (answer("200 OK", b"a 1\nb 1\n"), "sample_limit: 1", Reason::TooLarge, "more than 1 samples"),
         (answer("200 OK", b"\xff"), "", Reason::Malformed, "not UTF-8"),
-        (answer(gzip_head, b"plain"), "", Reason::Malformed, "not the gzip"),
-        (answer("302 Found", b""), "", Reason::Malformed, "redirects without"),
+        (answer(gzip_head, b"plain"), "", Reason::Malformed, "not gzip"),
+        (answer("302 Found", b""), "", Reason::Status, "status 302 Found"),
     ];
     for (answer, yaml, reason, words) in cases {
         let (address, _asked) = server(vec![answer]);
@@ -114,8 +115,16 @@ fn a_small_answer_cannot_fill_the_memory() {
     gzip.write_all(&vec![b'a'; 100_000]).unwrap();
     let compressed = gzip.finish().unwrap();
     assert!(compressed.len() < 1000);
-    assert_eq!(gunzip(&compressed, 99_999).unwrap_err().0, Reason::TooLarge);
-    assert_eq!(gunzip(&compressed, 100_000).unwrap().len(), 100_000);
+    let reply = Reply {
+        status: StatusCode::OK,
+        version: hyper::Version::HTTP_11,
+        headers: HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]),
+        body: compressed.into(),
+        peer: ([127, 0, 0, 1], 1).into(),
+        tls: None,
+    };
+    assert_eq!(page(&reply, 99_999).unwrap_err().reason(), Reason::TooLarge);
+    assert_eq!(page(&reply, 100_000).unwrap().len(), 100_000);
 }
 
 #[test]
@@ -123,20 +132,36 @@ fn settings_keep_credentials_out_of_the_url() {
     let settings = settings("https://us%40er:p%3A&w+@app/metrics", "").unwrap();
     assert_eq!(settings.instance(), "app:443");
     assert_eq!(settings.url.as_str(), "https://app/metrics");
-    let basic = Auth::Basic { username: "us@er".into(), password: Secret::new("p:&w+") };
-    assert_eq!(settings.auth, Some(basic));
-    assert!(!format!("{settings:?}").contains("p:"));
+    assert_eq!(settings.authorization.as_ref().unwrap(), basic("us@er", &Secret::new("p:&w+")).expose());
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("p:") && !shown.contains("Basic"), "{shown}");
 }
 
 #[test]
 fn wrong_settings_are_told() {
     let both = "bearer_token: t\nbasic_auth: {username: u, password: p}\n";
-    let said = settings("http://app/", both).unwrap_err();
-    assert_eq!(said, ["f.yml:1:15: both `basic_auth` and a bearer token are given; keep one of them"]);
+    let said = settings("http://app/", both).unwrap_err().join("\n");
+    assert!(said.contains("credentials are given twice"), "{said}");
+    let said = settings("http://u:s3cret@app/", "bearer_token: t").unwrap_err().join("\n");
+    assert!(said.contains("credentials are given twice") && !said.contains("s3cret"), "{said}");
     let said = settings("ftp://app/", "sample_limt: 3").unwrap_err().join("\n");
-    assert!(
-        said.contains("a page of metrics is not reached by `ftp:`") && said.contains("did you mean `sample_limit`?")
-    );
-    let said = settings("http://app/", "bearer_token: \"a\\nb\"").unwrap_err().join("\n");
-    assert!(said.contains("no HTTP header"), "{said}");
+    assert!(said.contains("this is not an HTTP URL") && said.contains("did you mean `sample_limit`?"), "{said}");
+    assert!(settings("https://app/", "tls: {insecure_skip_verify: true}").unwrap().trust.insecure_skip_verify);
+}
+
+#[tokio::test]
+async fn a_page_cut_off_is_unreachable_as_with_any_probe() {
+    let (address, _asked) = server(vec![b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\na 1\n".to_vec()]);
+    let look = look(&format!("http://{address}/"), "").await;
+    assert_eq!(look.failures[0].reason(), Reason::Unreachable, "{:?}", look.failures);
+}
+
+#[tokio::test]
+async fn a_long_page_is_read_beside_the_runtime() {
+    let lines: Vec<_> = (0..20_000).map(|at| format!("a_metric_with_a_name{{at=\"{at}\"}} 1\n")).collect();
+    let page = lines.concat();
+    assert!(page.len() > LONG_PAGE);
+    let (address, _asked) = server(vec![answer("200 OK", page.as_bytes())]);
+    let look = look(&format!("http://{address}/"), "").await;
+    assert_eq!((look.failures.as_slice(), look.len()), (&[][..], 20_000));
 }

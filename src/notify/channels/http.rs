@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tokio::time::Instant;
@@ -11,7 +9,7 @@ use url::Url;
 
 use crate::model::{Millis, Secret};
 use crate::notify::retry::retry_after;
-use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request};
+use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request, basic, bearer, credentials, sensitive};
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
 
@@ -55,15 +53,11 @@ impl HttpSettings {
 }
 
 fn basic_auth(fields: &mut Fields<'_>) -> Option<Secret> {
-    let mut basic = fields.section("basic_auth")?;
-    let user = basic.secret("username", "username_file").unwrap_or_default();
-    let password = basic.secret("password", "password_file").unwrap_or_default();
-    basic.finish();
-    Some(basic_header(user.expose(), password.expose()))
-}
-
-fn basic_header(user: &str, password: &str) -> Secret {
-    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+    let mut section = fields.section("basic_auth")?;
+    let user = section.secret("username", "username_file").unwrap_or_default();
+    let password = section.secret("password", "password_file").unwrap_or_default();
+    section.finish();
+    Some(basic(user.expose(), &password))
 }
 
 fn authorization(fields: &mut Fields<'_>) -> Option<Secret> {
@@ -75,8 +69,7 @@ fn authorization(fields: &mut Fields<'_>) -> Option<Secret> {
 }
 
 fn bearer_token(fields: &mut Fields<'_>) -> Option<Secret> {
-    let token = fields.secret("bearer_token", "bearer_token_file")?;
-    Some(Secret::new(format!("Bearer {}", token.expose())))
+    fields.secret("bearer_token", "bearer_token_file").as_ref().map(bearer)
 }
 
 /// Reads a `tls_config`.
@@ -93,26 +86,26 @@ pub(super) fn read_trust(mut fields: Fields<'_>) -> Trust {
 /// A URL to POST to, with all that goes along. The URL is a secret: it is in no error.
 pub(super) struct Endpoint {
     client: HttpClient,
+    /// Without user and password.
     url: Url,
+    /// The URL's own, for nobody's log.
+    password: Option<Secret>,
     authorization: Option<HeaderValue>,
     timeout: Duration,
 }
 
 impl Endpoint {
-    /// Prepares for requests. Credentials in the URL count where `http_config` gives none.
-    pub(super) fn new(url: &Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
+    /// Prepares for requests. Credentials stand in the URL or in `http_config`; whoever reads the settings refuses both.
+    pub(super) fn new(mut url: Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
         let client = HttpClient::new(&settings.trust)?;
-        let in_url = (!url.username().is_empty() || url.password().is_some()).then(|| {
-            let decoded = |text: &str| percent_decoded(text);
-            basic_header(&decoded(url.username()), &decoded(url.password().unwrap_or_default()))
-        });
-        let authorization = settings.authorization.clone().or(in_url).map(|secret| {
-            let mut value = HeaderValue::from_str(secret.expose())
-                .map_err(|_| "the credentials hold a character that no HTTP header may have".to_owned())?;
-            value.set_sensitive(true);
-            Ok::<_, String>(value)
-        });
-        Ok(Self { client, url: url.clone(), authorization: authorization.transpose()?, timeout })
+        let in_url = credentials(&mut url);
+        let from_url = in_url.as_ref().map(|(user, password)| basic(user, password));
+        let authorization =
+            settings.authorization.clone().or(from_url).map(|secret| {
+                sensitive(&secret).ok_or("the credentials hold a character that no HTTP header may have")
+            });
+        let password = in_url.map(|(_, password)| password);
+        Ok(Self { client, url, password, authorization: authorization.transpose()?, timeout })
     }
 
     /// Sends a JSON body; any 2xx is success.
@@ -145,15 +138,10 @@ impl Endpoint {
     fn secrets(&self) -> Vec<&str> {
         let authorization = self.authorization.as_ref().and_then(|value| value.to_str().ok());
         let credentials = authorization.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
-        let parts = [Some(self.url.path()), self.url.query(), self.url.password(), credentials];
+        let password = self.password.as_ref().map(Secret::expose);
+        let parts = [Some(self.url.path()), self.url.query(), password, credentials];
         parts.into_iter().flatten().filter(|part| part.len() > 1).collect()
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    // A form's decoding is the one that `url` offers; it would also turn `+` into a blank.
-    let form = text.replace('+', "%2B");
-    url::form_urlencoded::parse(form.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
 }
 
 /// The beginning of an answer on one line, without secrets.
@@ -227,8 +215,10 @@ mod tests {
 
     #[test]
     fn credentials_in_the_url_become_a_header() {
-        let url = Url::parse("http://u%40x:p+w@h/").unwrap();
-        let endpoint = Endpoint::new(&url, &HttpSettings::default(), Duration::from_secs(1)).unwrap();
-        assert_eq!(endpoint.authorization.unwrap(), basic_header("u@x", "p+w").expose());
+        let url = Url::parse("http://u%40x:p+w&x=y@h/").unwrap();
+        let endpoint = Endpoint::new(url, &HttpSettings::default(), Duration::from_secs(1)).unwrap();
+        assert!(endpoint.secrets().contains(&"p+w&x=y"));
+        assert_eq!(endpoint.url.as_str(), "http://h/");
+        assert_eq!(endpoint.authorization.unwrap(), basic("u@x", &Secret::new("p+w&x=y")).expose());
     }
 }

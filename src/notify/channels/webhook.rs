@@ -15,6 +15,7 @@ use url::Url;
 use crate::model::{Alert, Labels, Millis, Secret};
 use crate::notify::identity::render_fingerprint;
 use crate::notify::notification::{Notification, common};
+use crate::runtime::http_client::credentials;
 use crate::yaml::Fields;
 
 use super::http::Endpoint;
@@ -58,10 +59,16 @@ impl Settings {
             }
             return None;
         }
-        match parse_url(&settings.url) {
+        let key = if fields.has("url") { "url" } else { "url_file" };
+        match parse_url(&settings.url).map(|mut url| credentials(&mut url)) {
+            Ok(Some(_)) if settings.http.authorization.is_some() => {
+                let way_out = "keep those of the URL or those of `http_config`";
+                fields.wrong(key, "credentials are given twice", way_out);
+                None
+            }
             Ok(_) => Some(settings),
             Err(complaint) => {
-                fields.wrong(if fields.has("url") { "url" } else { "url_file" }, complaint, "write `url: http://…`");
+                fields.wrong(key, complaint, "write `url: http://…`");
                 None
             }
         }
@@ -89,7 +96,7 @@ impl Webhook {
     /// # Errors
     /// A CA file that cannot be read, or credentials that fit no header.
     pub fn new(settings: &Settings) -> Result<Self, String> {
-        let endpoint = Endpoint::new(&parse_url(&settings.url)?, &settings.http, settings.timeout)?;
+        let endpoint = Endpoint::new(parse_url(&settings.url)?, &settings.http, settings.timeout)?;
         Ok(Self { endpoint, max_alerts: settings.max_alerts })
     }
 }

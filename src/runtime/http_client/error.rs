@@ -17,7 +17,7 @@ pub enum HttpError {
     /// TCP failed.
     #[error("cannot connect to {peer}: {source}")]
     Connect {
-        /// The address tried last.
+        /// The first address of the name: the one that would have been used.
         peer: SocketAddr,
         /// The system's error.
         source: io::Error,

@@ -3,11 +3,13 @@
 //! Used wherever the agent itself asks: probes, provider checks, scrapes, webhooks. Redirects are the caller's to follow.
 //! [`HttpClient::send`] brings the answer or the error; [`HttpClient::trace`] also what was seen on the way to an error.
 
+mod credentials;
 mod error;
 mod exchange;
 mod reply;
 mod request;
 
+pub use credentials::{basic, bearer, credentials, sensitive};
 pub use error::HttpError;
 pub use reply::{Reply, Timings, TlsFacts, Trace};
 pub use request::{Overflow, Request};

@@ -14,7 +14,7 @@ use super::{AGENT, HttpError};
 pub struct Request {
     /// GET, POST, …
     pub method: Method,
-    /// `http://` or `https://`. User and password in it are ignored: say them in `headers`.
+    /// `http://` or `https://`. User and password in it are ignored: [`credentials`](super::credentials) takes them out, for `headers`.
     pub url: Url,
     /// Further headers.
     pub headers: HeaderMap,

@@ -8,7 +8,7 @@ use crate::collect::probe::{report_address, report_tls};
 use crate::model::Family;
 use crate::runtime::http_client::Reply;
 
-use super::fetch::Journey;
+use super::Journey;
 
 static DURATION: Family =
     Family::gauge("probe_http_duration_seconds", "Duration of http request by phase, summed over all redirects");

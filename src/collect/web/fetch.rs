@@ -5,14 +5,22 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, LOCATION};
 use hyper::{Method, StatusCode};
 use url::Url;
 
-use crate::collect::probe::http_failure;
 use crate::collect::{CollectError, Reason};
 use crate::runtime::http_client::{HttpClient, Overflow, Reply, Request, Timings, Trace};
 
-use super::settings::is_secret;
+use super::is_secret;
 
 /// Redirects followed at most, as Go's client and so blackbox does.
 const MOST_REDIRECTS: u32 = 10;
+
+/// What to do about a redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// Go where it leads.
+    Redirects,
+    /// It is the answer.
+    Nothing,
+}
 
 /// All that a probe saw on its way.
 #[derive(Debug, Clone, Default)]
@@ -27,13 +35,18 @@ pub struct Journey {
     pub last: Trace,
 }
 
-/// Asks, and follows redirects if told to. Credentials and other secret headers go only where they were meant to go.
-/// A redirect that is not followed is the answer.
-pub async fn fetch(client: &HttpClient, mut request: Request, follow: bool) -> (Result<Reply, CollectError>, Journey) {
+/// Asks, and follows redirects if told to. Credentials and other secret headers never go to another origin.
+/// A redirect that is not followed, or that does not say where to, is the answer.
+pub async fn fetch(
+    client: &HttpClient,
+    mut request: Request,
+    follow: Follow,
+    overflow: Overflow,
+) -> (Result<Reply, CollectError>, Journey) {
     let mut journey = Journey::default();
-    let target = request.url.clone();
+    let target = request.url.origin();
     loop {
-        let (outcome, trace) = client.trace(request.clone(), Overflow::Discard).await;
+        let (outcome, trace) = client.trace(request.clone(), overflow).await;
         journey.timings += trace.timings;
         if journey.redirects == 0 {
             journey.first = trace.clone();
@@ -41,11 +54,11 @@ pub async fn fetch(client: &HttpClient, mut request: Request, follow: bool) -> (
         journey.last = trace;
         let reply = match outcome {
             Ok(reply) => reply,
-            Err(error) => return (Err(http_failure(&error)), journey),
+            Err(error) => return (Err(CollectError::from(&error)), journey),
         };
         let next = match destination(&request.url, &reply) {
-            Destination::Elsewhere(next) if follow => next,
-            Destination::Nowhere if follow => {
+            Destination::Elsewhere(next) if follow == Follow::Redirects => next,
+            Destination::Nowhere if follow == Follow::Redirects => {
                 let message = format!("status {} with a Location that is no HTTP URL", reply.status.as_u16());
                 return (Err(CollectError::new(Reason::Malformed, message)), journey);
             }
@@ -56,7 +69,7 @@ pub async fn fetch(client: &HttpClient, mut request: Request, follow: bool) -> (
             return (Err(CollectError::new(Reason::Status, message)), journey);
         }
         journey.redirects += 1;
-        redirect(&mut request, reply.status, is_same_place(&target, &next));
+        redirect(&mut request, reply.status, next.origin() == target);
         request.url = next;
     }
 }
@@ -98,12 +111,7 @@ fn redirect(request: &mut Request, status: StatusCode, same_origin: bool) {
     }
 }
 
-/// Whether credentials for one place may go to the other: the same origin, or the same host found to want https.
-fn is_same_place(target: &Url, next: &Url) -> bool {
-    let to_https = target.scheme() == "http" && next.scheme() == "https" && target.host() == next.host();
-    target.origin() == next.origin() || to_https
-}
-
+/// Credentials are for one scheme, host and port: whoever answers there cannot hand them on.
 fn drop_secrets(headers: &mut HeaderMap) {
     let secret: Vec<_> = headers.iter().filter(|(name, value)| value.is_sensitive() || is_secret(name)).collect();
     let names: Vec<_> = secret.into_iter().map(|(name, _)| name.clone()).chain([HOST]).collect();
@@ -117,11 +125,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_follow_to_https_but_not_to_another_host_or_port() {
-        let same = |a: &str, b: &str| is_same_place(&Url::parse(a).unwrap(), &Url::parse(b).unwrap());
-        assert!(same("http://a/x", "http://a/y") && same("http://a/", "https://a/"));
-        assert!(!same("https://a/", "http://a/"));
-        assert!(!same("https://a/", "https://b/") && !same("http://a:1/", "http://a:2/"));
+    fn what_is_secret_stays_behind_at_another_origin() {
+        let mut request = Request::get(Url::parse("http://a/").unwrap(), tokio::time::Instant::now());
+        for name in ["authorization", "cookie", "x-api-key", "host", "accept"] {
+            request.headers.insert(name, "x".parse().unwrap());
+        }
+        redirect(&mut request, StatusCode::FOUND, true);
+        assert_eq!(request.headers.len(), 5);
+        redirect(&mut request, StatusCode::FOUND, false);
+        assert_eq!(request.headers.keys().collect::<Vec<_>>(), ["accept"]);
     }
 
     #[test]
