@@ -82,6 +82,26 @@ impl Entry {
         false
     }
 
+    /// Forgets what is not before `at`. Says whether nothing is left.
+    pub(super) fn rewind(&mut self, at: Millis) -> bool {
+        if self.last.is_some_and(|(last, _)| last < at) {
+            return false;
+        }
+        self.sealed.truncate(self.sealed.partition_point(|chunk| chunk.first < at));
+        let in_open = self.open.count() > 0 && self.open.first() < at;
+        let tail = if in_open { Some(Arc::new(self.open.copy())) } else { self.sealed.pop_back() };
+        let mut kept = Vec::new();
+        if let Some(tail) = tail {
+            tail.copy_into(&mut kept, Millis(i64::MIN), Millis(at.0.saturating_sub(1)));
+        }
+        self.open = OpenChunk::default();
+        for (at, value) in &kept {
+            self.open.push(*at, *value);
+        }
+        self.last = kept.last().copied();
+        self.last.is_none()
+    }
+
     /// What lies in `(after, until]`, or nothing if no chunk reaches into it.
     pub(super) fn cut(&self, after: Millis, until: Millis) -> Option<Cut> {
         let overlaps = |first: Millis, last: Millis| last > after && first <= until;
