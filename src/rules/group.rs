@@ -1,6 +1,7 @@
 //! A group of rules: evaluates them in order against the store.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,10 +118,12 @@ impl Group {
         let spec = Arc::clone(&self.spec);
         for (index, rule) in spec.rules.iter().enumerate() {
             let snapshot = store.snapshot();
-            let outcome = match &rule.kind {
+            let work = AssertUnwindSafe(|| match &rule.kind {
                 RuleKind::Record { name } => self.record(index, rule, name, &snapshot, at),
                 RuleKind::Alert { .. } => self.alert(index, rule, &snapshot, (now, at), &mut evaluation.transitions),
-            };
+            });
+            // A rule that panics is one that could not be evaluated: what the rules before it found is still told.
+            let outcome = catch_unwind(work).unwrap_or_else(|_| Err("its evaluation panicked: a bug".into()));
             let state = &mut self.rules[index];
             state.last_evaluation = Some(now);
             match outcome {
