@@ -31,6 +31,22 @@ pub(super) struct Cut {
     until: Millis,
 }
 
+/// The last sample of a series in a time range: at hand, or still to be decoded.
+#[derive(Debug)]
+pub(super) enum Latest {
+    Known(Millis, f64),
+    Within(Cut),
+}
+
+impl Latest {
+    pub(super) fn decode(self) -> Option<(Millis, f64)> {
+        match self {
+            Self::Known(at, value) => Some((at, value)),
+            Self::Within(cut) => cut.decode().pop(),
+        }
+    }
+}
+
 impl Cut {
     pub(super) fn decode(&self) -> Vec<(Millis, f64)> {
         let mut samples = Vec::new();
@@ -111,6 +127,12 @@ impl Entry {
         let in_open = self.open.count() > 0 && overlaps(self.open.first(), self.open.last());
         let open = in_open.then(|| self.open.copy());
         (!sealed.is_empty() || open.is_some()).then_some(Cut { sealed, open, after, until })
+    }
+
+    /// The last sample in `(after, until]`. Nearly always it is the very last one, and nothing need be decoded.
+    pub(super) fn latest(&self, after: Millis, until: Millis) -> Option<Latest> {
+        let (at, value) = self.last.filter(|(at, _)| *at > after)?;
+        if at <= until { Some(Latest::Known(at, value)) } else { self.cut(after, until).map(Latest::Within) }
     }
 
     #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Cut, EXTERNAL, Entry};
+use super::entry::{Cut, EXTERNAL, Entry, Latest};
 use super::index::Filter;
 use super::shape::{Before, SeriesRef};
 use super::table::SeriesTable;
@@ -250,6 +250,27 @@ impl History {
 
     /// The series that the matchers take, with what they had at `version` in `(after, until]`.
     pub(super) fn cut(&self, version: u64, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<(Labels, Cut)> {
+        self.select(version, matchers, (after, until), Entry::cut)
+    }
+
+    /// As [`Self::cut`], with the last sample alone.
+    pub(super) fn latest(
+        &self,
+        version: u64,
+        matchers: &[Matcher],
+        after: Millis,
+        until: Millis,
+    ) -> Vec<(Labels, Latest)> {
+        self.select(version, matchers, (after, until), Entry::latest)
+    }
+
+    fn select<T>(
+        &self,
+        version: u64,
+        matchers: &[Matcher],
+        (after, until): (Millis, Millis),
+        read: impl Fn(&Entry, Millis, Millis) -> Option<T>,
+    ) -> Vec<(Labels, T)> {
         let after = after.max(Millis(self.horizon().0.saturating_sub(1)));
         let later = self.later_than(version);
         let mut filter = Filter::new(matchers);
@@ -257,9 +278,9 @@ impl History {
         let mut consider = |entry: &Entry| {
             let until = later.get(&entry.source).map_or(until, |at| until.min(Millis(at.0 - 1)));
             if filter.takes(&entry.labels)
-                && let Some(cut) = entry.cut(after, until)
+                && let Some(read) = read(entry, after, until)
             {
-                taken.push((entry.labels.clone(), cut));
+                taken.push((entry.labels.clone(), read));
             }
         };
         self.series.candidates(matchers).for_each(&mut consider);

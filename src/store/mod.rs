@@ -177,10 +177,23 @@ pub struct Snapshot {
 impl Snapshot {
     /// The series that every matcher takes, each with its samples in `(after, until]`. Series without a sample there are left out.
     pub fn select(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
+        self.each(matchers, after, until).collect()
+    }
+
+    /// As [`Self::select`], one series after the other, so that who counts can stop before memory is short.
+    pub fn each(&self, matchers: &[Matcher], after: Millis, until: Millis) -> impl Iterator<Item = Series> + use<> {
         // The lock is gone before the samples are decoded.
         let cuts = self.store.read().cut(self.version, matchers, after, until);
         let decoded = cuts.into_iter().map(|(labels, cut)| Series { labels, samples: cut.decode() });
-        decoded.filter(|series| !series.samples.is_empty()).collect()
+        decoded.filter(|series| !series.samples.is_empty())
+    }
+
+    /// As [`Self::select`], with the last sample of each series alone.
+    pub fn latest(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
+        let found = self.store.read().latest(self.version, matchers, after, until);
+        let series =
+            |(labels, latest): (Labels, entry::Latest)| Some(Series { labels, samples: vec![latest.decode()?] });
+        found.into_iter().filter_map(series).collect()
     }
 
     /// The labels of the series that [`Self::select`] would look at, without reading samples: a series may be among them

@@ -362,5 +362,12 @@ proptest! {
             .map(|s| (s.labels, s.samples.into_iter().map(|(at, v)| (at.0, v.to_bits())).collect()))
             .collect();
         prop_assert_eq!(found, naive.series);
+        for until in [at / 2, at, at + 1] {
+            let (after, until) = (Millis(until - 500), Millis(until));
+            let latest = |mut series: Series| (series.labels, series.samples.pop().map(|(at, v)| (at, v.to_bits())));
+            let whole: BTreeMap<_, _> = store.snapshot().select(&[], after, until).into_iter().map(latest).collect();
+            let alone: BTreeMap<_, _> = store.snapshot().latest(&[], after, until).into_iter().map(latest).collect();
+            prop_assert_eq!(whole, alone);
+        }
     }
 }
