@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 
 /// Appends a value as Go's `%g` with the shortest digits, which is what Prometheus' own libraries write:
-/// `0.25`, `123456`, `1.234567e+06`, `1e-05`, `+Inf`, `NaN`.
+/// `0.25`, `123456`, `1.234567e+06`, `1e-05`, `-0`, `+Inf`, `NaN`.
 pub fn write_float(out: &mut String, value: f64) {
     let size = value.abs();
     if value.is_nan() {
         out.push_str("NaN");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+    } else if value == 0.0 && value.is_sign_negative() {
+        out.push_str("-0");
     } else if size < 1e6 && value.fract() == 0.0 {
         write_int(out, value as i64);
     } else if (1e-4..1e6).contains(&size) {
@@ -43,7 +45,7 @@ mod tests {
     fn numbers_look_as_go_writes_them() {
         let cases = [
             (0.0, "0"),
-            (-0.0, "0"),
+            (-0.0, "-0"),
             (1.0, "1"),
             (-3.0, "-3"),
             (0.25, "0.25"),

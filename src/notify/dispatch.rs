@@ -29,7 +29,8 @@ use super::worker::{Job, Outcome, Outlet, Report};
 /// Trying goes on at least this long, however short the group's interval; as in Alertmanager.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Tokio's time as [`Millis`]: it does not jump with the wall clock, and stands still in tests that pause it.
+/// Tokio's time as [`Millis`], for timers alone: it does not jump with the wall clock, and stands still in tests that
+/// pause it. What people read is stamped with the wall clock when it is flushed.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     start: Instant,
@@ -203,11 +204,11 @@ impl Dispatcher {
     /// Tells each integration of the group's receiver what it needs to hear.
     fn flush(&mut self, batch: Batch) {
         let states = States::of(&batch);
-        let flush = self.next_id();
+        let (flush, at_wall) = (self.next_id(), Millis::now());
         let (mut under_way, mut untold) = (0, false);
         let to: Vec<usize> = (0..self.live.len()).filter(|at| self.live[*at].id.receiver == batch.receiver).collect();
         for at in to {
-            match self.tell(at, &batch, &states, flush) {
+            match self.tell(at, &batch, &states, (flush, at_wall)) {
                 Told::NeedNot => {}
                 Told::UnderWay => under_way += 1,
                 Told::Later => untold = true,
@@ -220,7 +221,7 @@ impl Dispatcher {
         }
     }
 
-    fn tell(&mut self, at: usize, batch: &Batch, states: &States, flush: u64) -> Told {
+    fn tell(&mut self, at: usize, batch: &Batch, states: &States, (flush, flushed): (u64, Millis)) -> Told {
         let live = &self.live[at];
         let (id, send_resolved) = (live.id.clone(), live.settings.send_resolved());
         if let Some(flight) = self.flight_about(&batch.key, &id) {
@@ -230,7 +231,7 @@ impl Dispatcher {
         let Some(reason) = self.log.reason(batch, states, &id, send_resolved) else {
             return Told::NeedNot;
         };
-        let Some(notification) = notification(batch, reason, send_resolved, &self.external_url) else {
+        let Some(notification) = notification(batch, reason, send_resolved, &self.external_url, flushed) else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
             self.log.told(batch, states.clone(), &id);
             return Told::NeedNot;
@@ -305,7 +306,13 @@ enum Told {
 }
 
 /// `None` when there is nothing in the batch that the integration wants to hear of.
-fn notification(batch: &Batch, reason: Reason, send_resolved: bool, external_url: &Arc<str>) -> Option<Notification> {
+fn notification(
+    batch: &Batch,
+    reason: Reason,
+    send_resolved: bool,
+    external_url: &Arc<str>,
+    at: Millis,
+) -> Option<Notification> {
     let wanted = batch.alerts.iter().map(|(_, alert)| alert).filter(|alert| send_resolved || alert.ends_at.is_none());
     let mut alerts: Vec<_> = wanted.map(Arc::clone).collect();
     alerts.sort_by(|a, b| in_order(a, b));
@@ -316,7 +323,7 @@ fn notification(batch: &Batch, reason: Reason, send_resolved: bool, external_url
         alerts,
         reason,
         external_url: Arc::clone(external_url),
-        at: batch.at,
+        at,
     };
     (!notification.alerts.is_empty()).then_some(notification)
 }

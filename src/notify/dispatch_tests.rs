@@ -14,6 +14,7 @@ use crate::notify::route::{GroupBy, Timing};
 struct Fake {
     answers: Mutex<VecDeque<Result<(), ChannelError>>>,
     heard: Mutex<Vec<(Millis, String)>>,
+    stamps: Mutex<Vec<Millis>>,
     start: Mutex<Option<Instant>>,
     takes: Duration,
 }
@@ -31,6 +32,7 @@ impl Channel for Fake {
         let at = Millis(i64::try_from(start.elapsed().as_millis()).unwrap());
         let what = format!("{}:{}", notification.firing().count(), notification.resolved().count());
         self.heard.lock().unwrap().push((at, what));
+        self.stamps.lock().unwrap().push(notification.at);
         sleep(self.takes).await;
         self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()))
     }
@@ -117,6 +119,19 @@ async fn a_first_alert_is_told_after_the_group_wait_and_its_end_after_the_interv
     sleep(seconds(100)).await;
     assert_eq!(hook.heard(), ["5000 1:0", "65000 0:1"]);
     assert_eq!(rig.shared.active().len(), 0);
+    assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+/// Tokio's clock runs ahead of the wall clock here, as it lags behind where a machine slept.
+#[tokio::test(start_paused = true)]
+async fn a_notification_is_stamped_with_the_wall_clock_whatever_the_timers_say() {
+    let hook = Arc::new(Fake::default());
+    let rig = start(plan(&[("http://a", &hook)]));
+    sleep(seconds(36_000)).await;
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(10)).await;
+    let stamps = hook.stamps.lock().unwrap().clone();
+    assert!(stamps.len() == 1 && Millis::now().since(stamps[0]) < seconds(60) && stamps[0] <= Millis::now());
     assert!(rig.supervisor.stop(seconds(5)).await);
 }
 

@@ -52,7 +52,7 @@ pub struct Batch {
     pub receiver: Arc<str>,
     /// When it is flushed how often.
     pub timing: Timing,
-    /// When it was flushed.
+    /// When it was flushed, by the caller's clock.
     pub at: Millis,
     /// All its alerts by fingerprint, firing and ended.
     pub alerts: Vec<(u64, Arc<Alert>)>,
@@ -72,7 +72,7 @@ pub struct ActiveAlert {
     pub group_key: Arc<str>,
     /// That group's labels.
     pub group_labels: Labels,
-    /// When its last transition came.
+    /// When its last transition came, by the caller's clock.
     pub updated_at: Millis,
 }
 

@@ -50,7 +50,7 @@ pub struct Notification {
     pub reason: Reason,
     /// Where the agent is found, without a slash at the end.
     pub external_url: Arc<str>,
-    /// When the group was flushed.
+    /// When the group was flushed, by the wall clock.
     pub at: Millis,
 }
 

@@ -7,9 +7,9 @@ use crate::model::{Labels, METRIC_NAME, Millis, is_stale};
 use crate::store::{Series, Snapshot};
 
 use super::error::EvalError;
-use super::fetch::{self, Fetched, subquery_step};
+use super::fetch::{self, Fetched};
 use super::plan::{Expr, Kind, Selector, Subquery};
-use super::value::{Element, Matrix, Worked};
+use super::value::{Element, Matrix, Run, Worked};
 use super::{Options, Value, aggregate, binary};
 
 /// Answers at one time.
@@ -28,7 +28,7 @@ pub(super) fn instant(
         Worked::Vector(elements) => {
             Value::Vector(elements.into_iter().map(|element| (element.labels, element.value)).collect())
         }
-        Worked::Matrix(matrix) => Value::Matrix(matrix.series),
+        Worked::Matrix(matrix) => Value::Matrix(matrix.series.into_iter().map(Series::from).collect()),
     })
 }
 
@@ -56,13 +56,6 @@ pub(super) fn range(
     let evaluator = Evaluator { fetched: &fetched, bounds: (start, end), options };
     let series = evaluator.over(plan, start, end, step)?;
     Ok(Value::Matrix(series))
-}
-
-/// Where a subquery's first step lies: the first multiple of the step behind the window's open left edge.
-pub(super) fn subquery_start(until: i64, range: i64, step: i64) -> i64 {
-    let edge = until.saturating_sub(range);
-    let first = edge.div_euclid(step) * step;
-    if first <= edge { first.saturating_add(step) } else { first }
 }
 
 /// The plan's environment: data, and first and last time of the whole query.
@@ -112,23 +105,22 @@ impl Evaluator<'_> {
     fn window(&self, selector: &Selector, range: i64, at: Millis) -> Matrix {
         let until = selector.shift.apply(at, self.bounds);
         let after = until.0.saturating_sub(range);
-        let cut = |series: &Series| {
-            let from = series.samples.partition_point(|(time, _)| time.0 <= after);
-            let end = series.samples.partition_point(|(time, _)| *time <= until);
-            (from < end).then(|| Series { labels: series.labels.clone(), samples: series.samples[from..end].to_vec() })
+        let cut = |run: &Run| {
+            let samples = run.samples.between(Millis(after), until);
+            (!samples.is_empty()).then(|| Run { labels: run.labels.clone(), samples })
         };
         Matrix { series: self.fetched.of(selector).iter().filter_map(cut).collect(), after, until: until.0 }
     }
 
     fn subquery(&self, subquery: &Subquery, at: Millis) -> Result<Matrix, EvalError> {
         let until = subquery.shift.apply(at, self.bounds);
-        let step = subquery_step(subquery.step, self.options);
-        let start = subquery_start(until.0, subquery.range, step);
+        let step = subquery.step(self.options.subquery_step);
+        let start = subquery.start(until.0, step);
         let steps = usize::try_from((until.0 - start) / step + 1).unwrap_or(0);
         if steps > self.options.max_samples {
             return Err(EvalError::TooMuch(format!("a subquery has {steps} steps")));
         }
-        let series = self.over(&subquery.inner, Millis(start), until, step)?;
+        let series = self.over(&subquery.inner, Millis(start), until, step)?.into_iter().map(Run::from).collect();
         Ok(Matrix { series, after: until.0.saturating_sub(subquery.range), until: until.0 })
     }
 

@@ -3,15 +3,16 @@
 use crate::model::{Millis, is_stale};
 use crate::store::{Series, Snapshot};
 
+use super::Options;
 use super::error::EvalError;
 use super::plan::{Expr, Selector, Shift};
-use super::{Options, eval::subquery_start};
+use super::value::Run;
 
 /// The series of each selector, sorted by labels, under the selector's number.
-pub(super) struct Fetched(Vec<Vec<Series>>);
+pub(super) struct Fetched(Vec<Vec<Run>>);
 
 impl Fetched {
-    pub(super) fn of(&self, selector: &Selector) -> &[Series] {
+    pub(super) fn of(&self, selector: &Selector) -> &[Run] {
         &self.0[selector.id]
     }
 }
@@ -40,7 +41,7 @@ struct Fetcher<'s> {
     bounds: (Millis, Millis),
     options: &'s Options,
     loaded: usize,
-    series: Vec<Vec<Series>>,
+    series: Vec<Vec<Run>>,
 }
 
 impl Fetcher<'_> {
@@ -48,14 +49,25 @@ impl Fetcher<'_> {
         match plan {
             Expr::Number(_) | Expr::String(_) => Ok(()),
             Expr::Instant(selector) => {
-                let lookback = i64::try_from(self.options.lookback.as_millis()).unwrap_or(i64::MAX);
-                self.select(selector, span, lookback, true)
+                let (from, until) = self.shifted(selector.shift, span);
+                let after = from - self.options.lookback;
+                // At one time, only the latest sample counts.
+                let latest = (from == until).then(|| self.snapshot.latest(&selector.matchers, after, until));
+                match latest {
+                    Some(latest) => self.keep(selector, latest),
+                    None => self.keep(selector, self.snapshot.each(&selector.matchers, after, until)),
+                }
             }
-            Expr::Range(selector, range) => self.select(selector, span, *range, false),
+            Expr::Range(selector, range) => {
+                let (from, until) = self.shifted(selector.shift, span);
+                let after = Millis(from.0.saturating_sub(*range));
+                // Staleness markers end a series for instant lookups; ranges skip them.
+                let found = self.snapshot.each(&selector.matchers, after, until).filter_map(without_markers);
+                self.keep(selector, found)
+            }
             Expr::Subquery(subquery) => {
                 let (from, until) = self.shifted(subquery.shift, span);
-                let step = subquery_step(subquery.step, self.options);
-                let from = subquery_start(from.0, subquery.range, step);
+                let from = subquery.start(from.0, subquery.step(self.options.subquery_step));
                 self.expr(&subquery.inner, (Millis(from), until))
             }
             Expr::Negate(inner) => self.expr(inner, span),
@@ -75,34 +87,24 @@ impl Fetcher<'_> {
         (shift.apply(span.0, self.bounds), shift.apply(span.1, self.bounds))
     }
 
-    /// Staleness markers end a series for instant lookups; ranges skip them.
-    fn select(
-        &mut self,
-        selector: &Selector,
-        span: (Millis, Millis),
-        back: i64,
-        keep_stale: bool,
-    ) -> Result<(), EvalError> {
-        let (from, until) = self.shifted(selector.shift, span);
-        let mut found = self.snapshot.select(&selector.matchers, Millis(from.0.saturating_sub(back)), until);
-        if !keep_stale {
-            for series in &mut found {
-                series.samples.retain(|(_, value)| !is_stale(*value));
+    /// Counts while it reads, so that a query that asks for too much is stopped before memory is short.
+    fn keep(&mut self, selector: &Selector, found: impl IntoIterator<Item = Series>) -> Result<(), EvalError> {
+        let mut kept: Vec<Run> = Vec::new();
+        for series in found {
+            self.loaded += series.samples.len();
+            if self.loaded > self.options.max_samples {
+                let limit = self.options.max_samples;
+                return Err(EvalError::TooMuch(format!("it reads more than {limit} samples")));
             }
-            found.retain(|series| !series.samples.is_empty());
+            kept.push(series.into());
         }
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
-        self.loaded += found.iter().map(|series| series.samples.len()).sum::<usize>();
-        if self.loaded > self.options.max_samples {
-            let limit = self.options.max_samples;
-            return Err(EvalError::TooMuch(format!("it reads more than {limit} samples")));
-        }
-        self.series[selector.id] = found;
+        kept.sort_by(|a, b| a.labels.cmp(&b.labels));
+        self.series[selector.id] = kept;
         Ok(())
     }
 }
 
-/// The step of a subquery in milliseconds.
-pub(super) fn subquery_step(step: Option<i64>, options: &Options) -> i64 {
-    step.unwrap_or_else(|| i64::try_from(options.subquery_step.as_millis()).unwrap_or(i64::MAX)).max(1)
+fn without_markers(mut series: Series) -> Option<Series> {
+    series.samples.retain(|(_, value)| !is_stale(*value));
+    (!series.samples.is_empty()).then_some(series)
 }

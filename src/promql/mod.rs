@@ -31,7 +31,7 @@ use crate::model::Millis;
 use crate::store::{Matcher, Snapshot};
 
 pub use error::{EvalError, ParseError};
-pub use number::{render_plain, render_sample};
+pub use number::render_plain;
 pub use value::Value;
 
 /// How a query is answered, and how much it may cost.
@@ -41,7 +41,9 @@ pub struct Options {
     pub lookback: Duration,
     /// The step of subqueries that name none (Prometheus: the evaluation interval).
     pub subquery_step: Duration,
-    /// How many samples may be loaded, and how many may be given back.
+    /// How many samples may be loaded, and how many may be given back; one takes 16 bytes. By default 2 million, thus
+    /// 32 MB, where Prometheus allows 50: the agent lives in a small container, and a rule that asks for more than
+    /// there is room for must fail alone.
     pub max_samples: usize,
     /// How many steps a range may have (Prometheus' API: 11,000).
     pub max_steps: usize,
@@ -54,7 +56,7 @@ impl Default for Options {
         Self {
             lookback: Duration::from_mins(5),
             subquery_step: Duration::from_mins(1),
-            max_samples: 20_000_000,
+            max_samples: 2_000_000,
             max_steps: 11_000,
             cancel: None,
         }

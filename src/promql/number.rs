@@ -124,19 +124,6 @@ pub fn render_plain(value: f64) -> String {
     }
 }
 
-/// A number as Prometheus' HTTP API writes sample values: decimal between 1e-6 and 1e21, else with an exponent (`1e+21`, `1e-7`).
-pub fn render_sample(value: f64) -> String {
-    let size = value.abs();
-    if value != 0.0 && value.is_finite() && !(1e-6..1e21).contains(&size) {
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = exponent.strip_prefix('-').map_or(("+", exponent), |rest| ("-", rest));
-        // Go's encoding/json cleans e-09 to e-9, so there is no padding.
-        return format!("{digits}e{sign}{exponent}");
-    }
-    render_plain(value)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,15 +138,5 @@ mod tests {
     fn a_mean_survives_an_overflowing_sum() {
         let mean = [f64::MAX, f64::MAX].iter().fold(Mean::default(), |mean, value| mean.plus(*value));
         assert!(mean.value() >= f64::MAX);
-    }
-
-    #[test]
-    fn samples_are_written_as_the_api_writes_them() {
-        for (value, text) in
-            [(1.0, "1"), (0.5, "0.5"), (1e21, "1e+21"), (1e-7, "1e-7"), (1e20, "100000000000000000000"), (0.0, "0")]
-        {
-            assert_eq!(render_sample(value), text);
-        }
-        assert_eq!(render_sample(f64::INFINITY), "+Inf");
     }
 }

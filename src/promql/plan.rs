@@ -1,5 +1,7 @@
 //! The plan of a query: what the evaluator walks, whoever parsed it.
 
+use std::time::Duration;
+
 use crate::model::Millis;
 use crate::store::{MatchOp, Matcher};
 
@@ -104,6 +106,20 @@ pub(super) struct Subquery {
     /// `None`: the evaluation interval.
     pub step: Option<i64>,
     pub shift: Shift,
+}
+
+impl Subquery {
+    /// Its step in milliseconds; `default` where it names none.
+    pub(super) fn step(&self, default: Duration) -> i64 {
+        self.step.unwrap_or_else(|| i64::try_from(default.as_millis()).unwrap_or(i64::MAX)).max(1)
+    }
+
+    /// Where its first step lies: the first multiple of the step behind the window's open left edge.
+    pub(super) fn start(&self, until: i64, step: i64) -> i64 {
+        let edge = until.saturating_sub(self.range);
+        let first = edge.div_euclid(step) * step;
+        if first <= edge { first.saturating_add(step) } else { first }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

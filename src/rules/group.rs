@@ -1,6 +1,7 @@
 //! A group of rules: evaluates them in order against the store.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::promql::{Options, Value};
 use crate::store::{Picture, Snapshot, Store};
 
 use super::file::{GroupSpec, RuleKind, RuleSpec};
-use super::state::{self, Active, AlertState, Alerts, Change, Condition, Timing};
+use super::state::{self, Active, Alerts, Change, Condition, Timing};
 use super::template::{Expander, Externals};
 use super::view::{ActiveAlert, GroupHandle, GroupView, Health, RuleView};
 
@@ -117,16 +118,18 @@ impl Group {
         let spec = Arc::clone(&self.spec);
         for (index, rule) in spec.rules.iter().enumerate() {
             let snapshot = store.snapshot();
-            let outcome = match &rule.kind {
+            let work = AssertUnwindSafe(|| match &rule.kind {
                 RuleKind::Record { name } => self.record(index, rule, name, &snapshot, at),
                 RuleKind::Alert { .. } => self.alert(index, rule, &snapshot, (now, at), &mut evaluation.transitions),
-            };
+            });
+            // A rule that panics is one that could not be evaluated: what the rules before it found is still told.
+            let outcome = catch_unwind(work).unwrap_or_else(|_| Err("its evaluation panicked: a bug".into()));
             let state = &mut self.rules[index];
             state.last_evaluation = Some(now);
             match outcome {
                 Ok(picture) => {
                     (state.health, state.last_error) = (Health::Ok, None);
-                    store.record(picture);
+                    store.record_computed(picture);
                 }
                 Err(error) => {
                     (state.health, state.last_error) = (Health::Err, Some(error.clone()));
@@ -145,8 +148,10 @@ impl Group {
         self.show();
     }
 
-    /// Takes over the alerts of every rule that goes on, known by its name and labels. Those of other rules end.
+    /// Takes over the alerts of every rule that goes on, known by its name and labels. Those of other rules end, and so
+    /// do those that others know under external labels of before: they fire anew under the new ones.
     pub fn adopt(&mut self, mut previous: Self, now: Millis) -> Vec<Transition> {
+        let mut ended = Vec::new();
         for (index, rule) in self.spec.rules.iter().enumerate() {
             let same = |old: &RuleSpec| {
                 old.name() == rule.name()
@@ -156,6 +161,12 @@ impl Group {
             let exact = previous.spec.rules.iter().position(|old| old == rule);
             if let Some(from) = exact.or_else(|| previous.spec.rules.iter().position(same)) {
                 let (old, new) = (&mut previous.rules[from], &mut self.rules[index]);
+                ended.extend(rename(
+                    &mut old.alerts,
+                    &previous.spec.rules[from],
+                    (&previous.externals, &self.externals),
+                    now,
+                ));
                 new.alerts.append(&mut old.alerts);
                 (new.health, new.last_evaluation) = (old.health, old.last_evaluation);
                 new.last_error = old.last_error.take();
@@ -167,15 +178,16 @@ impl Group {
                 (Arc::clone(&previous.view), previous.last_evaluation, previous.took);
         }
         self.show();
-        previous.end(now)
+        ended.extend(previous.end(now));
+        ended
     }
 
     /// The group is gone: what fires is resolved.
     pub(super) fn end(self, now: Millis) -> Vec<Transition> {
         let mut transitions = Vec::new();
         for (rule, state) in self.spec.rules.iter().zip(self.rules) {
-            for (labels, active) in state.alerts.into_iter().filter(|(_, active)| active.state == AlertState::Firing) {
-                let alert = self.externals.alert(rule, &labels, &active, Some(now));
+            for (labels, active) in state.alerts.iter().filter(|(_, active)| active.is_told()) {
+                let alert = self.externals.alert(rule, labels, active, Some(now));
                 transitions.push(Transition::Resolved(alert));
             }
         }
@@ -291,6 +303,18 @@ impl Group {
             rules: self.rules.iter().map(rule).collect(),
         }));
     }
+}
+
+/// Ends what others know under labels that the new external labels change.
+fn rename(alerts: &mut Alerts, rule: &RuleSpec, (old, new): (&Externals, &Externals), now: Millis) -> Vec<Transition> {
+    let mut ended = Vec::new();
+    for (labels, active) in alerts.iter_mut().filter(|(_, active)| active.is_told()) {
+        if old.labels.overlaid(labels) != new.labels.overlaid(labels) {
+            ended.push(Transition::Resolved(old.alert(rule, labels, active, Some(now))));
+            active.renamed = true;
+        }
+    }
+    ended
 }
 
 fn shown(labels: &Labels, active: &Active) -> ActiveAlert {

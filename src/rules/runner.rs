@@ -2,11 +2,13 @@
 //!
 //! In: rule groups, the store. Out: recorded series into the store, [`Transition`]s to whoever tells people.
 //!
-//! Invariant: evaluation touches the store alone, so no target, receiver or disk can hold it up.
+//! Invariants: evaluation touches the store alone, so no target, receiver or disk can hold it up. Readers see the groups'
+//! views and never wait for an evaluation. Timers keep to the slots of the wall clock, also when that is set anew.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::{self, Instant};
 use tracing::warn;
@@ -18,10 +20,13 @@ use crate::runtime::own_metrics::RuleMetrics;
 use crate::runtime::supervise::Supervisor;
 use crate::store::Store;
 
-use super::{ActiveAlert, AlertState, Externals, GroupSpec, RuleSet};
+use super::{ActiveAlert, AlertState, Externals, GroupHandle, GroupSpec, RuleSet};
 
 /// With no group at all, the loop sleeps until groups come.
 const IDLE: Duration = Duration::from_hours(1);
+
+/// A timer that is further off its slot than this is set anew.
+const OFF_SLOT: Duration = Duration::from_millis(50);
 
 /// Where transitions go. Must not block.
 pub type Tell = Arc<dyn Fn(Vec<Transition>) + Send + Sync>;
@@ -34,7 +39,9 @@ struct Shared {
     store: Store,
     metrics: RuleMetrics,
     external_url: Arc<str>,
+    /// Held over evaluations; readers take `handles` instead.
     running: Mutex<Running>,
+    handles: ArcSwap<Vec<GroupHandle>>,
     changed: Notify,
 }
 
@@ -47,33 +54,62 @@ struct Running {
     ended: Vec<Transition>,
 }
 
+/// Both clocks at one moment. The steady one is the system's, not Tokio's: it stands still together with the wall clock
+/// in tests that pause Tokio's.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    steady: std::time::Instant,
+    wall: Millis,
+}
+
+impl Clocks {
+    fn now() -> Self {
+        Self { steady: std::time::Instant::now(), wall: Millis::now() }
+    }
+
+    /// By how much the wall clock was set forward or back since an earlier moment, or went on while the machine slept.
+    fn shift_since(self, earlier: Self) -> Duration {
+        let expected = earlier.wall + self.steady.saturating_duration_since(earlier.steady);
+        self.wall.since(expected).max(expected.since(self.wall))
+    }
+}
+
 struct Turn {
     name: Arc<str>,
     every: Duration,
     due: Instant,
+    /// When `due` was last set by the wall clock.
+    set: Clocks,
 }
 
 impl Turn {
     fn new(spec: &GroupSpec, default_interval: Duration) -> Self {
-        let every = spec.interval.unwrap_or(default_interval);
-        Self { name: Arc::clone(&spec.name), every, due: Instant::now() + until_slot(&spec.name, every, Millis::now()) }
+        let (name, every) = (Arc::clone(&spec.name), spec.interval.unwrap_or(default_interval));
+        let clocks = Clocks::now();
+        Self { due: Instant::now() + until_slot(&name, every, clocks.wall), name, every, set: clocks }
     }
 
     /// The slot that the timer was set for; from here on the next one is due. Turns that were missed are not made up for.
-    fn take(&mut self, now: Instant) -> (Millis, Duration) {
+    fn take(&mut self, now: Instant, clocks: Clocks) -> (Millis, Duration) {
         let late = now.saturating_duration_since(self.due);
+        if clocks.shift_since(self.set) > OFF_SLOT {
+            // The timer was set for a slot of another time: what is meant is the slot that has passed last.
+            let next = until_slot(&self.name, self.every, clocks.wall);
+            (self.due, self.set) = (now + next, clocks);
+            return (clocks.wall + next - self.every, late);
+        }
         while self.due <= now {
             self.due += self.every;
         }
-        (nearest_slot(&self.name, self.every, Millis::now() - late), late)
+        (nearest_slot(&self.name, self.every, clocks.wall - late), late)
     }
 }
 
 impl Rules {
     /// No group yet. `external_url` starts the links to expressions.
     pub fn new(store: Store, metrics: RuleMetrics, external_url: &str) -> Self {
-        let (external_url, running) = (external_url.into(), Mutex::default());
-        Self(Arc::new(Shared { store, metrics, external_url, running, changed: Notify::new() }))
+        let (running, handles, changed) = (Mutex::default(), ArcSwap::default(), Notify::new());
+        Self(Arc::new(Shared { store, metrics, external_url: external_url.into(), running, handles, changed }))
     }
 
     /// Takes new rule files: alerts of rules that go on go on, those of others end.
@@ -90,6 +126,7 @@ impl Rules {
         let succession = set.succeed(std::mem::take(&mut running.set), now);
         let mut ended = std::mem::take(&mut running.ended);
         ended.extend(succession.transitions);
+        self.0.handles.store(Arc::new(set.handles()));
         *running = Running { set, turns, ended };
         drop(running);
         for source in succession.gone {
@@ -114,18 +151,16 @@ impl Rules {
             () = time::sleep_until(next.unwrap_or_else(|| Instant::now() + IDLE)) => {}
             () = self.0.changed.notified() => {}
         }
-        let transitions = self.evaluate_due(Instant::now());
-        if !transitions.is_empty() {
-            tell(transitions);
-        }
+        self.evaluate_due(Instant::now(), tell);
     }
 
-    fn evaluate_due(&self, now: Instant) -> Vec<Transition> {
+    /// Tells after each group, so that a panic in one takes nothing along that another has found.
+    fn evaluate_due(&self, now: Instant, tell: &Tell) {
         let mut running = self.lock();
         let Running { set, turns, ended } = &mut *running;
-        let mut transitions = std::mem::take(ended);
+        tell_any(tell, std::mem::take(ended));
         for (group, turn) in set.groups.iter_mut().zip(turns).filter(|(_, turn)| turn.due <= now) {
-            let (at, late) = turn.take(now);
+            let (at, late) = turn.take(now, Clocks::now());
             let started = Instant::now();
             let outcome = group.evaluate(&self.0.store, at);
             let took = started.elapsed();
@@ -134,15 +169,14 @@ impl Rules {
             for failure in outcome.failures {
                 warn!(group = &*turn.name, rule = failure.rule, error = failure.error, "a rule could not be evaluated");
             }
-            transitions.extend(outcome.transitions);
+            tell_any(tell, outcome.transitions);
         }
-        transitions
     }
 
     /// The alerts that fire now, oldest first.
     pub fn firing(&self) -> Vec<ActiveAlert> {
-        let handles = self.lock().set.handles();
-        let views = handles.iter().map(super::GroupHandle::load);
+        let handles = self.0.handles.load_full();
+        let views = handles.iter().map(GroupHandle::load);
         let rules = views.flat_map(|view| view.rules.clone());
         let mut firing: Vec<_> =
             rules.flat_map(|rule| rule.alerts).filter(|alert| alert.state == AlertState::Firing).collect();
@@ -152,5 +186,91 @@ impl Rules {
 
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tell_any(tell: &Tell, transitions: Vec<Transition>) {
+    if !transitions.is_empty() {
+        tell(transitions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::model::Problems;
+    use crate::rules::read_file;
+    use crate::store::Limits;
+
+    const EVERY: Duration = Duration::from_secs(10);
+
+    fn specs(text: &str) -> Vec<GroupSpec> {
+        let problems = Problems::new();
+        let specs = read_file("r.yml", text, &problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        specs
+    }
+
+    /// Groups `a` and `b` with an alert each that fires at once.
+    fn rules() -> Rules {
+        let store = Store::new(Limits { retention: Duration::from_hours(1), max_series: 100 });
+        let rules = Rules::new(store, RuleMetrics::register(&mut Registry::default()), "http://sidewatch:9640");
+        let group = |name: &str| format!("- name: {name}\n  rules: [{{alert: {name}, expr: vector(1)}}]\n");
+        rules.replace(&specs(&format!("groups:\n{}{}", group("a"), group("b"))), EVERY, &Labels::empty());
+        rules
+    }
+
+    #[test]
+    fn after_a_step_of_the_wall_clock_turns_are_on_its_slots_again() {
+        let spec = &specs("groups: [{name: g, rules: [{record: r, expr: up}]}]")[0];
+        let on_slot = |at: Millis| until_slot("g", EVERY, at).is_zero();
+        for step in [-7_777_777, -3_000, 3_000, 86_400_001] {
+            let mut turn = Turn::new(spec, EVERY);
+            // As the timer finds the clocks: in order, then after a step, then in order again.
+            let clocks = |due: Instant, turn: &Turn, step: i64| {
+                let passed = due.saturating_duration_since(Instant::now() - turn.set.steady.elapsed());
+                let wall = turn.set.wall + passed;
+                Clocks { steady: turn.set.steady + passed, wall: Millis(wall.0 + step) }
+            };
+            let first = clocks(turn.due, &turn, 0);
+            let (at, late) = turn.take(turn.due, first);
+            assert!(on_slot(at) && late.is_zero());
+            let stepped = clocks(turn.due, &turn, step);
+            let now = turn.due;
+            let (at, _) = turn.take(now, stepped);
+            assert!(on_slot(at) && at <= stepped.wall && stepped.wall.since(at) <= EVERY, "{step}");
+            assert!(turn.due > now && turn.due - now <= EVERY);
+            let wall = stepped.wall + (turn.due - now);
+            let later = Clocks { steady: stepped.steady + (turn.due - now), wall };
+            assert_eq!(turn.take(turn.due, later), (wall, Duration::ZERO), "the timer is on the slot, {step}");
+        }
+    }
+
+    #[test]
+    fn who_asks_what_fires_waits_for_no_evaluation() {
+        let rules = rules();
+        rules.evaluate_due(Instant::now() + EVERY, &(Arc::new(|_| ()) as Tell));
+        let _evaluating = rules.lock();
+        assert_eq!(rules.firing().len(), 2);
+    }
+
+    #[test]
+    fn a_panic_behind_one_group_takes_nothing_of_another_along() {
+        let rules = rules();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let hear = Arc::clone(&told);
+        let tell: Tell = Arc::new(move |transitions| {
+            let name = transitions[0].alert().labels.get("alertname").map(str::to_owned);
+            hear.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+            assert_ne!(name.as_deref(), Some("b"), "on purpose");
+        });
+        let now = Instant::now() + EVERY;
+        assert!(catch_unwind(AssertUnwindSafe(|| rules.evaluate_due(now, &tell))).is_err());
+        assert_eq!(told.lock().unwrap_or_else(PoisonError::into_inner).len(), 2);
+        assert_eq!(rules.firing().len(), 2);
     }
 }

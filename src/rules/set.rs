@@ -84,10 +84,14 @@ mod tests {
     }
 
     fn rules(text: &str) -> RuleSet {
+        rules_in("prod", text)
+    }
+
+    fn rules_in(env: &str, text: &str) -> RuleSet {
         let problems = Problems::new();
         let specs = read_file("r.yml", text, &problems);
         assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-        let externals = Externals { labels: Labels::new([("env", "prod")]), url: "http://sw".into() };
+        let externals = Externals { labels: Labels::new([("env", env)]), url: "http://sw".into() };
         RuleSet::new(specs, &externals)
     }
 
@@ -156,6 +160,34 @@ mod tests {
         assert!(broken.transitions.is_empty());
         let view = set.handles()[0].load();
         assert_eq!((view.rules[0].health.as_str(), view.rules[0].alerts.len()), ("err", 1));
+    }
+
+    #[test]
+    fn new_external_labels_end_what_was_known_under_the_old_ones() {
+        let (store, mut set) = (store(), rules(DOWN));
+        for minute in 0..2 {
+            show(&store, minute, &[("a", 0.0)]);
+            set.groups[0].evaluate(&store, Millis(minute * 60_000));
+        }
+        let mut staging = rules_in("staging", DOWN);
+        let ended = staging.succeed(set, Millis(90_000));
+        assert!(ended.gone.is_empty());
+        let told_of = |transitions: &[Transition], word: &str, env: &str| {
+            let told = told(transitions);
+            assert!(told.starts_with(word) && told.contains(&format!("env=\"{env}\"")), "{told}");
+        };
+        assert_eq!(ended.transitions.len(), 1);
+        told_of(&ended.transitions, "resolved", "prod");
+        assert_eq!(ended.transitions[0].alert().ends_at, Some(Millis(90_000)));
+        // A second reload before the next evaluation: nobody knows the name in between.
+        let mut test = rules_in("test", DOWN);
+        assert!(test.succeed(staging, Millis(100_000)).transitions.is_empty());
+        show(&store, 2, &[("a", 0.0)]);
+        let fires = test.groups[0].evaluate(&store, Millis(120_000)).transitions;
+        told_of(&fires, "firing", "test");
+        assert_eq!(fires[0].alert().starts_at, Millis(60_000));
+        show(&store, 3, &[("a", 1.0)]);
+        told_of(&test.groups[0].evaluate(&store, Millis(180_000)).transitions, "resolved", "test");
     }
 
     #[test]

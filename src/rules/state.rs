@@ -42,6 +42,22 @@ pub(super) struct Active {
     pub keep_firing_since: Option<Millis>,
     pub value: f64,
     pub annotations: Labels,
+    /// It fires under labels that others have not heard of: since new external labels.
+    pub renamed: bool,
+}
+
+impl Active {
+    /// Whether others have heard that it fires.
+    pub(super) fn is_told(&self) -> bool {
+        self.state == AlertState::Firing && !self.renamed
+    }
+
+    /// The clock was set back: nothing can be since a time that is yet to come, and no wait may last until it comes.
+    fn not_after(&mut self, now: Millis) {
+        self.since = self.since.min(now);
+        self.fired_at = self.fired_at.map(|at| at.min(now));
+        self.keep_firing_since = self.keep_firing_since.map(|at| at.min(now));
+    }
 }
 
 /// What happened to an alert in one evaluation.
@@ -71,6 +87,7 @@ pub(super) fn step(
 ) -> Vec<(Labels, Active, Change)> {
     let mut changes = Vec::new();
     alerts.retain(|labels, active| {
+        active.not_after(now);
         if holding.contains_key(labels) {
             return true;
         }
@@ -81,7 +98,9 @@ pub(super) fn step(
         if now.since(since) < timing.keep_firing_for {
             return true;
         }
-        changes.push((labels.clone(), active.clone(), Change::Ended));
+        if !active.renamed {
+            changes.push((labels.clone(), active.clone(), Change::Ended));
+        }
         false
     });
     for (labels, condition) in holding {
@@ -92,6 +111,7 @@ pub(super) fn step(
             keep_firing_since: None,
             value: condition.value,
             annotations: Labels::empty(),
+            renamed: false,
         });
         active.value = condition.value;
         active.annotations = condition.annotations;
@@ -99,11 +119,12 @@ pub(super) fn step(
     }
     for (labels, active) in alerts {
         let change = match active.state {
+            AlertState::Firing if active.renamed => Change::Fires,
             AlertState::Firing => Change::StillFires,
             AlertState::Pending if now.since(active.since) >= timing.hold => Change::Fires,
             AlertState::Pending => continue,
         };
-        active.state = AlertState::Firing;
+        (active.state, active.renamed) = (AlertState::Firing, false);
         active.fired_at.get_or_insert(now);
         changes.push((labels.clone(), active.clone(), change));
     }
@@ -154,6 +175,23 @@ mod tests {
     fn an_alert_fires_when_its_condition_has_held_long_enough() {
         assert_eq!(played(".xxx..", 0, 0), ".Fffr.");
         assert_eq!(played("xxxx.", 2, 0), "ppFfr");
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_no_alert_wait_for_it() {
+        let timing = Timing { hold: Duration::from_mins(1), keep_firing_for: Duration::from_mins(1) };
+        let mut alerts = Alerts::new();
+        let mut at = |minute: i64, holds: bool| {
+            let condition = Condition { value: 1.0, annotations: Labels::empty() };
+            let holding = if holds { BTreeMap::from([(Labels::empty(), condition)]) } else { BTreeMap::new() };
+            step(&mut alerts, holding, timing, Millis(minute * 60_000))
+        };
+        assert!(at(600, true).is_empty() && at(0, true).is_empty());
+        let fires = at(1, true);
+        assert!(matches!(&fires[..], [(_, Active { fired_at: Some(Millis(60_000)), .. }, Change::Fires)]), "{fires:?}");
+        assert!(matches!(at(600, false)[..], [(.., Change::StillFires)]));
+        assert!(matches!(at(2, false)[..], [(.., Change::StillFires)]));
+        assert!(matches!(at(3, false)[..], [(.., Change::Ended)]));
     }
 
     #[test]

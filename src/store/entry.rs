@@ -31,6 +31,22 @@ pub(super) struct Cut {
     until: Millis,
 }
 
+/// The last sample of a series in a time range: at hand, or still to be decoded.
+#[derive(Debug)]
+pub(super) enum Latest {
+    Known(Millis, f64),
+    Within(Cut),
+}
+
+impl Latest {
+    pub(super) fn decode(self) -> Option<(Millis, f64)> {
+        match self {
+            Self::Known(at, value) => Some((at, value)),
+            Self::Within(cut) => cut.decode().pop(),
+        }
+    }
+}
+
 impl Cut {
     pub(super) fn decode(&self) -> Vec<(Millis, f64)> {
         let mut samples = Vec::new();
@@ -82,6 +98,26 @@ impl Entry {
         false
     }
 
+    /// Forgets what is not before `at`. Says whether nothing is left.
+    pub(super) fn rewind(&mut self, at: Millis) -> bool {
+        if self.last.is_some_and(|(last, _)| last < at) {
+            return false;
+        }
+        self.sealed.truncate(self.sealed.partition_point(|chunk| chunk.first < at));
+        let in_open = self.open.count() > 0 && self.open.first() < at;
+        let tail = if in_open { Some(Arc::new(self.open.copy())) } else { self.sealed.pop_back() };
+        let mut kept = Vec::new();
+        if let Some(tail) = tail {
+            tail.copy_into(&mut kept, Millis(i64::MIN), Millis(at.0.saturating_sub(1)));
+        }
+        self.open = OpenChunk::default();
+        for (at, value) in &kept {
+            self.open.push(*at, *value);
+        }
+        self.last = kept.last().copied();
+        self.last.is_none()
+    }
+
     /// What lies in `(after, until]`, or nothing if no chunk reaches into it.
     pub(super) fn cut(&self, after: Millis, until: Millis) -> Option<Cut> {
         let overlaps = |first: Millis, last: Millis| last > after && first <= until;
@@ -91,6 +127,12 @@ impl Entry {
         let in_open = self.open.count() > 0 && overlaps(self.open.first(), self.open.last());
         let open = in_open.then(|| self.open.copy());
         (!sealed.is_empty() || open.is_some()).then_some(Cut { sealed, open, after, until })
+    }
+
+    /// The last sample in `(after, until]`. Nearly always it is the very last one, and nothing need be decoded.
+    pub(super) fn latest(&self, after: Millis, until: Millis) -> Option<Latest> {
+        let (at, value) = self.last.filter(|(at, _)| *at > after)?;
+        if at <= until { Some(Latest::Known(at, value)) } else { self.cut(after, until).map(Latest::Within) }
     }
 
     #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Cut, EXTERNAL, Entry};
+use super::entry::{Cut, EXTERNAL, Entry, Latest};
 use super::index::Filter;
 use super::shape::{Before, SeriesRef};
 use super::table::SeriesTable;
@@ -13,6 +13,9 @@ use crate::model::{Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
 
 /// How many pictures back a snapshot is told from what came later.
 const RECENT: usize = 1024;
+/// A picture that is older than the newest one by more than this says that the clock was set back. Less is the disorder
+/// of looks that end at the same time, or a clock that waits for the time to come up with it.
+const STEP_BACK: Duration = Duration::from_mins(1);
 /// A sender's clock may be ahead of the newest picture by this.
 const FUTURE: Duration = Duration::from_mins(10);
 /// A name of a refused series is told at most this often.
@@ -28,7 +31,7 @@ pub(super) struct History {
     version: u64,
     /// The latest pictures: which number, whose, of when.
     recent: VecDeque<(u64, u32, Millis)>,
-    /// The time of the newest picture: the store's only clock.
+    /// The time of the newest picture: the store's only clock. It is set back with the wall clock.
     newest: Millis,
     last_warned: Option<Millis>,
     pub(super) counts: Counts,
@@ -40,6 +43,16 @@ pub(super) struct Counts {
     pub(super) appended: u64,
     pub(super) refused: u64,
     pub(super) dropped: u64,
+    pub(super) clock_steps: u64,
+}
+
+/// What a picture brought to light that is worth a line in the log.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    /// A refused series, when it is time to warn of one.
+    pub(super) refused: Option<Labels>,
+    /// By how much the clock was set back since the picture before.
+    pub(super) step_back: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -65,8 +78,33 @@ impl History {
         }
     }
 
-    /// Takes a picture. Gives the name of a refused series when it is time to warn of one.
-    pub(super) fn record(&mut self, picture: Arc<Picture>) -> Option<Labels> {
+    /// Takes a picture of what was seen just now.
+    pub(super) fn record(&mut self, picture: Arc<Picture>) -> Noticed {
+        let step_back = self.follow_clock(picture.at);
+        Noticed { refused: self.take_picture(picture), step_back }
+    }
+
+    /// Takes a picture that was computed, whose time may lie back.
+    pub(super) fn record_computed(&mut self, picture: Arc<Picture>) -> Noticed {
+        Noticed { refused: self.take_picture(picture), step_back: None }
+    }
+
+    /// The clock was ahead and was put right: what was written under times that are yet to come is forgotten. It would
+    /// keep the same series' coming samples out, and push the horizon beyond everything that is true.
+    fn follow_clock(&mut self, at: Millis) -> Option<Duration> {
+        let ahead = self.newest.since(at);
+        if ahead <= STEP_BACK {
+            return None;
+        }
+        self.counts.clock_steps += 1;
+        self.series.rewind(at);
+        self.newest = at;
+        self.last_warned = None;
+        Some(ahead)
+    }
+
+    /// Gives the name of a refused series when it is time to warn of one.
+    fn take_picture(&mut self, picture: Arc<Picture>) -> Option<Labels> {
         let before = self.sources.remove(&picture.source);
         let source = before.as_ref().map_or_else(|| self.new_source(), |before| before.id);
         self.note_picture(source, picture.at);
@@ -212,6 +250,27 @@ impl History {
 
     /// The series that the matchers take, with what they had at `version` in `(after, until]`.
     pub(super) fn cut(&self, version: u64, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<(Labels, Cut)> {
+        self.select(version, matchers, (after, until), Entry::cut)
+    }
+
+    /// As [`Self::cut`], with the last sample alone.
+    pub(super) fn latest(
+        &self,
+        version: u64,
+        matchers: &[Matcher],
+        after: Millis,
+        until: Millis,
+    ) -> Vec<(Labels, Latest)> {
+        self.select(version, matchers, (after, until), Entry::latest)
+    }
+
+    fn select<T>(
+        &self,
+        version: u64,
+        matchers: &[Matcher],
+        (after, until): (Millis, Millis),
+        read: impl Fn(&Entry, Millis, Millis) -> Option<T>,
+    ) -> Vec<(Labels, T)> {
         let after = after.max(Millis(self.horizon().0.saturating_sub(1)));
         let later = self.later_than(version);
         let mut filter = Filter::new(matchers);
@@ -219,9 +278,9 @@ impl History {
         let mut consider = |entry: &Entry| {
             let until = later.get(&entry.source).map_or(until, |at| until.min(Millis(at.0 - 1)));
             if filter.takes(&entry.labels)
-                && let Some(cut) = entry.cut(after, until)
+                && let Some(read) = read(entry, after, until)
             {
-                taken.push((entry.labels.clone(), cut));
+                taken.push((entry.labels.clone(), read));
             }
         };
         self.series.candidates(matchers).for_each(&mut consider);

@@ -3,14 +3,15 @@
 //! In: everything measured, one [`Picture`] of a source at a time. Out: [`Snapshot`]s for PromQL, and the current pictures for `/metrics`.
 //!
 //! A series that a source showed before and does not show now ends with a staleness marker, as in Prometheus.
-//! A sample not newer than its series' last one is dropped and counted.
+//! A sample not newer than its series' last one is dropped and counted. When the wall clock is set back by more than a
+//! minute, what was recorded under times that are yet to come is forgotten and recording goes on at the new time.
 //!
 //! Behind the interface: labels are interned, an inverted index finds series by label, samples are kept in compressed
 //! chunks from the first one on (a raw head of 120 samples would take more than all the rest of a day). One lock guards
 //! all of it and is held briefly: a writer holds it for one picture, a reader while it copies compressed bytes.
 //!
 //! Invariants: never more series than [`Limits::max_series`]; no sample much older than [`Limits::retention`]; a
-//! [`Snapshot`] sees a picture whole or not at all.
+//! [`Snapshot`] sees a picture whole or not at all (but not what a clock that was set back made forgotten).
 
 mod bits;
 mod chunk;
@@ -29,8 +30,8 @@ pub use overlay::overlay;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use crate::model::{Block, Labels, Millis};
-use history::History;
+use crate::model::{Block, Labels, Millis, render_duration};
+use history::{History, Noticed};
 
 /// What the store may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +89,15 @@ impl Store {
 
     /// Takes a source's whole picture: appends its samples, marks what vanished since its last picture as stale.
     pub fn record(&self, picture: Picture) {
-        let picture = Arc::new(picture);
-        let refused = self.write().record(picture);
-        if let Some(series) = refused {
-            tracing::warn!(%series, "the store holds as many series as it may (storage.max_series): new ones are refused");
-        }
+        let noticed = self.write().record(Arc::new(picture));
+        noticed.log();
+    }
+
+    /// As [`Self::record`], for what was computed out of the store. Its time is an evaluation's, which may lie well back
+    /// (`query_offset`), so it says nothing of the clock.
+    pub fn record_computed(&self, picture: Picture) {
+        let noticed = self.write().record_computed(Arc::new(picture));
+        noticed.log();
     }
 
     /// A source is gone for good: all it showed ends.
@@ -125,6 +130,11 @@ impl Store {
         self.read().counts.dropped
     }
 
+    /// How often the wall clock was found set back by more than a minute.
+    pub fn clock_steps(&self) -> u64 {
+        self.read().counts.clock_steps
+    }
+
     /// How many samples were taken since the start.
     pub fn samples_appended(&self) -> u64 {
         self.read().counts.appended
@@ -145,6 +155,18 @@ impl Store {
     }
 }
 
+impl Noticed {
+    fn log(self) {
+        if let Some(series) = self.refused {
+            tracing::warn!(%series, "the store holds as many series as it may (storage.max_series): new ones are refused");
+        }
+        if let Some(by) = self.step_back {
+            let by = render_duration(by);
+            tracing::warn!(by, "the clock was set back; samples whose time is yet to come are forgotten");
+        }
+    }
+}
+
 /// A view of the history at one moment. Holds no lock and copies nothing until asked.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -155,10 +177,23 @@ pub struct Snapshot {
 impl Snapshot {
     /// The series that every matcher takes, each with its samples in `(after, until]`. Series without a sample there are left out.
     pub fn select(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
+        self.each(matchers, after, until).collect()
+    }
+
+    /// As [`Self::select`], one series after the other, so that who counts can stop before memory is short.
+    pub fn each(&self, matchers: &[Matcher], after: Millis, until: Millis) -> impl Iterator<Item = Series> + use<> {
         // The lock is gone before the samples are decoded.
         let cuts = self.store.read().cut(self.version, matchers, after, until);
         let decoded = cuts.into_iter().map(|(labels, cut)| Series { labels, samples: cut.decode() });
-        decoded.filter(|series| !series.samples.is_empty()).collect()
+        decoded.filter(|series| !series.samples.is_empty())
+    }
+
+    /// As [`Self::select`], with the last sample of each series alone.
+    pub fn latest(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
+        let found = self.store.read().latest(self.version, matchers, after, until);
+        let series =
+            |(labels, latest): (Labels, entry::Latest)| Some(Series { labels, samples: vec![latest.decode()?] });
+        found.into_iter().filter_map(series).collect()
     }
 
     /// The labels of the series that [`Self::select`] would look at, without reading samples: a series may be among them

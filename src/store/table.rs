@@ -84,14 +84,25 @@ impl SeriesTable {
         let some = (points / 4 + 64).max(self.slots.len() / 64 + 1).min(self.slots.len());
         for _ in 0..some {
             self.sweep_at = (self.sweep_at + 1) % self.slots.len();
-            let slot = &mut self.slots[self.sweep_at];
-            if slot.entry.as_mut().is_some_and(|entry| entry.trim(horizon))
-                && let Some(entry) = slot.entry.take()
-            {
-                slot.generation = slot.generation.wrapping_add(1);
-                self.index.remove(&entry.labels, self.sweep_at as SeriesId);
-                self.free.push(self.sweep_at as SeriesId);
-            }
+            self.forget_if(self.sweep_at, |entry| entry.trim(horizon));
+        }
+    }
+
+    /// Forgets of all series what is not before `at`.
+    pub(super) fn rewind(&mut self, at: Millis) {
+        for slot in 0..self.slots.len() {
+            self.forget_if(slot, |entry| entry.rewind(at));
+        }
+    }
+
+    fn forget_if(&mut self, at: usize, is_over: impl FnOnce(&mut Entry) -> bool) {
+        let slot = &mut self.slots[at];
+        if slot.entry.as_mut().is_some_and(is_over)
+            && let Some(entry) = slot.entry.take()
+        {
+            slot.generation = slot.generation.wrapping_add(1);
+            self.index.remove(&entry.labels, at as SeriesId);
+            self.free.push(at as SeriesId);
         }
     }
 

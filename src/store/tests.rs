@@ -96,6 +96,68 @@ fn samples_that_are_not_newer_are_dropped_and_counted() {
     assert_eq!((store.samples_appended(), store.dropped()), (2, 2));
 }
 
+/// A clock that boots hours ahead and is put right: what is true afterwards is seen, what was written ahead is gone.
+#[test]
+fn a_clock_set_back_blinds_nobody() {
+    let (now, hour) = (1_700_000_000_000, 3_600_000);
+    for ahead in [hour / 2, 12 * hour] {
+        let store = Store::new(LIMITS);
+        let old = |store: &Store| history(store, "a", "1");
+        store.record(picture("app", now - 10_000, &[("a", "1", 1.0)]));
+        // More than a chunk, so that the cut goes through sealed ones too.
+        for look in 0..150 {
+            let at = now + ahead + look * 10_000;
+            store.record(picture("app", at, &[("a", "1", 2.0), ("b", "1", 2.0)]));
+            store.record(picture("gone", at, &[("c", "1", 2.0)]));
+        }
+        for look in 0..100 {
+            store.record(picture("app", now + look * 10_000, &[("a", "1", 3.0)]));
+        }
+        assert_eq!(store.clock_steps(), 1);
+        let kept = old(&store);
+        assert_eq!(kept[kept.len() - 100], format!("{now} 3"), "{ahead}");
+        assert_eq!(kept.last().unwrap(), &format!("{} 3", now + 990_000));
+        // What was before the wrong time is still there unless the wrong time had outlived it.
+        assert_eq!(kept.len(), if ahead < hour { 101 } else { 100 }, "{ahead}");
+        assert!(history(&store, "b", "1").is_empty() && history(&store, "c", "1").is_empty());
+        assert_eq!(store.series_count(), 1);
+    }
+}
+
+#[test]
+fn a_clock_set_forward_goes_on_with_what_is_shown() {
+    let store = Store::new(LIMITS);
+    let (now, hour) = (1_700_000_000_000, 3_600_000);
+    for at in [now, now + 10_000, now + 5 * hour, now + 5 * hour + 10_000] {
+        store.record(picture("app", at, &[("a", "1", 1.0)]));
+    }
+    assert_eq!(history(&store, "a", "1"), [format!("{} 1", now + 5 * hour), format!("{} 1", now + 5 * hour + 10_000)]);
+    assert_eq!(store.clock_steps(), 0);
+}
+
+#[test]
+fn a_cut_in_the_middle_of_a_series_leaves_what_was_before() {
+    let store = Store::new(LIMITS);
+    for look in 0..350 {
+        store.record(picture("app", look * 10_000, &[("a", "1", look as f64)]));
+    }
+    // 120 samples to a chunk: within the open one, at a sealed one's edge, within a sealed one.
+    for (at, kept) in [(3_000_005, 301), (2_400_000, 240), (1_190_000, 119), (600_005, 61)] {
+        store.record(picture("app", at, &[("a", "1", -1.0)]));
+        let shown = history(&store, "a", "1");
+        assert_eq!(shown.last().unwrap(), &format!("{at} -1"));
+        assert_eq!(shown.len(), kept + 1, "{at}");
+    }
+}
+
+#[test]
+fn what_is_computed_for_an_earlier_time_is_no_step_of_the_clock() {
+    let store = Store::new(LIMITS);
+    store.record(picture("app", 600_000, &[("a", "1", 1.0)]));
+    store.record_computed(picture("rule", 300_000, &[("r", "1", 1.0)]));
+    assert_eq!((store.clock_steps(), history(&store, "a", "1").len(), history(&store, "r", "1").len()), (0, 1, 1));
+}
+
 #[test]
 fn beyond_max_series_new_ones_are_refused_and_the_old_go_on() {
     let store = Store::new(Limits { max_series: 2, ..LIMITS });
@@ -300,5 +362,12 @@ proptest! {
             .map(|s| (s.labels, s.samples.into_iter().map(|(at, v)| (at.0, v.to_bits())).collect()))
             .collect();
         prop_assert_eq!(found, naive.series);
+        for until in [at / 2, at, at + 1] {
+            let (after, until) = (Millis(until - 500), Millis(until));
+            let latest = |mut series: Series| (series.labels, series.samples.pop().map(|(at, v)| (at, v.to_bits())));
+            let whole: BTreeMap<_, _> = store.snapshot().select(&[], after, until).into_iter().map(latest).collect();
+            let alone: BTreeMap<_, _> = store.snapshot().latest(&[], after, until).into_iter().map(latest).collect();
+            prop_assert_eq!(whole, alone);
+        }
     }
 }
