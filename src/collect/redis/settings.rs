@@ -3,7 +3,7 @@
 use url::Url;
 
 use crate::collect::dial::{Address, percent_decode};
-use crate::collect::http::read_trust;
+use crate::collect::web::read_trust;
 use crate::model::Secret;
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
