@@ -28,6 +28,10 @@ static DROPPED: Family = Family::counter(
     "sidewatch_store_samples_dropped_total",
     "Samples that were not newer than their series' last one.",
 );
+static CLOCK_STEPS: Family = Family::counter(
+    "sidewatch_store_clock_steps_total",
+    "How often the wall clock was set back, so that history after it was forgotten.",
+);
 static APPENDED: Family = Family::counter("sidewatch_store_samples_appended_total", "Samples taken into the store.");
 static REFUSED: Family = Family::counter(
     "sidewatch_store_series_refused_total",
@@ -66,6 +70,7 @@ pub fn makers(supervisor: &Supervisor, store: &Store, meter: &Meter, reloads: &R
             block(&SERIES, Labels::empty(), store.series_count() as f64),
             block(&REFUSED, Labels::empty(), store.refused() as f64),
             block(&DROPPED, Labels::empty(), store.dropped() as f64),
+            block(&CLOCK_STEPS, Labels::empty(), store.clock_steps() as f64),
             block(&APPENDED, Labels::empty(), store.samples_appended() as f64),
         ];
         Box::pin(async { blocks })

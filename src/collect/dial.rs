@@ -44,43 +44,67 @@ impl fmt::Display for Address {
     }
 }
 
-/// A byte stream to a server.
+/// The longest answer that is read: what comes without our having asked anew. A server that sends more talks nonsense.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// A byte stream to a server, with a bound on each answer: the protocols above it buffer whatever they are sent.
 #[derive(Debug)]
-pub enum Stream {
-    /// Over the network.
+pub struct Stream {
+    socket: Socket,
+    /// Bytes read since something was last written.
+    answered: usize,
+}
+
+#[derive(Debug)]
+enum Socket {
     Tcp(TcpStream),
-    /// On this machine.
     Unix(UnixStream),
+}
+
+impl Stream {
+    fn new(socket: Socket) -> Self {
+        Self { socket, answered: 0 }
+    }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        let Self { socket, answered } = self.get_mut();
+        if *answered > MAX_ANSWER {
+            let error = io::Error::new(io::ErrorKind::FileTooLarge, "the answer is longer than any that makes sense");
+            return Poll::Ready(Err(error));
         }
+        let before = buf.filled().len();
+        let polled = match socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        *answered += buf.filled().len() - before;
+        polled
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        let this = self.get_mut();
+        this.answered = 0;
+        match &mut this.socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Socket::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().socket {
+            Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Socket::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
@@ -89,7 +113,7 @@ impl AsyncWrite for Stream {
 pub async fn dial(address: &Address) -> Result<Stream, CollectError> {
     match address {
         Address::Unix(path) => match UnixStream::connect(path).await {
-            Ok(stream) => Ok(Stream::Unix(stream)),
+            Ok(stream) => Ok(Stream::new(Socket::Unix(stream))),
             Err(error) => Err(unreached(address, &error)),
         },
         Address::Tcp { host, port } => {
@@ -98,7 +122,7 @@ pub async fn dial(address: &Address) -> Result<Stream, CollectError> {
             };
             let peers = resolve(host, *port).await.map_err(unresolved)?;
             let (stream, _) = connect(&peers).await.map_err(|(_, error)| unreached(address, &error))?;
-            Ok(Stream::Tcp(stream))
+            Ok(Stream::new(Socket::Tcp(stream)))
         }
     }
 }
@@ -116,25 +140,14 @@ pub async fn by<T>(
 }
 
 fn unreached(address: &Address, error: &io::Error) -> CollectError {
-    CollectError::new(class(error), format!("cannot connect to {address}: {error}"))
+    CollectError::new(Reason::of_io(error), format!("cannot connect to {address}: {error}"))
 }
-
-/// The class of an I/O error on the way to a server.
-pub fn class(error: &io::Error) -> Reason {
-    match error.kind() {
-        // A socket file that is not there is what a refused port is: nobody listens.
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reason::Refused,
-        io::ErrorKind::TimedOut => Reason::Timeout,
-        io::ErrorKind::PermissionDenied => Reason::Permission,
-        _ => Reason::Unreachable,
-    }
-}
-
-pub use crate::model::percent_decode;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]
     fn an_address_reads_as_an_instance() {
@@ -142,6 +155,28 @@ mod tests {
         assert_eq!(tcp("db"), "db:5432");
         assert_eq!(tcp("::1"), "[::1]:5432");
         assert_eq!(Address::Unix("/run/x.sock".into()).to_string(), "/run/x.sock");
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_an_error_and_not_our_memory() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut stream = dial(&Address::Tcp { host: "127.0.0.1".into(), port }).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        let sending = async move { while server.write_all(&[b'x'; 65_536]).await.is_ok() {} };
+        let mut total = 0;
+        let reading = async {
+            let mut piece = vec![0; 65_536];
+            loop {
+                match stream.read(&mut piece).await {
+                    Ok(count) => total += count,
+                    Err(error) => break error,
+                }
+            }
+        };
+        let error = tokio::select! { error = reading => error, () = sending => panic!("the server ended") };
+        assert_eq!(Reason::of_io(&error), Reason::TooLarge);
+        assert!(total <= MAX_ANSWER + 65_536);
     }
 
     #[tokio::test]

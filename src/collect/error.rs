@@ -49,6 +49,7 @@ impl Reason {
             io::ErrorKind::PermissionDenied => Self::Permission,
             // What our own readers make of bytes that are not the protocol's.
             io::ErrorKind::InvalidData => Self::Malformed,
+            io::ErrorKind::FileTooLarge => Self::TooLarge,
             _ => Self::Unreachable,
         }
     }

@@ -85,12 +85,12 @@ fn document(set: &dyn Fn(&str) -> Option<String>, docker_socket: bool) -> Docume
         (
             "OPENAI_API_KEY",
             "{name: openai, kind: llm, provider: openai, url: \"${OPENAI_BASE_URL:-https://api.openai.com/v1}\", \
-             api_key: \"${OPENAI_API_KEY}\", interval: 1m}",
+             api_key: \"${OPENAI_API_KEY}\"}",
         ),
         (
             "ANTHROPIC_API_KEY",
             "{name: anthropic, kind: llm, provider: anthropic, \
-             url: \"${ANTHROPIC_BASE_URL:-https://api.anthropic.com}\", api_key: \"${ANTHROPIC_API_KEY}\", interval: 1m}",
+             url: \"${ANTHROPIC_BASE_URL:-https://api.anthropic.com}\", api_key: \"${ANTHROPIC_API_KEY}\"}",
         ),
     ];
     for (variable, line) in targets {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::collect::{Kind, Target};
+use crate::collect::{Kind, Target, llm};
 use crate::model::{Labels, Place, Problems, is_valid_label_name};
 use crate::yaml::{Fields, Node};
 
@@ -49,7 +49,7 @@ fn read_one(node: &Node, global: &Global, problems: &Problems) -> Option<Target>
     }
     let url = fields.text("url");
     let word = fields.text("kind");
-    let (interval, timeout) = read_times(&mut fields, global);
+    let (interval, timeout) = read_times(&mut fields, word.as_deref(), global);
     let labels = read_labels(&mut fields);
     let job = fields.text("job");
     let instance = fields.text("instance");
@@ -66,8 +66,11 @@ fn read_one(node: &Node, global: &Global, problems: &Problems) -> Option<Target>
     Some(Target { name: name.into(), interval, timeout, labels, kind })
 }
 
-fn read_times(fields: &mut Fields<'_>, global: &Global) -> (Duration, Duration) {
-    let interval = fields.duration("interval").unwrap_or(global.scrape_interval);
+fn read_times(fields: &mut Fields<'_>, kind: Option<&str>, global: &Global) -> (Duration, Duration) {
+    let own = fields.duration("interval");
+    // A provider is asked less often than our own parts: it limits requests.
+    let usual = if kind == Some("llm") { global.scrape_interval.max(llm::INTERVAL) } else { global.scrape_interval };
+    let interval = own.unwrap_or(usual);
     let own = fields.duration("timeout");
     let timeout = own.unwrap_or_else(|| global.scrape_timeout.min(interval));
     super::check_times(fields, ("interval", interval), ("timeout", timeout));

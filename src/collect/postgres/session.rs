@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
-use crate::collect::dial::{by, class, dial};
+use crate::collect::dial::{by, dial};
 use crate::collect::{CollectError, Reason};
 use crate::runtime::supervise::Supervisor;
 
@@ -214,7 +214,7 @@ fn describe(error: &tokio_postgres::Error, what: &str) -> CollectError {
     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     let reason = match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
         Some(io) if carries_tls_error(io) => Reason::Tls,
-        Some(io) => class(io),
+        Some(io) => Reason::of_io(io),
         None if error.is_closed() => Reason::Unreachable,
         None => reason_by_stage(error),
     };

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use url::Url;
 
-use crate::collect::dial::{Address, percent_decode};
-use crate::model::Secret;
+use crate::collect::dial::Address;
+use crate::model::{Secret, percent_decode};
 use crate::yaml::Fields;
 
 /// What a target of this kind needs beyond the common keys.

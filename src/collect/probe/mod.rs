@@ -17,14 +17,11 @@ use tokio::time::Instant;
 use crate::model::Family;
 use crate::runtime::http_client::TlsFacts;
 
+use super::look::come_back_by;
 use super::{CollectError, Look};
 
 /// The default job of every probe.
 pub const JOB: &str = "blackbox";
-
-/// Kept back from the deadline, though at most a tenth of the time there is, so that a look that runs out of time still
-/// comes back with what it saw.
-const RESERVE: Duration = Duration::from_millis(50);
 
 static SUCCESS: Family = Family::gauge("probe_success", "Displays whether or not the probe was a success");
 static DURATION: Family =
@@ -55,6 +52,7 @@ static TLS_CIPHER: Family =
 pub struct Watch {
     start: Instant,
     limit: Duration,
+    until: Instant,
 }
 
 impl Watch {
@@ -63,12 +61,13 @@ impl Watch {
         let start = Instant::now();
         // The runner set the deadline a moment ago; what was configured is the next whole millisecond.
         let limit = deadline.saturating_duration_since(start) + Duration::from_micros(999);
-        Self { start, limit: Duration::from_millis(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) }
+        let limit = Duration::from_millis(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+        Self { start, limit, until: come_back_by(deadline) }
     }
 
     /// By when the probe must have what it can get.
     pub fn deadline(&self) -> Instant {
-        self.start + self.limit.saturating_sub(RESERVE.min(self.limit / 10))
+        self.until
     }
 
     /// Since the start.
@@ -168,7 +167,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(2);
         let watch = Watch::start(deadline);
         let kept_back = deadline.duration_since(watch.deadline());
-        assert!(kept_back > Duration::from_millis(45) && kept_back <= RESERVE, "{kept_back:?}");
+        assert!(kept_back > Duration::from_millis(45) && kept_back <= Duration::from_millis(50), "{kept_back:?}");
         let mut look = Look::new();
         watch.finish(&mut look);
         assert_eq!(look.get("probe_success", &[]), Some(1.0));

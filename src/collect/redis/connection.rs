@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::DropGuard;
 
-use crate::collect::dial::{Address, by, class, dial};
+use crate::collect::dial::{Address, by, dial};
 use crate::collect::{CollectError, Reason};
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls;
@@ -166,7 +166,7 @@ fn describe(error: &RedisError, what: &str) -> CollectError {
     }
     let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     let reason = match io {
-        Some(io) => class(io),
+        Some(io) => Reason::of_io(io),
         None if error.is_timeout() => Reason::Timeout,
         None if error.is_io_error() => Reason::Unreachable,
         None => Reason::Malformed,

@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use crate::collect::dial::{Address, percent_decode};
+use crate::collect::dial::Address;
 use crate::collect::web::read_trust;
-use crate::model::Secret;
+use crate::model::{Secret, percent_decode};
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
 

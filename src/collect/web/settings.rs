@@ -83,13 +83,30 @@ pub fn without_credentials(url: &str) -> String {
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{scheme}://{host}{path}")
+    match path.split_once('?') {
+        None => format!("{scheme}://{host}{path}"),
+        Some((path, query)) => {
+            let pairs: Vec<_> = query.split('&').map(without_secret).collect();
+            format!("{scheme}://{host}{path}?{}", pairs.join("&"))
+        }
+    }
+}
+
+/// `key=value` with stars for the value where the key's name says that it is a secret.
+fn without_secret(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) if sounds_secret(&name.to_ascii_lowercase()) => format!("{name}=***"),
+        _ => pair.to_owned(),
+    }
+}
+
+fn sounds_secret(name: &str) -> bool {
+    ["key", "token", "secret", "password", "auth", "signature"].iter().any(|word| name.contains(word))
 }
 
 /// Whether a header is one to keep from others: credentials by name.
 pub fn is_secret(name: &HeaderName) -> bool {
-    let words = ["key", "token", "secret", "password", "auth"];
-    *name == AUTHORIZATION || *name == COOKIE || words.iter().any(|word| name.as_str().contains(word))
+    *name == AUTHORIZATION || *name == COOKIE || sounds_secret(name.as_str())
 }
 
 #[cfg(test)]

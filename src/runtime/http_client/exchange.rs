@@ -43,7 +43,8 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let background = join(connection, poll_fn(|cx| side_tasks.poll(cx)));
         alongside(background, reading.read(answer, trace)).await?
     } else {
-        let (mut sender, connection) = reading.in_time(http1::handshake(io)).await?.map_err(failed)?;
+        let (mut sender, connection) =
+            reading.in_time(http1::Builder::new().max_buf_size(MAX_HEAD).handshake(io)).await?.map_err(failed)?;
         let answer = async move { sender.send_request(outgoing).await.map(|response| (response, sender)) };
         alongside(connection, reading.read(answer, trace)).await?
     };
@@ -51,6 +52,10 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let tls = trace.tls.clone();
     Ok(Reply { status: head.status, version: head.version, headers: head.headers, body, peer, tls })
 }
+
+/// The longest head of an answer, and the most that is parsed before others get their turn: a server that sends interim
+/// answers (1xx) without end costs its own deadline only.
+const MAX_HEAD: usize = 64 << 10;
 
 /// How an answer is read.
 struct Reading {
