@@ -247,7 +247,9 @@ impl Collect for Docker {
             self.ask_engine(&engine, soon),
             self.local_files(soon),
         );
-        failures.into_iter().for_each(|failure| look.missed(failure));
+        for failure in failures {
+            look.missed(failure);
+        }
         let local = local.unwrap_or_else(|error| {
             look.missed(error);
             LocalFiles::default()
