@@ -28,7 +28,6 @@ use super::{CollectError, Reason};
 const CLIENT_TIMEOUT: u64 = 60;
 /// Events taken from one query; the engine itself remembers fewer.
 const MAX_EVENTS: usize = 4096;
-
 /// How long the engine's words about its machine are believed: long enough to cost nothing, soon enough for a clock
 /// that was set.
 const BELIEVED: Duration = Duration::from_mins(10);
@@ -84,9 +83,10 @@ impl Engine {
             Ok(Err(error)) => explain(doing, &error),
             Err(_late) => CollectError::new(Reason::Timeout, format!("cannot {doing}: no answer in time")),
         };
-        if last.is_none() && matches!(error.reason(), Reason::Permission | Reason::Auth) {
+        if matches!(error.reason(), Reason::Permission | Reason::Auth) {
             self.known().denied = true;
-            return (Some(self.learn(Machine::unknown())), Some(error));
+            let machine = last.unwrap_or_else(|| self.learn(Machine::unknown()));
+            return (Some(machine), Some(error));
         }
         (last, Some(error))
     }
