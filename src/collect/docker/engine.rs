@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary};
@@ -11,38 +13,93 @@ use bollard::query_parameters::{
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::collect::dial::{self, Address};
+use crate::model::Millis;
 
 use super::machine::Machine;
 use super::oom::Window;
-use super::{Address, CollectError, Reason};
+use super::transport::transport;
+use super::{CollectError, Reason};
 
 /// The client's own time-out in seconds: a last resort, every request is bounded more tightly by its caller.
 const CLIENT_TIMEOUT: u64 = 60;
 /// Events taken from one query; the engine itself remembers fewer.
 const MAX_EVENTS: usize = 4096;
+/// How long the engine's words about its machine are believed: long enough to cost nothing, soon enough for a clock
+/// that was set.
+const BELIEVED: Duration = Duration::from_mins(10);
 
-/// A connection to an engine, in the newest version of the API that both sides speak.
+/// An engine, spoken to in the newest version of the API that both sides know.
 pub(super) struct Engine {
     client: Client,
-    /// What the engine says of its machine; fixed while it runs.
-    pub(super) machine: Machine,
+    machine: Mutex<Known>,
+    /// One for each request about a container that may be under way.
+    requests: Semaphore,
+}
+
+/// What is known of the engine's machine.
+#[derive(Default)]
+struct Known {
+    machine: Option<(Arc<Machine>, Instant)>,
+    /// Whether whoever answers said that we may not know.
+    denied: bool,
 }
 
 impl Engine {
-    /// Connects, agrees on a version and asks what machine it is.
-    pub(super) async fn connect(address: &Address) -> Result<Self, CollectError> {
-        let client = match address {
-            Address::Unix(path) => Client::connect_with_unix(path, CLIENT_TIMEOUT, API_DEFAULT_VERSION),
-            Address::Tcp(address) => Client::connect_with_http(address, CLIENT_TIMEOUT, API_DEFAULT_VERSION),
+    /// Agrees on a version of the API. At most `requests` about containers are sent at the same time.
+    pub(super) async fn connect(address: &Address, requests: usize) -> Result<Self, CollectError> {
+        // The URL fills the header `Host` alone; the transport knows the way.
+        let url = match address {
+            Address::Unix(_) => "http://localhost".to_owned(),
+            Address::Tcp { .. } => format!("http://{address}"),
         };
-        let client = client.map_err(|error| explain("connect to the Docker engine", &error))?;
+        let transport = transport(address);
+        let client = Client::connect_with_custom_transport(transport, Some(url), CLIENT_TIMEOUT, API_DEFAULT_VERSION)
+            .map_err(|error| explain("connect to the Docker engine", &error))?;
         let client =
             client.negotiate_version().await.map_err(|error| explain("ask the Docker engine's version", &error))?;
-        let machine = match client.info().await {
-            Ok(info) => Machine::known(info),
-            Err(error) => Machine::unknown(explain("ask the Docker engine about its machine", &error)),
+        Ok(Self { client, machine: Mutex::default(), requests: Semaphore::new(requests) })
+    }
+
+    /// What the engine says of its machine, asked until `end` where it is not known; and why that failed now.
+    ///
+    /// Who may not know it, because a proxy denies it, is told so once and then looks without.
+    pub(super) async fn machine(&self, end: Instant) -> (Option<Arc<Machine>>, Option<CollectError>) {
+        let (last, fresh) = {
+            let Known { machine, denied } = &*self.known();
+            let fresh = machine.as_ref().is_some_and(|(_, at)| *denied || at.elapsed() < BELIEVED);
+            (machine.as_ref().map(|(machine, _)| Arc::clone(machine)), fresh)
         };
-        Ok(Self { client, machine })
+        if fresh {
+            return (last, None);
+        }
+        let doing = "ask the Docker engine about its machine";
+        let asked = Millis::now();
+        let error = match timeout_at(end, self.client.info()).await {
+            Ok(Ok(info)) => return (Some(self.learn(Machine::known(info, asked, Millis::now()))), None),
+            Ok(Err(error)) => explain(doing, &error),
+            Err(_late) => CollectError::new(Reason::Timeout, format!("cannot {doing}: no answer in time")),
+        };
+        if matches!(error.reason(), Reason::Permission | Reason::Auth) {
+            self.known().denied = true;
+            let machine = last.unwrap_or_else(|| self.learn(Machine::unknown()));
+            return (Some(machine), Some(error));
+        }
+        (last, Some(error))
+    }
+
+    fn learn(&self, machine: Machine) -> Arc<Machine> {
+        let machine = Arc::new(machine);
+        self.known().machine = Some((Arc::clone(&machine), Instant::now()));
+        machine
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Each change is one assignment, so it is whole after any panic.
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All containers, running or not.
@@ -55,6 +112,7 @@ impl Engine {
     ///
     /// `one-shot` spares the engine the second sample it would take a second later for a CPU percentage (API 1.41).
     pub(super) async fn stats(&self, id: &str) -> Result<Option<ContainerStatsResponse>, CollectError> {
+        let _permit = self.requests.acquire().await;
         let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
         let mut answers = std::pin::pin!(self.client.stats(id, Some(options)));
         match answers.next().await {
@@ -65,6 +123,7 @@ impl Engine {
 
     /// All that the engine knows of a container. `None`: it is gone.
     pub(super) async fn inspect(&self, id: &str) -> Result<Option<ContainerInspectResponse>, CollectError> {
+        let _permit = self.requests.acquire().await;
         let answer = self.client.inspect_container(id, None::<InspectContainerOptions>).await;
         gone_is_none(answer, "inspect a container")
     }
@@ -109,36 +168,29 @@ fn reason_of(error: &Error) -> Reason {
         Error::JsonDataError { .. } | Error::JsonSerdeError { .. } | Error::APIVersionParseError {} => {
             Reason::Malformed
         }
-        other => io_error(other).map_or(Reason::Unreachable, |io| match io.kind() {
-            io::ErrorKind::ConnectionRefused => Reason::Refused,
-            io::ErrorKind::PermissionDenied => Reason::Permission,
-            io::ErrorKind::TimedOut => Reason::Timeout,
-            _ => Reason::Unreachable,
-        }),
+        other => causes(other).find_map(reason_of_cause).unwrap_or(Reason::Unreachable),
     }
 }
 
-/// The first I/O error in the chain of causes: it alone tells a refused connection from a forbidden one.
-fn io_error(error: &Error) -> Option<&io::Error> {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Some(io);
-        }
-        cause = error.source();
+/// The transport's own error, or the I/O error that alone tells a refused connection from a forbidden one.
+fn reason_of_cause(cause: &(dyn StdError + 'static)) -> Option<Reason> {
+    if let Some(error) = cause.downcast_ref::<CollectError>() {
+        return Some(error.reason());
     }
-    None
+    cause.downcast_ref::<io::Error>().map(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Reason::TooLarge,
+        _ => dial::class(error),
+    })
+}
+
+fn causes(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source())
 }
 
 fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
+    causes(error).map(ToString::to_string).fold(String::new(), |text, more| match text.as_str() {
+        "" => more,
+        said if said.contains(&more) => text,
+        said => format!("{said}: {more}"),
+    })
 }

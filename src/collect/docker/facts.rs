@@ -13,6 +13,7 @@ use bollard::models::{ContainerInspectResponse, HealthStatusEnum};
 use crate::model::{Family, Millis, Suffix};
 
 use super::Look;
+use super::families::SPEC_MEMORY;
 use super::identity::ContainerLabels;
 use super::sight::Sight;
 
@@ -30,8 +31,6 @@ static SPEC_CPU_QUOTA: Family = Family::gauge(
     "CPU quota of the container, in microseconds per period; absent without a limit.",
 );
 static SPEC_CPU_SHARES: Family = Family::gauge("container_spec_cpu_shares", "CPU share of the container.");
-static SPEC_MEMORY: Family =
-    Family::gauge("container_spec_memory_limit_bytes", "Memory limit for the container; 0 without a limit.");
 static SPEC_RESERVATION: Family = Family::gauge(
     "container_spec_memory_reservation_limit_bytes",
     "Memory reservation limit for the container; 0 without one.",

@@ -8,8 +8,8 @@ use bollard::models::{SystemInfo, SystemInfoCgroupDriverEnum};
 use crate::collect::host::{memory, stat};
 use crate::model::{Family, Labels, Millis, Suffix};
 
-use super::state::LAST_SEEN;
-use super::{Address, CollectError, Look, usage};
+use super::Look;
+use super::families::{CPU_USAGE, LAST_SEEN, MEMORY_CACHE, MEMORY_RSS, MEMORY_USAGE, MEMORY_WORKING_SET, SPEC_MEMORY};
 
 static CPU_CORES: Family = Family::gauge("machine_cpu_cores", "Number of logical CPU cores.");
 static MEMORY: Family = Family::gauge("machine_memory_bytes", "Amount of memory installed on the machine.");
@@ -19,8 +19,6 @@ static VERSION: Family = Family::gauge(
 );
 static SCRAPE_ERROR: Family =
     Family::gauge("container_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise.");
-static SPEC_MEMORY: Family =
-    Family::gauge("container_spec_memory_limit_bytes", "Memory limit for the container; 0 without a limit.");
 
 /// How the engine names control groups.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,46 +29,69 @@ pub(super) enum CgroupDriver {
     Systemd,
 }
 
-/// What the engine says of its machine.
+/// What the engine says of its machine; nothing where it does not.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Machine {
     /// How it names control groups; cgroupfs where it does not say.
     pub(super) cgroup_driver: CgroupDriver,
-    info: Result<SystemInfo, CollectError>,
+    /// How many milliseconds its clock is ahead of ours.
+    clock_ahead: i64,
+    info: Option<SystemInfo>,
 }
 
 impl Machine {
-    /// From the engine's own words.
-    pub(super) fn known(info: SystemInfo) -> Self {
+    /// From the engine's own words, which came `answered` by our clock to what was `asked` then.
+    pub(super) fn known(info: SystemInfo, asked: Millis, answered: Millis) -> Self {
         let cgroup_driver = match info.cgroup_driver {
             Some(SystemInfoCgroupDriverEnum::SYSTEMD) => CgroupDriver::Systemd,
             _ => CgroupDriver::Cgroupfs,
         };
-        Self { cgroup_driver, info: Ok(info) }
+        let engine_clock: Option<jiff::Timestamp> = info.system_time.as_deref().and_then(|text| text.parse().ok());
+        let middle = i64::midpoint(asked.0, answered.0);
+        let clock_ahead = engine_clock.map_or(0, |clock| clock.as_millisecond() - middle);
+        Self { cgroup_driver, clock_ahead, info: Some(info) }
     }
 
-    /// When the engine, or a proxy before it, does not say. Each look then says so.
-    pub(super) fn unknown(why: CollectError) -> Self {
-        Self { cgroup_driver: CgroupDriver::Cgroupfs, info: Err(why) }
+    /// When the engine, or a proxy before it, does not say.
+    pub(super) fn unknown() -> Self {
+        Self { cgroup_driver: CgroupDriver::Cgroupfs, clock_ahead: 0, info: None }
+    }
+
+    /// What the engine's clock says at a moment of ours.
+    pub(super) fn clock(&self, ours: Millis) -> Millis {
+        Millis(ours.0.saturating_add(self.clock_ahead))
     }
 }
 
-/// Adds the machine's figures.
-pub(super) fn fill(machine: &Machine, address: &Address, now: Millis, look: &mut Look) {
+/// The files of our own machine that say more of the engine's; none where it is another.
+#[derive(Debug, Default)]
+pub(super) struct LocalFiles {
+    /// `/proc/diskstats`
+    pub(super) diskstats: String,
+    stat: String,
+    meminfo: String,
+}
+
+impl LocalFiles {
+    /// Reads them, which may block. What cannot be read is empty.
+    pub(super) fn read() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        Self { diskstats: read("/proc/diskstats"), stat: read("/proc/stat"), meminfo: read("/proc/meminfo") }
+    }
+}
+
+/// Adds the machine's figures; last, because they tell whether anything went wrong before.
+pub(super) fn fill(machine: &Machine, local: &LocalFiles, now: Millis, look: &mut Look) {
     let root = Labels::new([("id", "/")]);
     look.point(&LAST_SEEN, Suffix::None, root.clone(), now.as_seconds().floor());
     look.value(&SCRAPE_ERROR, f64::from(!look.failures.is_empty()));
-    match &machine.info {
-        Ok(info) => fill_info(info, &root, look),
-        Err(why) => look.missed(why.clone()),
+    if let Some(info) = &machine.info {
+        fill_info(info, &root, look);
     }
-    if matches!(address, Address::Unix(_)) {
-        if let Ok(text) = std::fs::read_to_string("/proc/stat") {
-            fill_cpu(&stat::parse(&text), &root, look);
-        }
-        if let Ok(text) = std::fs::read_to_string("/proc/meminfo") {
-            fill_memory(&memory::parse(&text), &root, look);
-        }
+    if !local.stat.is_empty() {
+        fill_cpu(&stat::parse(&local.stat), &root, look);
     }
+    fill_memory(&memory::parse(&local.meminfo), &root, look);
 }
 
 fn fill_info(info: &SystemInfo, root: &Labels, look: &mut Look) {
@@ -94,7 +115,7 @@ fn fill_info(info: &SystemInfo, root: &Labels, look: &mut Look) {
 fn fill_cpu(stat: &stat::Stat, root: &Labels, look: &mut Look) {
     for core in &stat.cores {
         let name = format!("cpu{:0>2}", core.number);
-        look.point(&usage::CPU_USAGE, Suffix::None, root.with("cpu", name), core.busy_seconds());
+        look.point(&CPU_USAGE, Suffix::None, root.with("cpu", name), core.busy_seconds());
     }
 }
 
@@ -103,14 +124,40 @@ fn fill_memory(meminfo: &[memory::Field], root: &Labels, look: &mut Look) {
     let of = |name: &str| meminfo.iter().find(|field| field.name == name).map(|field| field.value);
     let used = of("MemTotal").zip(of("MemFree")).map(|(total, free)| total - free);
     let values = [
-        (&usage::MEMORY_USAGE, used),
-        (&usage::MEMORY_WORKING_SET, used.zip(of("Inactive_file")).map(|(used, inactive)| (used - inactive).max(0.0))),
-        (&usage::MEMORY_CACHE, of("Cached").zip(of("Buffers")).map(|(cached, buffers)| cached + buffers)),
-        (&usage::MEMORY_RSS, of("AnonPages")),
+        (&MEMORY_USAGE, used),
+        (&MEMORY_WORKING_SET, used.zip(of("Inactive_file")).map(|(used, inactive)| (used - inactive).max(0.0))),
+        (&MEMORY_CACHE, of("Cached").zip(of("Buffers")).map(|(cached, buffers)| cached + buffers)),
+        (&MEMORY_RSS, of("AnonPages")),
     ];
     for (family, value) in values {
         if let Some(value) = value {
             look.point(family, Suffix::None, root.clone(), value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_clock_is_learned_from_its_own_words() {
+        let info = |time: &str| SystemInfo { system_time: Some(time.into()), ..Default::default() };
+        let machine = Machine::known(info("1970-01-01T00:01:00.5Z"), Millis(1_000), Millis(2_000));
+        assert_eq!(machine.clock(Millis(10_000)), Millis(69_000));
+        let machine = Machine::known(info("1970-01-01T00:00:01Z"), Millis(61_000), Millis(61_000));
+        assert_eq!(machine.clock(Millis(61_000)), Millis(1_000));
+        let machine = Machine::known(info("never"), Millis(61_000), Millis(61_000));
+        assert_eq!(machine.clock(Millis(5)), Millis(5));
+    }
+
+    #[test]
+    fn what_was_missed_is_said_and_what_is_unknown_is_absent() {
+        let mut look = Look::new();
+        look.missed(super::super::CollectError::new(super::super::Reason::Timeout, "no answer"));
+        fill(&Machine::unknown(), &LocalFiles::default(), Millis(1_500), &mut look);
+        assert_eq!(look.get("container_scrape_error", &[]), Some(1.0));
+        assert_eq!(look.get("machine_cpu_cores", &[]), None);
+        assert_eq!(look.get("container_memory_usage_bytes", &[("id", "/")]), None);
     }
 }

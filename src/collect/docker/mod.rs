@@ -3,16 +3,19 @@
 //! In: the engine's URL. Out: cAdvisor's `container_*` and `machine_*` families, and the engine's own verdicts
 //! (state, health, restarts, exit code) that cAdvisor does not tell.
 //!
-//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most
-//! one list, one events query, and per container one inspect and one stats request.
+//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list, one events
+//! query, and per container one inspect and one stats request. The first look, and the one after a failed list, ask the
+//! engine's version before; what machine it is (`/info`) is asked when it is not known, and again every ten minutes.
 
 mod engine;
 mod facts;
+mod families;
 mod identity;
 mod machine;
 mod oom;
 mod sight;
 mod state;
+mod transport;
 mod usage;
 
 use std::collections::HashSet;
@@ -28,16 +31,19 @@ use url::Url;
 use crate::model::Millis;
 use crate::yaml::Fields;
 
+use super::dial::Address;
+use super::host::{Aside, host_name};
 use super::{Collect, CollectError, Look, Reason};
 use engine::Engine;
 use facts::FactsCache;
+use machine::{LocalFiles, Machine};
 use oom::OomCounts;
 use sight::Sight;
 
 /// The default job of these targets, as rules and dashboards for cAdvisor hard-code it.
 pub const JOB: &str = "cadvisor";
 
-/// Containers asked about at the same time. Docker (seen with 20.10) answers even one-shot stats at the next tick of one
+/// Requests about containers at the same time, each on a connection of its own. Docker (seen with 20.10) answers even one-shot stats at the next tick of one
 /// clock, up to a second later, for all that wait: asking a few at a time would cost a second for each few.
 const CONCURRENCY: usize = 128;
 /// Running containers beyond this are not looked at, and the look says so.
@@ -50,61 +56,54 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// What a target of this kind needs beyond the common keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Where the engine listens.
+    /// Where the engine, or a proxy before its socket, listens: `unix:///var/run/docker.sock` for the engine of this
+    /// machine, or `tcp://host:port` (also `http://`), without TLS.
     pub address: Address,
-}
-
-/// Where a Docker engine, or a proxy before its socket, listens.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Address {
-    /// `unix:///var/run/docker.sock`: the engine of this machine.
-    Unix(String),
-    /// `tcp://host:port` or `http://host:port`, without TLS; `host:port` here.
-    Tcp(String),
 }
 
 impl Settings {
     /// Reads the kind's own keys: none beyond `url`.
     pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
-        Address::parse(url)
+        parse(url)
             .map_err(|complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375"))
             .ok()
             .map(|address| Self { address })
     }
 
-    /// The engine's host: this machine's name for a socket, else `host:port`.
+    /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
+    /// where our container sees only its own id, which changes with every container; for TCP `host:port`.
     pub fn instance(&self) -> String {
         match &self.address {
-            Address::Unix(_) => std::fs::read_to_string("/proc/sys/kernel/hostname")
-                .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned()),
-            Address::Tcp(address) => address.clone(),
+            Address::Unix(_) => host_name(),
+            Address::Tcp { .. } => self.address.to_string(),
         }
     }
 }
 
-impl Address {
-    fn parse(url: &str) -> Result<Self, String> {
-        if let Some(path) = url.strip_prefix("unix://") {
-            let absolute = path.starts_with('/') && path.len() > 1;
-            return if absolute { Ok(Self::Unix(path.to_owned())) } else { Err("`url` names no socket".into()) };
-        }
-        let parsed = Url::parse(url).map_err(|error| format!("`url` cannot be read: {error}"))?;
-        if !matches!(parsed.scheme(), "tcp" | "http") {
-            return Err(format!("`url` has the scheme `{}`", parsed.scheme()));
-        }
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err("`url` has a user, which a Docker engine does not take".into());
-        }
-        let host = parsed.host_str().filter(|host| !host.is_empty()).ok_or("`url` names no host")?;
-        let default_port = if parsed.scheme() == "http" { 80 } else { 2375 };
-        Ok(Self::Tcp(format!("{host}:{}", parsed.port().unwrap_or(default_port))))
+fn parse(url: &str) -> Result<Address, String> {
+    if let Some(path) = url.strip_prefix("unix://") {
+        let absolute = path.starts_with('/') && path.len() > 1;
+        return if absolute { Ok(Address::Unix(path.into())) } else { Err("`url` names no socket".into()) };
     }
+    let parsed = Url::parse(url).map_err(|error| format!("`url` cannot be read: {error}"))?;
+    if !matches!(parsed.scheme(), "tcp" | "http") {
+        return Err(format!("`url` has the scheme `{}`", parsed.scheme()));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err("`url` has a user, which a Docker engine does not take".into());
+    }
+    let host = parsed.host_str().filter(|host| !host.is_empty()).ok_or("`url` names no host")?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let default_port = if parsed.scheme() == "http" { 80 } else { 2375 };
+    Ok(Address::Tcp { host, port: parsed.port().unwrap_or(default_port) })
 }
 
 /// A Docker engine and what is remembered of it between looks.
 pub struct Docker {
     settings: Settings,
     kept: Mutex<Kept>,
+    /// Reads our own machine's files.
+    local: Aside,
 }
 
 #[derive(Default)]
@@ -119,7 +118,7 @@ struct Kept {
 impl Docker {
     /// A target that has not been contacted yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, kept: Mutex::default() }
+        Self { settings, kept: Mutex::default(), local: Aside::default() }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -127,12 +126,12 @@ impl Docker {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The kept connection, or a new one.
+    /// The engine as it is known, or made known now.
     async fn engine(&self) -> Result<Arc<Engine>, CollectError> {
         if let Some(engine) = self.kept().engine.clone() {
             return Ok(engine);
         }
-        let engine = Arc::new(Engine::connect(&self.settings.address).await?);
+        let engine = Arc::new(Engine::connect(&self.settings.address, CONCURRENCY).await?);
         self.kept().engine = Some(Arc::clone(&engine));
         Ok(engine)
     }
@@ -168,21 +167,48 @@ impl Docker {
         running
     }
 
-    /// Fills in what the engine tells of each container, until `end`. Those not reached come back as they are.
-    async fn ask_all(&self, engine: &Engine, chosen: Vec<Sight>, end: Instant, look: &mut Look) -> Vec<Sight> {
-        let left = end.saturating_duration_since(Instant::now());
-        // Half, so that a second round fits after hanging requests, and those who wait for the look get it soon.
-        let (total, bound) = (chosen.len(), (left / 2).max(PATIENCE).min(left));
-        let mut asked = stream::iter(chosen).map(|sight| sight.ask(engine, bound)).buffer_unordered(CONCURRENCY);
-        let mut seen = Vec::with_capacity(total);
-        while let Ok(Some(sight)) = timeout_at(end, asked.next()).await {
-            seen.push(sight);
+    /// Fills in what the engine tells of each container, each request at most until `bound` and all until `end`.
+    /// Those not reached stay as the list has them.
+    async fn ask_all(&self, engine: &Engine, chosen: &mut [Sight], bound: Duration, end: Instant, look: &mut Look) {
+        let questions: Vec<_> =
+            chosen.iter().enumerate().filter_map(|(at, sight)| Some((at, sight.question()?))).collect();
+        let mut unreached = questions.len();
+        let mut asked = stream::iter(questions)
+            .map(|(at, question)| async move { (at, question.ask(engine, Instant::now() + bound).await) })
+            .buffer_unordered(CONCURRENCY);
+        while let Ok(Some((at, answers))) = timeout_at(end, asked.next()).await {
+            chosen[at].take(answers);
+            unreached -= 1;
         }
-        if seen.len() < total {
-            let unseen = total - seen.len();
-            look.missed(CollectError::new(Reason::Timeout, format!("{unseen} of {total} containers were not reached")));
+        if unreached > 0 {
+            let message = format!("{unreached} of {} containers were not reached", chosen.len());
+            look.missed(CollectError::new(Reason::Timeout, message));
         }
-        seen
+    }
+
+    /// What machine the engine runs on, and the out-of-memory kills since the last look, counted.
+    async fn ask_engine(&self, engine: &Engine, end: Instant) -> (Arc<Machine>, Vec<CollectError>) {
+        let (machine, failure) = engine.machine(end).await;
+        let mut failures = Vec::from_iter(failure);
+        // Without the engine's clock, what is asked for would be another time.
+        let Some(machine) = machine else {
+            return (Arc::new(Machine::unknown()), failures);
+        };
+        let window = self.kept().ooms.window(machine.clock(Millis::now()));
+        match timeout_at(end, engine.ooms(window)).await {
+            Ok(Ok(ids)) => self.kept().ooms.count(window, &ids),
+            Ok(Err(error)) => failures.push(error),
+            Err(_) => failures.push(CollectError::new(Reason::Timeout, "the engine's events did not come in time")),
+        }
+        (machine, failures)
+    }
+
+    /// What our own machine's files say of the engine's, where it is the same.
+    async fn local_files(&self, end: Instant) -> Result<LocalFiles, CollectError> {
+        match self.settings.address {
+            Address::Unix(_) => self.local.run("docker", end, LocalFiles::read).await,
+            Address::Tcp { .. } => Ok(LocalFiles::default()),
+        }
     }
 
     /// Keeps what the next look can use.
@@ -209,24 +235,33 @@ impl Collect for Docker {
         };
         let now = Millis::now();
         let mut look = Look::new();
-        let chosen = self.choose(listed, now, &mut look);
-        let ids: HashSet<String> = chosen.iter().map(|sight| sight.id.clone()).collect();
-        let window = self.kept().ooms.window(now);
-        let ooms = async { timeout_at(end, engine.ooms(window)).await };
-        let (mut seen, ooms) = tokio::join!(self.ask_all(&engine, chosen, end, &mut look), ooms);
-        match ooms {
-            Ok(Ok(ids)) => self.kept().ooms.count(window, &ids),
-            Ok(Err(error)) => look.missed(error),
-            Err(_) => look.missed(CollectError::new(Reason::Timeout, "the engine's events did not come in time")),
+        let mut seen = self.choose(listed, now, &mut look);
+        let ids: HashSet<String> = seen.iter().map(|sight| sight.id.clone()).collect();
+        let left = end.saturating_duration_since(Instant::now());
+        // Half, so that a second round fits after hanging requests, and those who wait for the look get it soon;
+        // but never all, so that what did come is taken in before the end.
+        let bound = (left / 2).max(PATIENCE).min(left * 9 / 10);
+        let soon = Instant::now() + bound;
+        let ((), (machine, failures), local) = tokio::join!(
+            self.ask_all(&engine, &mut seen, bound, end, &mut look),
+            self.ask_engine(&engine, soon),
+            self.local_files(soon),
+        );
+        for failure in failures {
+            look.missed(failure);
         }
+        let local = local.unwrap_or_else(|error| {
+            look.missed(error);
+            LocalFiles::default()
+        });
         self.remember(&seen, &ids, now);
         seen.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
-        let mut devices = usage::Devices::of(&self.settings.address);
+        let devices = usage::Devices::of(&local.diskstats);
         for sight in &mut seen {
             sight.oom_events = self.kept().ooms.of(&sight.id);
-            sight.fill(&engine.machine, &mut devices, now, &mut look);
+            sight.fill(&machine, &devices, now, &mut look);
         }
-        machine::fill(&engine.machine, &self.settings.address, now, &mut look);
+        machine::fill(&machine, &local, now, &mut look);
         look
     }
 
@@ -239,25 +274,4 @@ impl Collect for Docker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_sockets_or_plain_tcp() {
-        assert_eq!(Address::parse("unix:///run/docker.sock"), Ok(Address::Unix("/run/docker.sock".into())));
-        assert_eq!(Address::parse("tcp://proxy"), Ok(Address::Tcp("proxy:2375".into())));
-        assert_eq!(Address::parse("http://proxy:2376"), Ok(Address::Tcp("proxy:2376".into())));
-        for refused in ["unix://", "https://engine", "tcp://user:secret@engine", "/var/run/docker.sock"] {
-            let complaint = Address::parse(refused).unwrap_err();
-            assert!(!complaint.contains("secret"), "{complaint}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_engine_that_is_not_there_is_down_and_says_why() {
-        let docker = Docker::new(Settings { address: Address::Unix("/nonexistent/docker.sock".into()) });
-        let look = docker.look(Instant::now() + Duration::from_secs(1)).await;
-        assert!(!look.up && !look.healthy && look.is_empty());
-        assert_eq!(look.failures[0].reason(), Reason::Unreachable);
-    }
-}
+mod tests;

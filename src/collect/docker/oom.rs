@@ -1,10 +1,16 @@
 //! Counts out-of-memory kills from the engine's events, since this process first looked (as cAdvisor from the kernel's log).
 //!
 //! The engine remembers its last few hundred events; the counts can only be too low, when more happened between two looks.
+//! All times are the engine's, which stamps the events.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::model::Millis;
+
+/// How far in the past a window ends. The engine waits for the end of one that lies in its future, and its clock is known
+/// only as well as its answers are quick.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// The time between two looks, half open: each event falls into exactly one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,7 +43,8 @@ pub(super) struct OomCounts {
 impl OomCounts {
     /// What to ask for now. The first window is empty: counting starts with the first look.
     pub(super) fn window(&self, now: Millis) -> Window {
-        Window { since: self.counted_until.unwrap_or(now).min(now), until: now }
+        let until = now - SETTLED;
+        Window { since: self.counted_until.unwrap_or(until).min(until), until }
     }
 
     /// Takes in the answer for a window.
@@ -67,11 +74,11 @@ mod tests {
     fn each_event_falls_into_one_window() {
         let mut counts = OomCounts::default();
         assert_eq!(counts.of("a"), None);
-        let first = counts.window(Millis(1_500));
+        let first = counts.window(Millis(2_500));
         assert_eq!(first.as_query(), ("1.500000000".into(), "1.500000000".into()));
         counts.count(first, &[]);
         assert_eq!(counts.of("a"), Some(0));
-        let second = counts.window(Millis(2_500));
+        let second = counts.window(Millis(3_500));
         assert!(second.contains(1_500_000_000) && !second.contains(2_500_000_000));
         counts.count(second, &["a".into(), "a".into()]);
         assert_eq!(counts.of("a"), Some(2));

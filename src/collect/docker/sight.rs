@@ -1,18 +1,47 @@
 //! One container in one look: what the list, the inspect and the figures say of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bollard::models::{ContainerStatsResponse, ContainerSummary, ContainerSummaryStateEnum as State};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, ContainerSummaryStateEnum as State,
+};
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::model::{Millis, Suffix};
 
 use super::engine::Engine;
 use super::facts::Facts;
+use super::families::LAST_SEEN;
 use super::machine::Machine;
 use super::{CollectError, Look, Reason, identity, state, usage};
+
+/// An answer in time, a failure, or a container that is gone.
+type Answer<T> = Result<Result<Option<T>, CollectError>, Elapsed>;
+
+/// What a look asks of one container.
+pub(super) struct Question {
+    id: String,
+    inspect: bool,
+    figures: bool,
+}
+
+/// What came of it; `None` where nothing was asked.
+pub(super) struct Answers {
+    inspect: Option<Answer<ContainerInspectResponse>>,
+    figures: Option<Answer<ContainerStatsResponse>>,
+}
+
+impl Question {
+    /// Asks the engine, each request at most until `end`.
+    pub(super) async fn ask(self, engine: &Engine, end: Instant) -> Answers {
+        let Self { id, inspect, figures } = &self;
+        let inspect = async { if *inspect { Some(timeout_at(end, engine.inspect(id)).await) } else { None } };
+        let figures = async { if *figures { Some(timeout_at(end, engine.stats(id)).await) } else { None } };
+        let (inspect, figures) = tokio::join!(inspect, figures);
+        Answers { inspect, figures }
+    }
+}
 
 /// A container as far as it was seen.
 pub(super) struct Sight {
@@ -30,9 +59,9 @@ pub(super) struct Sight {
     pub(super) state: State,
     /// The list's sentence about it: `Up 5 minutes (healthy)`.
     pub(super) status: String,
-    /// What an inspect said, now or in a recent look whose state was the same.
+    /// What an inspect said, now or in an earlier look.
     pub(super) facts: Option<Arc<Facts>>,
-    /// Whether `facts` are missing or may no longer hold.
+    /// Whether `facts` are missing or may no longer hold: then they say who it is, but not how it is.
     pub(super) must_inspect: bool,
     /// Whether `facts` came in this look.
     pub(super) inspected: bool,
@@ -77,23 +106,29 @@ impl Sight {
         self.failures.iter().any(|failure| failure.reason() == Reason::Timeout)
     }
 
-    /// Asks the engine for what is missing, each request at most for `bound`.
-    pub(super) async fn ask(mut self, engine: &Engine, bound: Duration) -> Self {
-        let (must_inspect, has_figures) = (self.must_inspect, self.has_figures());
-        let inspect = async { if must_inspect { Some(timeout(bound, engine.inspect(&self.id)).await) } else { None } };
-        let stats = async { if has_figures { Some(timeout(bound, engine.stats(&self.id)).await) } else { None } };
-        let (inspect, stats) = tokio::join!(inspect, stats);
-        if let Some(answer) = inspect {
-            self.facts = self.taken("inspect", answer).map(Facts::of);
-            self.inspected = self.facts.is_some();
-        }
-        if let Some(answer) = stats {
-            self.stats = self.taken("figures", answer);
-        }
-        self
+    /// What is to be asked; `None` when all is known.
+    pub(super) fn question(&self) -> Option<Question> {
+        let question = Question { id: self.id.clone(), inspect: self.must_inspect, figures: self.has_figures() };
+        (question.inspect || question.figures).then_some(question)
     }
 
-    fn taken<T>(&mut self, what: &str, answer: Result<Result<Option<T>, CollectError>, Elapsed>) -> Option<T> {
+    /// Takes in the answers. Without one to an inspect the last one's facts stay, but not its verdicts.
+    pub(super) fn take(&mut self, answers: Answers) {
+        if let Some(facts) = answers.inspect.and_then(|answer| self.taken("inspect", answer)) {
+            self.facts = Some(Facts::of(facts));
+            self.inspected = true;
+        }
+        if let Some(answer) = answers.figures {
+            self.stats = self.taken("figures", answer);
+        }
+    }
+
+    /// What holds of the facts at this moment: health, restarts, the last exit. `None` when they may have changed unseen.
+    pub(super) fn verdicts(&self) -> Option<&Facts> {
+        self.facts.as_deref().filter(|_| self.inspected || !self.must_inspect)
+    }
+
+    fn taken<T>(&mut self, what: &str, answer: Answer<T>) -> Option<T> {
         match answer {
             Ok(Ok(answer)) => {
                 self.gone |= answer.is_none();
@@ -109,7 +144,7 @@ impl Sight {
     }
 
     /// Adds to the look what was seen and what was not. A container that is gone leaves nothing.
-    pub(super) fn fill(&mut self, machine: &Machine, devices: &mut usage::Devices, now: Millis, look: &mut Look) {
+    pub(super) fn fill(&mut self, machine: &Machine, devices: &usage::Devices, now: Millis, look: &mut Look) {
         self.failures.drain(..).for_each(|failure| look.missed(failure));
         if self.gone {
             return;
@@ -122,7 +157,7 @@ impl Sight {
         if let Some(stats) = &self.stats {
             let limited = self.facts.as_ref().is_some_and(|facts| facts.cpu_quota() != 0);
             usage::fill(stats, limited, &labels, devices, look);
-            look.point(&state::LAST_SEEN, Suffix::None, labels.base.clone(), now.as_seconds().floor());
+            look.point(&LAST_SEEN, Suffix::None, labels.base.clone(), now.as_seconds().floor());
         }
     }
 }

@@ -11,9 +11,6 @@ use super::facts::Facts;
 use super::identity::ContainerLabels;
 use super::sight::Sight;
 
-/// cAdvisor's, for containers that run.
-pub(super) static LAST_SEEN: Family =
-    Family::gauge("container_last_seen", "Last time the container was seen running, in seconds since the epoch.");
 static START_TIME: Family =
     Family::gauge("container_start_time_seconds", "Start time of the container, in seconds since the epoch.");
 static CREATION_TIME: Family =
@@ -31,8 +28,8 @@ static HEALTH_STATUS: Family = Family::gauge(
     "container_health_status",
     "1 for the health check's verdict, 0 for the others; absent without a health check (Sidewatch).",
 );
-static RESTART_COUNT: Family = Family::gauge(
-    "container_restart_count",
+static RESTARTS: Family = Family::gauge(
+    "container_restarts",
     "How often the restart policy started the container again since it was started by hand (Sidewatch).",
 );
 static EXIT_CODE: Family =
@@ -66,12 +63,12 @@ pub(super) fn fill(sight: &Sight, labels: &ContainerLabels, look: &mut Look) {
         }
     };
     value(&OOM_EVENTS, sight.oom_events.map(|kills| kills as f64));
-    let Some(facts) = &sight.facts else {
+    value(&CREATION_TIME, sight.facts.as_ref().and_then(|facts| facts.created));
+    let Some(facts) = sight.verdicts() else {
         return;
     };
-    value(&RESTART_COUNT, facts.restart_count.map(|count| count as f64));
+    value(&RESTARTS, facts.restart_count.map(|count| count as f64));
     value(&OOM_KILLED, facts.oom_killed.map(f64::from));
-    value(&CREATION_TIME, facts.created);
     if sight.has_figures() {
         value(&START_TIME, facts.started);
         value(&HEALTH_STATE, Some(health_state(facts.health)));

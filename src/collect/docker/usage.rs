@@ -12,12 +12,10 @@ use bollard::models::{
 
 use crate::model::{Family, Labels, Suffix};
 
+use super::Look;
+use super::families::{CPU_USAGE, MEMORY_CACHE, MEMORY_RSS, MEMORY_USAGE, MEMORY_WORKING_SET};
 use super::identity::ContainerLabels;
-use super::{Address, Look};
 
-/// cAdvisor's; per core (`cpu00`) with control groups version 1, `total` with version 2.
-pub(super) static CPU_USAGE: Family =
-    Family::counter("container_cpu_usage_seconds_total", "Cumulative cpu time consumed, in seconds.");
 static CPU_USER: Family =
     Family::counter("container_cpu_user_seconds_total", "Cumulative user cpu time consumed, in seconds.");
 static CPU_SYSTEM: Family =
@@ -31,19 +29,6 @@ static CFS_THROTTLED_SECONDS: Family = Family::counter(
     "Total time duration the container has been throttled, in seconds.",
 );
 
-/// cAdvisor's: all memory of the control group, page cache included.
-pub(super) static MEMORY_USAGE: Family = Family::gauge(
-    "container_memory_usage_bytes",
-    "Current memory usage in bytes, including all memory regardless of when it was accessed.",
-);
-/// cAdvisor's: what cannot be reclaimed at once.
-pub(super) static MEMORY_WORKING_SET: Family =
-    Family::gauge("container_memory_working_set_bytes", "Current working set in bytes: usage without inactive files.");
-/// cAdvisor's: anonymous memory.
-pub(super) static MEMORY_RSS: Family = Family::gauge("container_memory_rss", "Size of RSS in bytes.");
-/// cAdvisor's: page cache.
-pub(super) static MEMORY_CACHE: Family =
-    Family::gauge("container_memory_cache", "Number of bytes of page cache memory.");
 static MEMORY_SWAP: Family = Family::gauge("container_memory_swap", "Container swap usage in bytes.");
 static MEMORY_MAPPED: Family = Family::gauge("container_memory_mapped_file", "Size of memory mapped files in bytes.");
 static MEMORY_MAX: Family =
@@ -125,7 +110,7 @@ pub(super) fn fill(
     stats: &ContainerStatsResponse,
     limited: bool,
     labels: &ContainerLabels,
-    devices: &mut Devices,
+    devices: &Devices,
     look: &mut Look,
 ) {
     let mut add = Adder { labels, look };
@@ -229,7 +214,7 @@ fn fill_pids(pids: &ContainerPidsStats, add: &mut Adder<'_>) {
     add.value(&THREADS_MAX, pids.current.map(|_| limit as f64));
 }
 
-fn fill_disk(io: &ContainerBlkioStats, devices: &mut Devices, add: &mut Adder<'_>) {
+fn fill_disk(io: &ContainerBlkioStats, devices: &Devices, add: &mut Adder<'_>) {
     for (family, operation, entries) in &DISK {
         let mut sums: BTreeMap<(u64, u64), u64> = BTreeMap::new();
         for entry in entries(io).into_iter().flatten() {
@@ -239,31 +224,28 @@ fn fill_disk(io: &ContainerBlkioStats, devices: &mut Devices, add: &mut Adder<'_
             }
         }
         for (device, value) in sums {
-            add.labeled(family, [("device", devices.name(device))], Some(value as f64));
+            add.labeled(family, [("device", &devices.name(device))], Some(value as f64));
         }
     }
 }
 
 /// The names of block devices: `/dev/vda` where the engine's machine is ours, else `major:minor`.
-pub(super) struct Devices {
-    local: bool,
-    names: HashMap<(u64, u64), String>,
-}
+#[derive(Debug, Default)]
+pub(super) struct Devices(HashMap<(u64, u64), String>);
 
 impl Devices {
-    /// For an engine at this address.
-    pub(super) fn of(address: &Address) -> Self {
-        Self { local: matches!(address, Address::Unix(_)), names: HashMap::new() }
+    /// From our machine's `/proc/diskstats`: `253 0 vda …`. It writes `!` for the `/` of `cciss/c0d0`.
+    pub(super) fn of(diskstats: &str) -> Self {
+        let device = |line: &str| {
+            let mut words = line.split_ascii_whitespace();
+            let (major, minor, name) = (words.next()?, words.next()?, words.next()?);
+            Some(((major.parse().ok()?, minor.parse().ok()?), format!("/dev/{}", name.replace('!', "/"))))
+        };
+        Self(diskstats.lines().filter_map(device).collect())
     }
 
-    fn name(&mut self, device: (u64, u64)) -> &str {
-        let local = self.local;
-        self.names.entry(device).or_insert_with(|| {
-            let numbers = format!("{}:{}", device.0, device.1);
-            let uevent = std::fs::read_to_string(format!("/sys/dev/block/{numbers}/uevent")).ok().filter(|_| local);
-            let name = uevent.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("DEVNAME=")));
-            name.map_or(numbers, |name| format!("/dev/{name}"))
-        })
+    fn name(&self, device: (u64, u64)) -> String {
+        self.0.get(&device).cloned().unwrap_or_else(|| format!("{}:{}", device.0, device.1))
     }
 }
 
@@ -274,9 +256,8 @@ mod tests {
     fn look_at(json: &str, limited: bool) -> Look {
         let stats: ContainerStatsResponse = serde_json::from_str(json).unwrap();
         let labels = ContainerLabels { base: Labels::new([("name", "web")]) };
-        let mut devices = Devices { local: false, names: HashMap::new() };
         let mut look = Look::new();
-        fill(&stats, limited, &labels, &mut devices, &mut look);
+        fill(&stats, limited, &labels, &Devices::default(), &mut look);
         look
     }
 
@@ -302,6 +283,14 @@ mod tests {
         assert_eq!((failures("container"), failures("hierarchy")), (Some(7.0), Some(8.0)));
         assert_eq!(get("container_fs_reads_bytes_total", &[("device", "8:0")]), Some(4096.0));
         assert_eq!(get("container_fs_writes_bytes_total", &[("device", "8:0")]), None);
+    }
+
+    #[test]
+    fn our_own_devices_have_names() {
+        let devices = Devices::of("   8       0 sda 1 2 3\n 104 0 cciss!c0d0 1\nnonsense\n");
+        assert_eq!(devices.name((8, 0)), "/dev/sda");
+        assert_eq!(devices.name((104, 0)), "/dev/cciss/c0d0");
+        assert_eq!(devices.name((8, 16)), "8:16");
     }
 
     #[test]

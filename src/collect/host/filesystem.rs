@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::model::{Family, Labels, Suffix};
 
+use super::aside::Aside;
 use super::files::Files;
 use super::mounts::{self, Mount};
 use super::{CollectError, Look, Reason};
@@ -68,12 +69,15 @@ type Figures = Result<StatVfs, String>;
 pub(super) struct Filesystems {
     /// Mounts that a thread is asking at this moment.
     asked: Asked,
+    /// Reads the table of mounts.
+    table: Aside,
 }
 
 impl Filesystems {
     /// Asks every mount, each at most for [`PATIENCE`], until `deadline`.
     pub(super) async fn look(&self, files: &Files, deadline: Instant) -> Result<Vec<Answer>, CollectError> {
-        let text = files.init_proc("mounts")?;
+        let host = files.clone();
+        let text = self.table.run("mounts", deadline, move || host.init_proc("mounts")).await??;
         let mounts = mounts::parse(&text, &files.rootfs);
         let (hung, mut waiting): (Vec<_>, Vec<_>) = {
             let asked = lock(&self.asked);
@@ -133,7 +137,8 @@ mod tests {
 
     fn files(mounts: &str) -> (tempfile::TempDir, Files) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("mounts"), mounts).unwrap();
+        std::fs::create_dir(folder.path().join("1")).unwrap();
+        std::fs::write(folder.path().join("1/mounts"), mounts).unwrap();
         let files = Files { procfs: folder.path().into(), sysfs: "/sys".into(), rootfs: "/".into() };
         (folder, files)
     }

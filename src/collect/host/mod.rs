@@ -3,8 +3,10 @@
 //! In: where the host's `/proc`, `/sys` and `/` are. Out: `node_*`.
 //!
 //! Invariants: nothing here blocks an async thread; a hung file system or device driver costs one thread each,
-//! never a second one; a file that is missing costs its own families only.
+//! never a second one; a file that is missing costs its own families only. Where nothing of the host can be read,
+//! it is down.
 
+mod aside;
 mod disk;
 mod files;
 mod filesystem;
@@ -20,19 +22,18 @@ mod system;
 mod vmstat;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::model::{Family, Millis};
 use crate::yaml::Fields;
 
 use super::{Collect, CollectError, Look, Reason};
+pub(super) use aside::Aside;
 pub use files::Files;
+pub(super) use files::host_name;
 use filesystem::Filesystems;
 
 /// The default job of these targets, as rules and dashboards for `node_exporter` hard-code it.
@@ -66,7 +67,7 @@ impl Settings {
         Some(Self { files: Files { procfs: procfs?, sysfs: sysfs?, rootfs: rootfs? } })
     }
 
-    /// The machine's host name.
+    /// The machine's host name; `localhost` where our container does not see it.
     pub fn instance(&self) -> String {
         self.files.host_name().unwrap_or_else(|| "localhost".to_owned())
     }
@@ -94,55 +95,45 @@ const COLLECTORS: [(&str, Collector); 16] = [
     ("vmstat", vmstat::collect),
 ];
 
+/// The collectors that read outside `procfs`: they see our own container where the host's `/proc` is not mounted.
+const BESIDE_PROCFS: [&str; 2] = ["netclass", "os"];
+
 /// The machine we run on.
 pub struct Host {
     files: Files,
     filesystems: Filesystems,
-    /// Whether a thread still reads for an earlier look.
-    reading: Arc<AtomicBool>,
+    reader: Aside,
 }
 
 impl Host {
     /// A target that has not been looked at yet.
     pub fn new(settings: Settings) -> Self {
-        Self { files: settings.files, filesystems: Filesystems::default(), reading: Arc::default() }
-    }
-
-    /// Runs the collectors on a thread of their own.
-    async fn read(&self, deadline: Instant) -> Result<Look, CollectError> {
-        if self.reading.swap(true, Ordering::AcqRel) {
-            return Err(CollectError::new(Reason::Timeout, "the kernel still has not answered the look before"));
-        }
-        let (send, receive) = oneshot::channel();
-        let (files, reading) = (self.files.clone(), Arc::clone(&self.reading));
-        let started = std::thread::Builder::new().name("host".into()).spawn(move || {
-            let look = std::panic::catch_unwind(|| run_collectors(&files));
-            reading.store(false, Ordering::Release);
-            let _ = look.map(|look| send.send(look));
-        });
-        if let Err(error) = started {
-            self.reading.store(false, Ordering::Release);
-            return Err(CollectError::new(Reason::Limit, format!("cannot start a thread: {error}")));
-        }
-        match timeout_at(deadline, receive).await {
-            Ok(Ok(look)) => Ok(look),
-            Ok(Err(_)) => Err(CollectError::new(Reason::Internal, "the thread that reads the host's files panicked")),
-            Err(_) => Err(CollectError::new(Reason::Timeout, "the kernel did not answer in time")),
-        }
+        Self { files: settings.files, filesystems: Filesystems::default(), reader: Aside::default() }
     }
 }
 
+/// Runs all collectors. The host is up when one of those that read its `procfs` saw something.
 fn run_collectors(files: &Files) -> Look {
     let mut look = Look::new();
     system::time(Millis::now(), &mut look);
     system::build_info(&mut look);
+    let mut host_seen = false;
     for (name, collector) in COLLECTORS {
         let start = Instant::now();
+        let before = look.len();
         let outcome = collector(files, &mut look);
-        note_run(name, start.elapsed(), outcome.is_ok(), &mut look);
+        // As `node_exporter` has it, a collector without data has not succeeded either.
+        let succeeded = outcome.is_ok() && look.len() > before;
+        host_seen |= succeeded && !BESIDE_PROCFS.contains(&name);
+        note_run(name, start.elapsed(), succeeded, &mut look);
         if let Err(error) = outcome {
             look.missed(error);
         }
+    }
+    if !host_seen {
+        look.up = false;
+        let reason = look.failures.first().map_or(Reason::Unreachable, CollectError::reason);
+        look.unhealthy(CollectError::new(reason, format!("nothing can be read below {}", files.procfs.display())));
     }
     look
 }
@@ -158,15 +149,10 @@ impl Collect for Host {
         let left = deadline.saturating_duration_since(Instant::now());
         let end = deadline.checked_sub((left / 10).min(Duration::from_millis(200))).unwrap_or(deadline);
         let start = Instant::now();
-        let (read, mounts) = tokio::join!(self.read(end), self.filesystems.look(&self.files, end));
-        let mut look = match read {
-            Ok(look) => look,
-            Err(error) => {
-                let mut look = Look::new();
-                look.unhealthy(error);
-                look
-            }
-        };
+        let files = self.files.clone();
+        let read = self.reader.run("host", end, move || run_collectors(&files));
+        let (read, mounts) = tokio::join!(read, self.filesystems.look(&self.files, end));
+        let mut look = read.unwrap_or_else(|error| self.unanswered(error));
         let succeeded = mounts.is_ok();
         match mounts {
             Ok(mounts) => mounts.iter().for_each(|mount| mount.fill(&mut look)),
@@ -210,6 +196,31 @@ mod tests {
         assert_eq!(look.get("node_memory_MemTotal_bytes", &[]), None);
         assert_eq!(look.get("node_scrape_collector_success", &[("collector", "meminfo")]), Some(0.0));
         assert!(look.failures.iter().any(|failure| failure.to_string().contains("meminfo")));
+    }
+
+    #[tokio::test]
+    async fn a_host_whose_proc_is_not_mounted_is_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files { procfs: folder.path().into(), sysfs: "/sys".into(), rootfs: "/".into() };
+        let look = Host::new(Settings { files }).look(Instant::now() + Duration::from_secs(5)).await;
+        assert!(!look.up && !look.healthy);
+        assert!(look.failures[0].to_string().contains("nothing can be read below"), "{}", look.failures[0]);
+        for collector in ["stat", "entropy", "pressure", "conntrack", "filesystem"] {
+            let success = look.get("node_scrape_collector_success", &[("collector", collector)]);
+            assert_eq!(success, Some(0.0), "{collector}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_whose_kernel_does_not_answer_is_down() {
+        let files = Files { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() };
+        let host = Host::new(Settings { files });
+        let (_release, hung) = std::sync::mpsc::channel::<()>();
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert!(host.reader.run("test", soon, move || hung.recv().is_err()).await.is_err());
+        let look = host.look(Instant::now() + Duration::from_secs(5)).await;
+        assert!(!look.up && !look.healthy);
+        assert_eq!(look.failures[0].reason(), Reason::Timeout);
     }
 
     #[test]

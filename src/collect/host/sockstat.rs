@@ -5,9 +5,6 @@ use crate::model::{Family, MetricKind};
 use super::files::Files;
 use super::{CollectError, Look};
 
-/// The unit of `mem`: the kernel's page.
-const PAGE: f64 = 4096.0;
-
 #[derive(Debug, PartialEq)]
 struct Field<'t> {
     protocol: &'t str,
@@ -41,7 +38,8 @@ pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError
         };
         add(name, name, value);
         if name == "mem" {
-            add("mem_bytes", "mem_bytes", value * PAGE);
+            // The kernel counts pages; ours are as large as its own.
+            add("mem_bytes", "mem_bytes", value * rustix::param::page_size() as f64);
         }
     }
     Ok(())

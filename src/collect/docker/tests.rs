@@ -1,0 +1,165 @@
+//! Looks at an engine that behaves as told.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::runtime::test_server;
+
+use super::*;
+
+/// Answers a path; `None` is a request that hangs.
+type Script = fn(path: &str, query: &str, nth: usize) -> Option<Response>;
+
+/// An engine with one running container whose answers the script may replace; `nth` counts the looks from 0.
+async fn engine(script: Script) -> Docker {
+    let looks = Arc::new(AtomicUsize::new(0));
+    let answer = move |request: Request| {
+        let looks = Arc::clone(&looks);
+        async move {
+            let path = request.uri().path().to_owned();
+            if path.ends_with("/containers/json") {
+                looks.fetch_add(1, Ordering::SeqCst);
+            }
+            let nth = looks.load(Ordering::SeqCst).saturating_sub(1);
+            match script(&path, request.uri().query().unwrap_or_default(), nth) {
+                Some(response) => response,
+                None => std::future::pending().await,
+            }
+        }
+    };
+    let address = test_server::http(Router::new().fallback(answer)).await;
+    let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
+    Docker::new(Settings { address })
+}
+
+fn well(path: &str) -> Response {
+    let time = (Millis::now() + Duration::from_hours(1)).to_rfc3339();
+    match path.rsplit('/').next().unwrap_or_default() {
+        "version" => r#"{"ApiVersion": "1.41"}"#.into_response(),
+        "info" => format!(r#"{{"NCPU": 4, "SystemTime": "{time}", "CgroupDriver": "systemd"}}"#).into_response(),
+        "stats" => r#"{"memory_stats": {"usage": 5, "stats": {}}}"#.into_response(),
+        "events" => "".into_response(),
+        "json" if path.ends_with("/containers/json") => {
+            r#"[{"Id": "ab", "Names": ["/web"], "Image": "sha256:1", "State": "running", "Status": "Up 4 seconds"}]"#
+                .into_response()
+        }
+        _ => r#"{"Id": "ab", "RestartCount": 2, "Config": {"Image": "shop:1"}, "HostConfig": {"Memory": 7},
+            "State": {"Health": {"Status": "healthy"}}}"#
+            .into_response(),
+    }
+}
+
+async fn look_for(docker: &Docker, time: Duration) -> Look {
+    docker.look(Instant::now() + time).await
+}
+
+async fn look(docker: &Docker) -> Look {
+    look_for(docker, Duration::from_secs(5)).await
+}
+
+fn web(look: &Look, family: &str) -> Option<f64> {
+    look.get(family, &[("id", "/system.slice/docker-ab.scope"), ("name", "web"), ("image", "shop:1")])
+}
+
+#[tokio::test]
+async fn an_engine_that_would_not_say_what_machine_it_is_is_asked_again() {
+    let docker = engine(|path, _, nth| {
+        let broken = path.ends_with("/info") && nth == 0;
+        Some(if broken { StatusCode::INTERNAL_SERVER_ERROR.into_response() } else { well(path) })
+    })
+    .await;
+    let first = look(&docker).await;
+    assert_eq!(first.get("machine_cpu_cores", &[]), None);
+    assert_eq!(first.failures.len(), 1, "{:?}", first.failures);
+    assert_eq!(first.get("container_scrape_error", &[]), Some(1.0));
+    let second = look(&docker).await;
+    assert_eq!(second.get("machine_cpu_cores", &[]), Some(4.0));
+    assert_eq!(web(&second, "container_memory_usage_bytes"), Some(5.0), "known by the group that systemd names");
+    assert!(second.failures.is_empty(), "{:?}", second.failures);
+}
+
+#[tokio::test]
+async fn a_proxy_that_denies_the_machine_is_counted_once() {
+    let docker = engine(|path, _, _| {
+        Some(if path.ends_with("/info") { StatusCode::FORBIDDEN.into_response() } else { well(path) })
+    })
+    .await;
+    let first = look(&docker).await;
+    assert_eq!(first.failures.iter().map(CollectError::reason).collect::<Vec<_>>(), [Reason::Permission]);
+    let second = look(&docker).await;
+    assert!(second.up && second.failures.is_empty(), "{:?}", second.failures);
+}
+
+#[tokio::test]
+async fn figures_that_come_too_late_cost_the_figures_only_and_are_missed_once() {
+    let docker = engine(|path, _, _| (!path.ends_with("/stats")).then(|| well(path))).await;
+    let look = look_for(&docker, Duration::from_secs(1)).await;
+    assert!(look.up && look.healthy);
+    assert_eq!(look.failures.iter().map(CollectError::reason).collect::<Vec<_>>(), [Reason::Timeout]);
+    assert_eq!(web(&look, "container_restarts"), Some(2.0));
+    assert_eq!(web(&look, "container_memory_usage_bytes"), None);
+}
+
+#[tokio::test]
+async fn a_failed_inspect_costs_the_verdicts_but_not_the_identity() {
+    let docker = engine(|path, _, nth| {
+        let inspect = path.ends_with("/ab/json");
+        Some(if inspect && nth > 0 { StatusCode::BAD_GATEWAY.into_response() } else { well(path) })
+    })
+    .await;
+    let first = look(&docker).await;
+    assert_eq!(web(&first, "container_restarts"), Some(2.0));
+    assert_eq!(web(&first, "container_health_state"), Some(1.0));
+    let second = look(&docker).await;
+    assert_eq!(second.failures.len(), 1, "{:?}", second.failures);
+    assert_eq!(web(&second, "container_restarts"), None);
+    assert_eq!(web(&second, "container_health_state"), None);
+    assert_eq!(web(&second, "container_spec_memory_limit_bytes"), Some(7.0));
+    assert_eq!(web(&second, "container_memory_usage_bytes"), Some(5.0));
+}
+
+#[tokio::test]
+async fn kills_are_asked_for_in_the_engines_time() {
+    // Its clock is an hour ahead of ours.
+    let docker = engine(|path, query, nth| {
+        if !path.ends_with("/events") {
+            return Some(well(path));
+        }
+        let asked: Url = format!("http://engine/?{query}").parse().unwrap();
+        let of = |name: &str| asked.query_pairs().find(|(key, _)| key == name).unwrap().1.parse::<f64>().unwrap();
+        let engine_now = Millis::now().as_seconds() + 3600.0;
+        assert!((engine_now - 10.0..engine_now - 0.5).contains(&of("until")), "{query}");
+        let nanos = (of("since") * 1e9) as i64 + 1_000_000;
+        let kill = format!(r#"{{"Actor": {{"ID": "ab"}}, "timeNano": {nanos}}}"#);
+        Some(if nth == 0 { "".into_response() } else { kill.into_response() })
+    })
+    .await;
+    assert_eq!(web(&look(&docker).await, "container_oom_events_total"), Some(0.0));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(web(&look(&docker).await, "container_oom_events_total"), Some(1.0));
+}
+
+#[test]
+fn addresses_are_sockets_or_plain_tcp() {
+    let tcp = |host: &str, port| Ok(Address::Tcp { host: host.into(), port });
+    assert_eq!(parse("unix:///run/docker.sock"), Ok(Address::Unix("/run/docker.sock".into())));
+    assert_eq!(parse("tcp://proxy"), tcp("proxy", 2375));
+    assert_eq!(parse("http://proxy:2376"), tcp("proxy", 2376));
+    assert_eq!(parse("tcp://[::1]:2375"), tcp("::1", 2375));
+    for refused in ["unix://", "https://engine", "tcp://user:secret@engine", "/var/run/docker.sock"] {
+        let complaint = parse(refused).unwrap_err();
+        assert!(!complaint.contains("secret"), "{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_there_is_down_and_says_why() {
+    let docker = Docker::new(Settings { address: Address::Unix("/nonexistent/docker.sock".into()) });
+    let look = docker.look(Instant::now() + Duration::from_secs(1)).await;
+    assert!(!look.up && !look.healthy && look.is_empty());
+    assert_eq!(look.failures[0].reason(), Reason::Refused, "{}", look.failures[0]);
+}
