@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::{self, MissedTickBehavior};
-use tracing::warn;
 
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
 use crate::runtime::own_metrics::{Maker, OWN_SOURCE, Own};
@@ -71,14 +70,9 @@ pub fn makers(supervisor: &Supervisor, store: &Store, meter: &Meter, reloads: &R
         Box::pin(async { blocks })
     };
     let money = move |now| -> BoxFuture<'static, Vec<Block>> {
-        let meter = meter.clone();
-        Box::pin(async move {
-            // A ledger that cannot be read leaves the gauges out: what is not known is not shown.
-            meter.budget_blocks(now).await.unwrap_or_else(|error| {
-                warn!(%error, "the budgets cannot be read");
-                Vec::new()
-            })
-        })
+        // What is not known is not shown; `refresh_budgets` asks the ledger.
+        let blocks = meter.budget_blocks(now);
+        Box::pin(async { blocks })
     };
     vec![Box::new(state), Box::new(money)]
 }

@@ -6,15 +6,16 @@ use crate::model::{Millis, Outcome};
 
 use super::formats::Api;
 use super::money::Usd;
+use super::price::canonical_provider;
+use super::raw::RawUsage;
 use super::tokens::Tokens;
-
-/// The raw usage is kept up to so many bytes.
-pub const MAX_RAW: usize = 4096;
 
 /// What one model call used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageEvent {
     /// Makes repeats harmless; without it, the response id does, and without both each event counts.
+    /// Ids are global: two senders that use the same one mean the same call, so a sender with ids of its own (row
+    /// numbers) puts its name before them.
     pub id: Option<String>,
     /// Whose model, as the sender wrote it.
     pub provider: String,
@@ -34,21 +35,36 @@ pub struct UsageEvent {
     pub outcome: Outcome,
     /// How long it took.
     pub duration: Option<Duration>,
+    /// How long the first token took; not longer than the call.
+    pub time_to_first_token: Option<Duration>,
     /// The provider's id of the answer.
     pub response_id: Option<String>,
     /// The usage in disjoint counts and other units.
     pub usage: Usage,
-    /// The usage as the provider sent it, cut to [`MAX_RAW`] bytes.
-    pub raw: Option<String>,
+    /// Whether the sender estimated the counts because no provider reported them.
+    pub estimated: bool,
+    /// The numbers of the usage as the provider sent them.
+    pub raw: Option<RawUsage>,
     /// Who told us.
     pub source: Source,
 }
 
 impl UsageEvent {
-    /// What makes the event the same as one seen before: its id, else the provider's id of the answer.
+    /// What makes the event the same as one seen before: its id, else the provider's id of the answer, whichever of
+    /// the provider's names the sender used.
     pub fn identity(&self) -> Option<String> {
-        let answer = || Some(format!("response:{}:{}", self.provider, self.response_id.as_ref()?));
+        let answer = || {
+            let provider = canonical_provider(&self.provider).to_ascii_lowercase();
+            Some(format!("response:{provider}:{}", self.response_id.as_ref()?))
+        };
         self.id.clone().or_else(answer)
+    }
+
+    /// How fast the output came once it had begun; `None` unless the output and both times are known.
+    pub fn output_tokens_per_second(&self) -> Option<f64> {
+        let writing = self.duration?.checked_sub(self.time_to_first_token?).filter(|time| !time.is_zero())?;
+        let tokens = self.usage.tokens.written().filter(|tokens| *tokens > 0)?;
+        Some(tokens as f64 / writing.as_secs_f64())
     }
 
     /// `gen_ai.operation.name` as OpenTelemetry writes it.

@@ -106,6 +106,12 @@ impl Tokens {
         self.iter().fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
+    /// Everything written; `None` when nothing was reported of it.
+    pub fn written(&self) -> Option<u64> {
+        let counts = self.iter().filter(|(kind, _)| kind.is_output());
+        counts.map(|(_, count)| count).reduce(u64::saturating_add)
+    }
+
     /// Whether no count was reported.
     pub fn is_unreported(&self) -> bool {
         self.0.iter().all(Option::is_none)

@@ -68,6 +68,12 @@ impl Cost {
         self.input() + self.output() + self.other
     }
 
+    /// Whether the ledger can hold it: sums of up to nine million dollars, which no call costs.
+    pub fn is_bookable(&self) -> bool {
+        let fits = |sum: Usd| i64::try_from(sum.pico()).is_ok();
+        fits(self.total()) && self.computed.is_none_or(fits)
+    }
+
     fn sum(&self, output: bool) -> Usd {
         TokenType::ALL.into_iter().filter(|kind| kind.is_output() == output).filter_map(|kind| self.of(kind)).sum()
     }
