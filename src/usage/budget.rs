@@ -185,8 +185,7 @@ impl Budgets {
             let Some((from, until)) = budget.period.around(now, &budget.zone) else { continue };
             let spent = spent(connection, from, until, &budget.filter)?;
             let over = spent >= budget.limit;
-            let used_up =
-                if over { reached(connection, from, until, &budget.filter, budget.limit)? } else { None };
+            let used_up = if over { reached(connection, from, until, &budget.filter, budget.limit)? } else { None };
             let mut accounts = self.lock();
             for account in accounts.iter_mut().filter(|account| account.budget == budget) {
                 account.current = Some(Current { from, until, spent, used_up });

@@ -184,3 +184,39 @@ pub fn cut(text: &str, limit: usize) -> &str {
     let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::usage::wire::parse_event;
+
+    fn event(item: &serde_json::Value) -> UsageEvent {
+        parse_event(item, Millis(0)).unwrap()
+    }
+
+    #[test]
+    fn one_answer_is_the_same_under_all_of_its_providers_names() {
+        let of = |provider: &str| event(&json!({"provider": provider, "model": "m", "response_id": "r1"})).identity();
+        assert_eq!(of("OpenAI"), of("openai"));
+        assert_eq!(of("aws.bedrock"), of("bedrock"));
+        assert_eq!(of("Acme"), of("acme"));
+        assert_ne!(of("azure"), of("openai"));
+    }
+
+    #[test]
+    fn a_speed_needs_both_times_and_an_output() {
+        let speed = |item| event(&item).output_tokens_per_second();
+        let usage = json!({"prompt_tokens": 5, "completion_tokens": 90,
+            "completion_tokens_details": {"reasoning_tokens": 60}});
+        let whole = json!({"provider": "openai", "model": "m", "usage": usage,
+            "duration_seconds": 2.0, "time_to_first_token_seconds": 0.5});
+        assert_eq!(speed(whole.clone()), Some(60.0));
+        for missing in ["usage", "duration_seconds", "time_to_first_token_seconds"] {
+            let mut item = whole.clone();
+            item.as_object_mut().unwrap().remove(missing);
+            assert_eq!(speed(item), None, "{missing}");
+        }
+    }
+}

@@ -157,7 +157,7 @@ mod tests {
         items.iter().map(|item| parse_event(item, now).unwrap()).collect()
     }
 
-    const BODY: &str = r#"[{"id":"a","provider":"openai","model":"gpt-5","api":"openai.chat","feature":"search","duration_seconds":0.5,
+    const BODY: &str = r#"[{"id":"a","provider":"openai","model":"gpt-5","api":"openai.chat","feature":"search","duration_seconds":0.5,"time_to_first_token_seconds":0.3,"estimated":true,
         "usage":{"prompt_tokens":1000000,"completion_tokens":100000,"total_tokens":1100000}},
         {"id":"b","provider":"openai","model":"gpt-99","api":"openai.chat","usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}},
         {"id":"c","provider":"openai","model":"gpt-5","outcome":"stream_cut"}]"#;
@@ -180,6 +180,12 @@ mod tests {
             r#"llm_unpriced_tokens_total{provider="openai",model="gpt-99",feature="",team=""} 8"#,
             r#"llm_unmetered_requests_total{provider="openai",model="gpt-5",feature="",team=""} 1"#,
             r#"llm_request_duration_seconds_count{provider="openai",model="gpt-5",feature="search",team=""} 1"#,
+            r#"llm_time_to_first_token_seconds_sum{provider="openai",model="gpt-5",feature="search",team=""} 0.3"#,
+            r#"llm_output_tokens_per_second_sum{provider="openai",model="gpt-5",feature="search",team=""} 500000.0"#,
+            r#"llm_estimated_tokens_total{provider="openai",model="gpt-5",feature="search",team="",type="output"} 100000"#,
+            r#"gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",gen_ai_response_model="gpt-5",gen_ai_token_type="input"} 1000000.0"#,
+            r#"gen_ai_client_operation_duration_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5",gen_ai_response_model="gpt-5",error_type=""} 1"#,
+            "sidewatch_usage_labels_limited_total 0",
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
@@ -216,10 +222,7 @@ mod tests {
             {"provider":"openai","model":"dear","usage":{"prompt_tokens":1000000}}]"#;
         let error = meter.take(events(body, Millis(0))).await.unwrap_err();
         assert_eq!(error.retry_after(), None);
-        assert_eq!(
-            error.to_string(),
-            "event 1 costs 90000000 USD by the prices in use: more than any call can cost"
-        );
+        assert_eq!(error.to_string(), "event 1 costs 90000000 USD by the prices in use: more than any call can cost");
         assert_eq!(meter.totals(Millis(0), vec![]).await.unwrap()[0].requests, 0);
     }
 }

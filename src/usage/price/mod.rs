@@ -15,7 +15,7 @@ use super::money::Usd;
 use super::tokens::TokenType;
 
 pub use file::{load, parse};
-pub use names::canonical_provider;
+pub use names::{canonical_provider, otel_provider};
 pub use rates::{LongContext, ModelPrice, Rates};
 
 /// The prices known at a day.
