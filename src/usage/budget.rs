@@ -94,6 +94,11 @@ impl Budget {
         }
     }
 
+    /// A limit of nothing is used up by the first cent, not before.
+    fn is_used_up(&self, spent: Usd) -> bool {
+        spent > Usd::ZERO && spent >= self.limit
+    }
+
     fn takes(&self, record: &Record) -> bool {
         let event = &record.event;
         let same = |wanted: &Option<String>, value: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == value);
@@ -155,7 +160,7 @@ impl Budgets {
                 && budget.takes(record)
             {
                 current.spent += record.cost.total();
-                if current.spent >= budget.limit {
+                if budget.is_used_up(current.spent) {
                     current.used_up.get_or_insert(record.event.at);
                 }
             }
@@ -184,7 +189,7 @@ impl Budgets {
         for budget in self.stale(now) {
             let Some((from, until)) = budget.period.around(now, &budget.zone) else { continue };
             let spent = spent(connection, from, until, &budget.filter)?;
-            let over = spent >= budget.limit;
+            let over = budget.is_used_up(spent);
             let used_up = if over { reached(connection, from, until, &budget.filter, budget.limit)? } else { None };
             let mut accounts = self.lock();
             for account in accounts.iter_mut().filter(|account| account.budget == budget) {

@@ -140,7 +140,7 @@ pub fn reached(
         if filter.takes_provider(&provider) {
             sum += Usd::from_pico(i128::from(row.get::<_, i64>(1)?));
         }
-        if sum >= limit {
+        if sum > Usd::ZERO && sum >= limit {
             return Ok(Some(Millis(row.get(0)?)));
         }
     }

@@ -13,7 +13,7 @@ use super::{LedgerError, LedgerPath};
 const BUSY: Duration = Duration::from_millis(1500);
 
 /// Each step brings the schema from its index to the next version (`PRAGMA user_version`). Never change a step.
-const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 2] = [
     "
 CREATE TABLE usage (
     id TEXT NOT NULL PRIMARY KEY,

@@ -181,3 +181,34 @@ async fn a_question_ends_when_its_asker_has_gone() {
     assert!(gone.is_err());
     assert_eq!(all(&ledger).await.requests, 0);
 }
+
+#[tokio::test]
+async fn an_older_ledger_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let ledger = Ledger::open(&LedgerPath::File(file), nobody()).unwrap();
+    assert_eq!(ledger.append(vec![record(Some("a"), 10)]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn the_moment_that_reached_a_limit_is_found() {
+    let ledger = Ledger::open(&LedgerPath::Memory, nobody()).unwrap();
+    let at = |at, tokens| {
+        let mut record = record(None, tokens);
+        record.event.at = Millis(at);
+        record
+    };
+    // 1.25 dollars a million.
+    ledger.append(vec![at(30, 1_000_000), at(10, 1_000_000), at(20, 1_000_000)]).await.unwrap();
+    let ask = |limit: &str| {
+        let limit = crate::usage::Usd::parse(limit).unwrap();
+        ledger.read(move |c| reached(c, Millis(0), Millis(100), &Filter::default(), limit))
+    };
+    assert_eq!(ask("2.5").await.unwrap(), Some(Millis(20)));
+    assert_eq!(ask("0").await.unwrap(), Some(Millis(10)));
+    assert_eq!(ask("3.76").await.unwrap(), None);
+}

@@ -33,6 +33,7 @@ const TOKEN_BOUNDS: [f64; 14] = [
     67_108_864.0,
 ];
 
+#[expect(clippy::struct_field_names, reason = "the fields are the labels, and the convention has the prefix")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
     gen_ai_operation_name: &'static str,
