@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::collect::Board;
 use crate::config::{Config, Source};
+use crate::model::Millis;
 use crate::notify::{self, Notifier};
 use crate::rules::runner::Rules;
 use crate::runtime::own_metrics::{LookMetrics, Own, RuleMetrics, ServeMetrics};
@@ -105,9 +106,10 @@ impl Agent {
         let told = notifier.clone();
         rules.start(&supervisor, Arc::new(move |transitions| told.tell(transitions)));
         agent.0.pace.set(current.config.global.scrape_interval);
-        own::start_recording(&supervisor, own.clone(), store.clone(), agent.0.pace.clone());
+        own::start_recording(&supervisor, own.clone(), store.clone(), meter.clone(), agent.0.pace.clone());
         if let Some(settings) = &current.config.otlp_export {
-            let blocks = own::recorded(store.clone());
+            let own = own.clone();
+            let blocks = Arc::new(move || own.blocks(Millis::now()));
             let export = start_export(settings, &current.config.server.instance, blocks)?;
             export.follow(&supervisor);
             *agent.0.export.lock().await = Some(export);

@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::time;
 use tracing::warn;
 
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
-use crate::runtime::own_metrics::{Maker, OWN_SOURCE, Own};
+use crate::runtime::own_metrics::{Maker, Own};
 use crate::runtime::supervise::Supervisor;
-use crate::runtime::telemetry::OwnBlocks;
 use crate::store::Store;
 use crate::usage::Meter;
 
@@ -59,33 +57,23 @@ impl ReloadState {
 
 /// What is read off the parts each time somebody asks.
 pub fn makers(supervisor: &Supervisor, store: &Store, meter: &Meter, reloads: &ReloadState) -> Vec<Maker> {
-    let (supervisor, store, meter, reloads) = (supervisor.clone(), store.clone(), meter.clone(), reloads.clone());
-    let state = move |_: Millis| -> BoxFuture<'static, Vec<Block>> {
+    let (supervisor, store, reloads) = (supervisor.clone(), store.clone(), reloads.clone());
+    let (meter, money) = (meter.clone(), meter.clone());
+    let state = move |_: Millis| {
         let (successful, at) = (reloads.0.0.load(Ordering::Relaxed), reloads.0.1.load(Ordering::Relaxed));
-        let blocks = vec![
+        vec![
             block(&BUILD, Labels::new([("version", env!("CARGO_PKG_VERSION"))]), 1.0),
             block(&RELOADED, Labels::empty(), f64::from(u8::from(successful))),
             block(&RELOADED_AT, Labels::empty(), Millis(at).as_seconds()),
-            block(&PANICS, Labels::empty(), supervisor.panics() as f64),
+            block(&PANICS, Labels::empty(), (supervisor.panics() + meter.panics()) as f64),
             block(&SERIES, Labels::empty(), store.series_count() as f64),
             block(&REFUSED, Labels::empty(), store.refused() as f64),
             block(&DROPPED, Labels::empty(), store.dropped() as f64),
             block(&CLOCK_STEPS, Labels::empty(), store.clock_steps() as f64),
             block(&APPENDED, Labels::empty(), store.samples_appended() as f64),
-        ];
-        Box::pin(async { blocks })
+        ]
     };
-    let money = move |now| -> BoxFuture<'static, Vec<Block>> {
-        let meter = meter.clone();
-        Box::pin(async move {
-            // A ledger that cannot be read leaves the gauges out: what is not known is not shown.
-            meter.budget_blocks(now).await.unwrap_or_else(|error| {
-                warn!(%error, "the budgets cannot be read");
-                Vec::new()
-            })
-        })
-    };
-    vec![Box::new(state), Box::new(money)]
+    vec![Box::new(state), Box::new(move |now| money.budget_blocks(now))]
 }
 
 fn block(family: &Family, labels: Labels, value: f64) -> Block {
@@ -107,28 +95,23 @@ impl Pace {
     }
 }
 
-/// Records the own picture into the store like any target's, so that rules can ask for it.
-pub fn start_recording(supervisor: &Supervisor, own: Own, store: Store, pace: Pace) {
+/// Records the own picture into the store like any target's, so that rules can ask for it. Before each recording the budgets
+/// that need the ledger ask it: whoever only shows them never waits for a disk.
+pub fn start_recording(supervisor: &Supervisor, own: Own, store: Store, meter: Meter, pace: Pace) {
     let stop = supervisor.stop_token().clone();
     supervisor.spawn("own metrics", stop.clone(), move || {
-        let (own, store, stop, pace) = (own.clone(), store.clone(), stop.clone(), pace.clone());
+        let (own, store, meter, pace, stop) = (own.clone(), store.clone(), meter.clone(), pace.clone(), stop.clone());
         async move {
-            while stop
-                .run_until_cancelled(async {
-                    store.record(own.picture(Millis::now()).await);
+            let recording = async {
+                loop {
+                    if let Err(error) = meter.refresh_budgets(Millis::now()).await {
+                        warn!(%error, "the budgets cannot be read");
+                    }
+                    store.record(own.picture(Millis::now()));
                     time::sleep(pace.get()).await;
-                })
-                .await
-                .is_some()
-            {}
+                }
+            };
+            let _: Option<()> = stop.run_until_cancelled(recording).await;
         }
     });
-}
-
-/// The own blocks as they were last recorded, for an exporter that cannot wait.
-pub fn recorded(store: Store) -> Arc<OwnBlocks> {
-    Arc::new(move || {
-        let own = store.current().into_iter().find(|picture| &*picture.source == OWN_SOURCE);
-        own.map_or_else(Vec::new, |picture| picture.blocks.clone())
-    })
 }

@@ -90,9 +90,9 @@ async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
         serve::router(door.clone()).oneshot(request).await.unwrap();
         assert_eq!(asked.elapsed(), Duration::ZERO, "{path} waited for something");
     }
-    let (evaluations, late) = counted(&own.picture(Millis(0)).await, "sidewatch_rule_group_delay_seconds");
+    let (evaluations, late) = counted(&own.picture(Millis(0)), "sidewatch_rule_group_delay_seconds");
     assert!((119..=121).contains(&evaluations) && late == 0, "{evaluations} evaluations, {late} of them late");
-    let (looks, late) = counted(&own.picture(Millis(0)).await, "sidewatch_look_delay_seconds");
+    let (looks, late) = counted(&own.picture(Millis(0)), "sidewatch_look_delay_seconds");
     assert!((50 * 59..=50 * 61).contains(&looks) && late == 0, "{looks} looks, {late} of them late");
     assert!(supervisor.stop(Duration::from_secs(1)).await);
 }

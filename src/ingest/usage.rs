@@ -125,4 +125,31 @@ mod tests {
         assert_eq!(event.at, Millis(1_790_000_000_500));
         assert!(!event.is_unmetered(), "a refused call has no usage to tell");
     }
+
+    #[test]
+    fn numbers_that_cannot_be_a_calls_are_refused() {
+        let body = br#"[{"provider":"openrouter","model":"m","usage":{"prompt_tokens":1,"cost":9300000}},
+            {"provider":"anthropic","model":"m","usage":{"input_tokens":900000000000,"output_tokens":900000000000}},
+            {"provider":"openai","model":"m","duration_seconds":1,"time_to_first_token_seconds":2,"estimated":"yes"}]"#;
+        let said: Vec<_> = parse_body(body, NOW).unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "event 0: `usage.cost` is 9300000: more dollars than any call can cost",
+                "event 1: `usage` adds up to 1800000000000: more tokens than any call can use",
+                "event 2: `time_to_first_token_seconds` is longer than `duration_seconds`",
+                "event 2: `estimated` is \"yes\", neither true nor false",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_completion_beside_the_counts_is_not_taken_in() {
+        let body =
+            br#"{"provider":"ollama","model":"llama4","usage":{"done":true,"prompt_eval_count":26,"eval_count":290,
+            "message":{"role":"assistant","content":"the secret"}}}"#;
+        let event = parse_body(body, NOW).unwrap().remove(0);
+        assert!(!format!("{event:?}").contains("secret"));
+        assert_eq!(event.raw.unwrap().as_str(), r#"{"done":true,"eval_count":290,"prompt_eval_count":26}"#);
+    }
 }

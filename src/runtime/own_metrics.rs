@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -140,7 +139,7 @@ pub struct Own {
 }
 
 /// Makes blocks that stand in no registry: states that are read off a part when asked.
-pub type Maker = Box<dyn Fn(Millis) -> BoxFuture<'static, Vec<Block>> + Send + Sync>;
+pub type Maker = Box<dyn Fn(Millis) -> Vec<Block> + Send + Sync>;
 
 /// The source of the agent's own series in the store.
 pub const OWN_SOURCE: &str = "sidewatch";
@@ -153,18 +152,16 @@ impl Own {
     }
 
     /// All own blocks as they stand.
-    async fn blocks(&self, now: Millis) -> Vec<Block> {
+    pub fn blocks(&self, now: Millis) -> Vec<Block> {
         let mut blocks = exposition::gather(&self.registry);
         blocks.extend(process::blocks());
-        for make in self.makers.iter() {
-            blocks.extend(make(now).await);
-        }
+        blocks.extend(self.makers.iter().flat_map(|make| make(now)));
         blocks
     }
 
     /// The same as a picture for the store and for `/metrics`.
-    pub async fn picture(&self, now: Millis) -> Picture {
-        Picture { source: OWN_SOURCE.into(), labels: self.labels.clone(), blocks: self.blocks(now).await, at: now }
+    pub fn picture(&self, now: Millis) -> Picture {
+        Picture { source: OWN_SOURCE.into(), labels: self.labels.clone(), blocks: self.blocks(now), at: now }
     }
 }
 

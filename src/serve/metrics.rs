@@ -25,7 +25,7 @@ pub async fn show(parts: Parts, RawQuery(query): RawQuery, headers: HeaderMap) -
     let (job, timestamps) = (asked("job"), asked("timestamps"));
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let wanted = negotiate(header(header::ACCEPT), header(header::ACCEPT_ENCODING));
-    let own = Arc::new(parts.own.picture(Millis::now()).await);
+    let own = Arc::new(parts.own.picture(Millis::now()));
     // The recorded own picture is as old as its last recording: the page shows a fresh one in its place.
     let mut pictures: Vec<_> =
         parts.store.current().into_iter().filter(|picture| picture.source != own.source).collect();

@@ -38,7 +38,7 @@ pub async fn show(parts: Parts) -> Html<String> {
     );
     alerts(&mut page, &parts, now);
     targets(&mut page, &states, now);
-    money(&mut page, &parts, now).await;
+    money(&mut page, &parts, now);
     page.push_str("<h2>For machines</h2><p><a href=/metrics>/metrics</a> · <a href=/health>/health</a> · <a href=/v1/usage>/v1/usage</a></p></html>\n");
     Html(page)
 }
@@ -80,9 +80,9 @@ fn targets(page: &mut String, states: &[(std::sync::Arc<str>, State)], now: Mill
     page.push_str("</table>");
 }
 
-async fn money(page: &mut String, parts: &Parts, now: Millis) {
+fn money(page: &mut String, parts: &Parts, now: Millis) {
     page.push_str("<h2>Budgets</h2><table><tr><th>Figure<th>Budget<th class=number>Value");
-    for block in parts.meter.budget_blocks(now).await.unwrap_or_default() {
+    for block in parts.meter.budget_blocks(now) {
         for point in &block.points {
             let budget = point.labels.get("budget").unwrap_or_default();
             let _ = write!(

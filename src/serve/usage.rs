@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::ingest::usage::parse_body;
 use crate::model::{Millis, parse_duration};
 use crate::usage::TokenType;
-use crate::usage::ledger::{Key, Total};
+use crate::usage::ledger::{Key, READING, Total};
 
 use super::Parts;
 
@@ -26,11 +26,20 @@ pub async fn take(parts: Parts, body: Bytes) -> Response {
     };
     match parts.meter.take(events).await {
         Ok(taken) => Json(json!({"accepted": taken.accepted, "repeated": taken.repeated})).into_response(),
-        Err(error) => {
-            let again = [(header::RETRY_AFTER, error.retry_after().to_string())];
-            (StatusCode::SERVICE_UNAVAILABLE, again, Json(json!({"error": error.to_string()}))).into_response()
-        }
+        Err(error) => match error.retry_after() {
+            Some(seconds) => come_again(seconds, &error.to_string()),
+            None => refused(&error.to_string()),
+        },
     }
+}
+
+fn refused(complaint: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({"error": complaint}))).into_response()
+}
+
+fn come_again(seconds: u64, complaint: &str) -> Response {
+    let again = [(header::RETRY_AFTER, seconds.to_string())];
+    (StatusCode::SERVICE_UNAVAILABLE, again, Json(json!({"error": complaint}))).into_response()
 }
 
 /// `?since=24h&by=provider,model`
@@ -45,11 +54,11 @@ pub struct Ask {
 pub async fn totals(parts: Parts, Query(ask): Query<Ask>) -> Response {
     let keys = match read_keys(ask.by.as_deref().unwrap_or("provider,model")) {
         Ok(keys) => keys,
-        Err(complaint) => return (StatusCode::BAD_REQUEST, Json(json!({"error": complaint}))).into_response(),
+        Err(complaint) => return refused(&complaint),
     };
     let span = match parse_duration(ask.since.as_deref().unwrap_or("24h")) {
         Ok(span) => span,
-        Err(complaint) => return (StatusCode::BAD_REQUEST, Json(json!({"error": complaint}))).into_response(),
+        Err(complaint) => return refused(&complaint),
     };
     let since = Millis::now() - span;
     match parts.meter.totals(since, keys.clone()).await {
@@ -57,7 +66,7 @@ pub async fn totals(parts: Parts, Query(ask): Query<Ask>) -> Response {
             let rows: Vec<Value> = totals.iter().map(|total| row(&keys, total)).collect();
             Json(json!({"since": since.to_rfc3339(), "totals": rows})).into_response()
         }
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": error.to_string()}))).into_response(),
+        Err(error) => come_again(READING.as_secs().max(1), &error.to_string()),
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! In: the ledger's sums at the start of a period, then each new event. Out: gauges for rules.
 //!
-//! Invariant: a budget's spent sum is the ledger's, exactly. Where it could not be asked, the gauge is absent.
+//! Invariant: a budget's spent sum is the ledger's, exactly. Where it could not be asked, the gauge is absent. Gauges
+//! never wait for the ledger.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{ToSpan, Zoned};
 
-use super::ledger::{Filter, Ledger, LedgerError, Record, spent};
+use super::ledger::{Filter, Ledger, LedgerError, Record, reached, spent};
 use super::money::Usd;
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
 
@@ -17,6 +19,11 @@ static LIMIT: Family = Family::gauge("llm_budget_limit_usd", "The budget's limit
 static SPENT: Family = Family::gauge("llm_budget_spent_usd", "US dollars spent since the period began.");
 static REMAINING: Family =
     Family::gauge("llm_budget_remaining_ratio", "What is left of the budget, from 1 (all) to below 0 (overspent).");
+static EXHAUSTED: Family = Family::gauge(
+    "llm_budget_exhausted_timestamp_seconds",
+    "When the budget was used up; until then, when it will be if spending goes on as on average since the period \
+     began, absent if that is not before the period's end. Seconds since the epoch.",
+);
 
 /// After what a budget starts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +94,11 @@ impl Budget {
         }
     }
 
+    /// A limit of nothing is used up by the first cent, not before.
+    fn is_used_up(&self, spent: Usd) -> bool {
+        spent > Usd::ZERO && spent >= self.limit
+    }
+
     fn takes(&self, record: &Record) -> bool {
         let event = &record.event;
         let same = |wanted: &Option<String>, value: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == value);
@@ -107,85 +119,131 @@ struct Account {
     current: Option<Current>,
 }
 
+/// A budget's gauge: nothing where it has no value.
+type Gauge = fn(&Budget, &Current, Millis) -> Option<f64>;
+
 /// What a budget has spent in its period, kept up by each new event.
 #[derive(Debug, Clone, Copy)]
 struct Current {
     from: Millis,
     until: Millis,
     spent: Usd,
+    /// When the limit was reached.
+    used_up: Option<Millis>,
 }
 
 impl Budgets {
     /// Budgets that have not asked the ledger yet.
     pub fn new(budgets: Vec<Budget>) -> Self {
-        let accounts = budgets.into_iter().map(|budget| Account { budget, current: None }).collect();
+        let accounts = budgets.into_iter().map(Account::new).collect();
         Self(Arc::new(Mutex::new(accounts)))
+    }
+
+    /// Other budgets. Those that were there before keep what they know.
+    pub fn replace(&self, budgets: Vec<Budget>) {
+        let mut accounts = self.lock();
+        let known = std::mem::take(&mut *accounts);
+        let find = |budget: &Budget| known.iter().find(|account| account.budget == *budget)?.current;
+        *accounts = budgets.into_iter().map(|budget| Account { current: find(&budget), budget }).collect();
+    }
+
+    /// Held for moments only: nobody who holds it waits for the disk.
+    fn lock(&self) -> MutexGuard<'_, Vec<Account>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a new event; called on the ledger's writer, in the order of the ledger.
     pub fn add(&self, record: &Record) {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for Account { budget, current } in accounts.iter_mut() {
+        for Account { budget, current } in self.lock().iter_mut() {
             if let Some(current) = current
                 && (current.from..current.until).contains(&record.event.at)
                 && budget.takes(record)
             {
                 current.spent += record.cost.total();
+                if budget.is_used_up(current.spent) {
+                    current.used_up.get_or_insert(record.event.at);
+                }
             }
         }
     }
 
-    /// The gauges now. The ledger is asked only when a period began since the last time.
+    /// Asks the ledger for the sums of periods that began since the last time.
     ///
     /// # Errors
-    /// The ledger could not be asked; then nothing is known, and no gauge may be shown.
-    pub async fn state(&self, now: Millis, ledger: &Ledger) -> Result<Vec<Block>, LedgerError> {
-        if self.is_stale(now) {
-            let shared = self.clone();
-            // On the writer, so that no event falls between the sum and the events added to it.
-            ledger.on_writer(move |connection| shared.begin(now, connection)).await?;
+    /// The ledger could not be asked; then nothing is known of those periods, and no gauge is shown.
+    pub async fn refresh(&self, now: Millis, ledger: &Ledger) -> Result<(), LedgerError> {
+        if self.stale(now).is_empty() {
+            return Ok(());
         }
-        Ok(self.blocks())
+        let shared = self.clone();
+        // On the writer, so that no event falls between the sum and the events added to it.
+        ledger.on_writer(move |connection| shared.begin(now, connection)).await
     }
 
-    fn is_stale(&self, now: Millis) -> bool {
-        let accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.iter().any(|account| account.is_stale(now))
+    fn stale(&self, now: Millis) -> Vec<Budget> {
+        let accounts = self.lock();
+        accounts.iter().filter(|account| account.known(now).is_none()).map(|account| account.budget.clone()).collect()
     }
 
     fn begin(&self, now: Millis, connection: &rusqlite::Connection) -> rusqlite::Result<()> {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for account in accounts.iter_mut().filter(|account| account.is_stale(now)) {
-            let Budget { period, zone, filter, .. } = &account.budget;
-            let Some((from, until)) = period.around(now, zone) else { continue };
-            let spent = spent(connection, from, until, filter)?;
-            account.current = Some(Current { from, until, spent });
+        for budget in self.stale(now) {
+            let Some((from, until)) = budget.period.around(now, &budget.zone) else { continue };
+            let spent = spent(connection, from, until, &budget.filter)?;
+            let over = budget.is_used_up(spent);
+            let used_up = if over { reached(connection, from, until, &budget.filter, budget.limit)? } else { None };
+            let mut accounts = self.lock();
+            for account in accounts.iter_mut().filter(|account| account.budget == budget) {
+                account.current = Some(Current { from, until, spent, used_up });
+            }
         }
         Ok(())
     }
 
-    fn blocks(&self) -> Vec<Block> {
-        let accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let block = |family: &Family, value: fn(&Budget, Usd) -> f64| {
-            let known = accounts.iter().filter_map(|account| Some((&account.budget, account.current?.spent)));
-            let points = known.map(|(budget, spent)| Point {
-                suffix: Suffix::None,
-                labels: Labels::new([("budget", budget.name.as_str())]),
-                value: value(budget, spent),
+    /// The gauges, without asking the ledger. A budget whose period is not known yet is absent.
+    pub fn blocks(&self, now: Millis) -> Vec<Block> {
+        let accounts = self.lock();
+        let block = |family: &Family, value: Gauge| {
+            let known = accounts.iter().filter_map(|account| {
+                let value = value(&account.budget, &account.known(now)?, now)?;
+                let labels = Labels::new([("budget", account.budget.name.as_str())]);
+                Some(Point { suffix: Suffix::None, labels, value })
             });
-            Block { family: family.clone(), points: points.collect() }
+            Block { family: family.clone(), points: known.collect() }
         };
         vec![
-            block(&LIMIT, |budget, _| budget.limit.as_f64()),
-            block(&SPENT, |_, spent| spent.as_f64()),
-            block(&REMAINING, |budget, spent| (budget.limit - spent).as_f64() / budget.limit.as_f64()),
+            block(&LIMIT, |budget, _, _| Some(budget.limit.as_f64())),
+            block(&SPENT, |_, current, _| Some(current.spent.as_f64())),
+            block(&REMAINING, |budget, current, _| {
+                Some((budget.limit - current.spent).as_f64() / budget.limit.as_f64())
+            }),
+            block(&EXHAUSTED, |budget, current, now| Some(current.exhausted(budget.limit, now)?.as_seconds())),
         ]
     }
 }
 
+impl Current {
+    /// When the limit was reached, or will be at the period's average rate so far; `None` when not in this period.
+    fn exhausted(&self, limit: Usd, now: Millis) -> Option<Millis> {
+        if self.used_up.is_some() {
+            return self.used_up;
+        }
+        if self.spent <= Usd::ZERO || now <= self.from {
+            return None;
+        }
+        let needed = now.since(self.from).as_secs_f64() * limit.as_f64() / self.spent.as_f64();
+        let length = self.until.since(self.from).as_secs_f64();
+        (needed < length).then(|| self.from + Duration::from_secs_f64(needed))
+    }
+}
+
 impl Account {
-    fn is_stale(&self, now: Millis) -> bool {
-        self.current.is_none_or(|current| now < current.from || now >= current.until)
+    fn new(budget: Budget) -> Self {
+        Self { budget, current: None }
+    }
+
+    /// What is known of the period around `now`.
+    fn known(&self, now: Millis) -> Option<Current> {
+        self.current.filter(|current| (current.from..current.until).contains(&now))
     }
 }
 
@@ -213,5 +271,21 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let (from, until) = around(Period::Daily, &zone, "2026-11-21T23:00:00Z");
         assert_eq!((from.as_str(), until.as_str()), ("2026-11-21T22:00:00.000Z", "2026-11-22T22:00:00.000Z"));
+    }
+
+    #[test]
+    fn the_end_is_forecast_from_the_average_so_far() {
+        let hour = |hours: i64| Millis(hours * 3_600_000);
+        let limit = Usd::from_pico(100_000_000_000_000);
+        let at = |spent: &str, used_up| Current {
+            from: hour(0),
+            until: hour(24),
+            spent: Usd::parse(spent).unwrap(),
+            used_up,
+        };
+        assert_eq!(at("50", None).exhausted(limit, hour(6)), Some(hour(12)));
+        assert_eq!(at("25", None).exhausted(limit, hour(6)), None, "at the period's end it starts again");
+        assert_eq!(at("0", None).exhausted(limit, hour(6)), None);
+        assert_eq!(at("101", Some(hour(3))).exhausted(limit, hour(20)), Some(hour(3)), "what happened is no forecast");
     }
 }

@@ -6,15 +6,16 @@ use crate::model::{Millis, Outcome};
 
 use super::formats::Api;
 use super::money::Usd;
+use super::price::canonical_provider;
+use super::raw::RawUsage;
 use super::tokens::Tokens;
-
-/// The raw usage is kept up to so many bytes.
-pub const MAX_RAW: usize = 4096;
 
 /// What one model call used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsageEvent {
     /// Makes repeats harmless; without it, the response id does, and without both each event counts.
+    /// Ids are global: two senders that use the same one mean the same call, so a sender with ids of its own (row
+    /// numbers) puts its name before them.
     pub id: Option<String>,
     /// Whose model, as the sender wrote it.
     pub provider: String,
@@ -34,21 +35,36 @@ pub struct UsageEvent {
     pub outcome: Outcome,
     /// How long it took.
     pub duration: Option<Duration>,
+    /// How long the first token took; not longer than the call.
+    pub time_to_first_token: Option<Duration>,
     /// The provider's id of the answer.
     pub response_id: Option<String>,
     /// The usage in disjoint counts and other units.
     pub usage: Usage,
-    /// The usage as the provider sent it, cut to [`MAX_RAW`] bytes.
-    pub raw: Option<String>,
+    /// Whether the sender estimated the counts because no provider reported them.
+    pub estimated: bool,
+    /// The numbers of the usage as the provider sent them.
+    pub raw: Option<RawUsage>,
     /// Who told us.
     pub source: Source,
 }
 
 impl UsageEvent {
-    /// What makes the event the same as one seen before: its id, else the provider's id of the answer.
+    /// What makes the event the same as one seen before: its id, else the provider's id of the answer, whichever of
+    /// the provider's names the sender used.
     pub fn identity(&self) -> Option<String> {
-        let answer = || Some(format!("response:{}:{}", self.provider, self.response_id.as_ref()?));
+        let answer = || {
+            let provider = canonical_provider(&self.provider).to_ascii_lowercase();
+            Some(format!("response:{provider}:{}", self.response_id.as_ref()?))
+        };
         self.id.clone().or_else(answer)
+    }
+
+    /// How fast the output came once it had begun; `None` unless the output and both times are known.
+    pub fn output_tokens_per_second(&self) -> Option<f64> {
+        let writing = self.duration?.checked_sub(self.time_to_first_token?).filter(|time| !time.is_zero())?;
+        let tokens = self.usage.tokens.written().filter(|tokens| *tokens > 0)?;
+        Some(tokens as f64 / writing.as_secs_f64())
     }
 
     /// `gen_ai.operation.name` as OpenTelemetry writes it.
@@ -167,4 +183,40 @@ pub fn cut(text: &str, limit: usize) -> &str {
     }
     let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::usage::wire::parse_event;
+
+    fn event(item: &serde_json::Value) -> UsageEvent {
+        parse_event(item, Millis(0)).unwrap()
+    }
+
+    #[test]
+    fn one_answer_is_the_same_under_all_of_its_providers_names() {
+        let of = |provider: &str| event(&json!({"provider": provider, "model": "m", "response_id": "r1"})).identity();
+        assert_eq!(of("OpenAI"), of("openai"));
+        assert_eq!(of("aws.bedrock"), of("bedrock"));
+        assert_eq!(of("Acme"), of("acme"));
+        assert_ne!(of("azure"), of("openai"));
+    }
+
+    #[test]
+    fn a_speed_needs_both_times_and_an_output() {
+        let speed = |item| event(&item).output_tokens_per_second();
+        let usage = json!({"prompt_tokens": 5, "completion_tokens": 90,
+            "completion_tokens_details": {"reasoning_tokens": 60}});
+        let whole = json!({"provider": "openai", "model": "m", "usage": usage,
+            "duration_seconds": 2.0, "time_to_first_token_seconds": 0.5});
+        assert_eq!(speed(whole.clone()), Some(60.0));
+        for missing in ["usage", "duration_seconds", "time_to_first_token_seconds"] {
+            let mut item = whole.clone();
+            item.as_object_mut().unwrap().remove(missing);
+            assert_eq!(speed(item), None, "{missing}");
+        }
+    }
 }

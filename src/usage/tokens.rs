@@ -98,12 +98,24 @@ impl Tokens {
 
     /// Everything read, from caches and to caches too: what selects the long-context price.
     pub fn context(&self) -> u64 {
-        self.iter().filter(|(kind, _)| !kind.is_output()).fold(0, |sum, (_, count)| sum.saturating_add(count))
+        self.read().unwrap_or(0)
     }
 
     /// All tokens.
     pub fn total(&self) -> u64 {
         self.iter().fold(0, |sum, (_, count)| sum.saturating_add(count))
+    }
+
+    /// Everything read; `None` when nothing was reported of it.
+    pub fn read(&self) -> Option<u64> {
+        let counts = self.iter().filter(|(kind, _)| !kind.is_output());
+        counts.map(|(_, count)| count).reduce(u64::saturating_add)
+    }
+
+    /// Everything written; `None` when nothing was reported of it.
+    pub fn written(&self) -> Option<u64> {
+        let counts = self.iter().filter(|(kind, _)| kind.is_output());
+        counts.map(|(_, count)| count).reduce(u64::saturating_add)
     }
 
     /// Whether no count was reported.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::event::{MAX_RAW, ServiceTier, Source, Usage, UsageEvent, cut};
+use super::event::{ServiceTier, Source, Usage, UsageEvent, cut};
 use super::formats::{self, Api};
+use super::raw::RawUsage;
 use crate::model::{Millis, Outcome};
 
 /// Longer texts (ids, names) are refused, not cut: a cut id could be another's.
@@ -40,6 +41,7 @@ pub fn parse_event(item: &Value, now: Millis) -> Result<UsageEvent, Vec<Wrong>> 
     });
     let api = api.or_else(|| Api::usual_for(provider.as_deref()?));
     let usage = fields.usage(api);
+    let (duration, time_to_first_token) = fields.times();
     let event = UsageEvent {
         id: fields.text("id"),
         provider: provider.unwrap_or_default(),
@@ -50,16 +52,18 @@ pub fn parse_event(item: &Value, now: Millis) -> Result<UsageEvent, Vec<Wrong>> 
         feature: fields.text("feature"),
         team: fields.text("team"),
         outcome: outcome.unwrap_or_default(),
-        duration: fields.duration(),
+        duration,
+        time_to_first_token,
         response_id: fields.text("response_id"),
         usage,
-        raw: fields.value("usage").map(|raw| cut(&raw.to_string(), MAX_RAW).to_owned()),
+        estimated: fields.flag("estimated"),
+        raw: fields.value("usage").and_then(RawUsage::of),
         source: Source::Post,
     };
     if fields.wrong.is_empty() { Ok(event) } else { Err(fields.wrong) }
 }
 
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 14] = [
     "id",
     "provider",
     "model",
@@ -71,6 +75,8 @@ const KNOWN: [&str; 12] = [
     "team",
     "outcome",
     "duration_seconds",
+    "time_to_first_token_seconds",
+    "estimated",
     "response_id",
 ];
 
@@ -142,13 +148,36 @@ impl<'v> Fields<'v> {
         })
     }
 
-    fn duration(&mut self) -> Option<Duration> {
-        let value = self.value("duration_seconds")?;
+    /// The call's duration and that of its first token, which is part of it.
+    fn times(&mut self) -> (Option<Duration>, Option<Duration>) {
+        const FIRST: &str = "time_to_first_token_seconds";
+        let (whole, first) = (self.seconds("duration_seconds"), self.seconds(FIRST));
+        if let (Some(whole), Some(first)) = (whole, first)
+            && first > whole
+        {
+            self.complain(FIRST, "is longer than `duration_seconds`");
+        }
+        (whole, first)
+    }
+
+    fn seconds(&mut self, key: &str) -> Option<Duration> {
+        let value = self.value(key)?;
         let seconds = value.as_f64().filter(|s| (0.0..=MAX_SECONDS).contains(s));
         if seconds.is_none() {
-            self.complain("duration_seconds", format!("is {value}, not a number of seconds"));
+            self.complain(key, format!("is {value}, not a number of seconds"));
         }
         seconds.map(Duration::from_secs_f64)
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        match self.value(key) {
+            None => false,
+            Some(Value::Bool(flag)) => *flag,
+            Some(other) => {
+                self.complain(key, format!("is {other}, neither true nor false"));
+                false
+            }
+        }
     }
 }
 

@@ -118,15 +118,23 @@ pub struct FormatError {
 /// It is not an object, a number in it is none, or it holds no count at all.
 pub fn read(api: Api, usage: &Value) -> Result<Usage, FormatError> {
     let fields = read::Fields::of(usage)?;
+    let usage = read_as(api, &fields)?;
+    if usage.tokens.total() > read::LARGEST_COUNT {
+        return Err(fields.wrong("", format!("adds up to {}: more tokens than any call can use", usage.tokens.total())));
+    }
+    Ok(usage)
+}
+
+fn read_as(api: Api, fields: &read::Fields<'_>) -> Result<Usage, FormatError> {
     match api {
-        Api::OpenAiChat => openai_chat::read(&fields),
-        Api::OpenAiResponses => openai_responses::read(&fields),
-        Api::OpenAiEmbeddings => openai_embeddings::read(&fields),
-        Api::AnthropicMessages => anthropic::read(&fields),
-        Api::GeminiGenerateContent => gemini::read(&fields),
-        Api::BedrockConverse => bedrock::read(&fields),
-        Api::CohereChat => cohere::read(&fields),
-        Api::OllamaChat => ollama::read(&fields),
+        Api::OpenAiChat => openai_chat::read(fields),
+        Api::OpenAiResponses => openai_responses::read(fields),
+        Api::OpenAiEmbeddings => openai_embeddings::read(fields),
+        Api::AnthropicMessages => anthropic::read(fields),
+        Api::GeminiGenerateContent => gemini::read(fields),
+        Api::BedrockConverse => bedrock::read(fields),
+        Api::CohereChat => cohere::read(fields),
+        Api::OllamaChat => ollama::read(fields),
     }
 }
 

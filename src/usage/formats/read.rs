@@ -6,7 +6,9 @@ use super::FormatError;
 use crate::usage::money::Usd;
 
 /// No call uses more tokens; larger numbers are somebody's mistake and would spoil sums.
-const LARGEST_COUNT: u64 = 1_000_000_000_000;
+pub const LARGEST_COUNT: u64 = 1_000_000_000_000;
+/// No call costs more; the ledger holds sums of up to nine million dollars each.
+const LARGEST_COST: Usd = Usd::from_pico(1_000_000_000_000_000_000);
 
 /// An object within a usage object, with its path for messages.
 pub struct Fields<'v> {
@@ -84,7 +86,11 @@ impl<'v> Fields<'v> {
             Value::String(text) => text.clone(),
             _ => return Err(self.wrong(key, format!("is {}, not a sum of money", kind(value)))),
         };
-        Usd::parse_rounded(&text).map(Some).map_err(|what| self.wrong(key, what))
+        let sum = Usd::parse_rounded(&text).map_err(|what| self.wrong(key, what))?;
+        if sum > LARGEST_COST {
+            return Err(self.wrong(key, format!("is {sum}: more dollars than any call can cost")));
+        }
+        Ok(Some(sum))
     }
 
     /// Seconds, with a fraction.

@@ -108,15 +108,8 @@ pub fn totals(connection: &Connection, since: Millis, by: &[Key]) -> rusqlite::R
 
 /// What the events of a filter within `[since, until)` cost, as far as it is known.
 pub fn spent(connection: &Connection, since: Millis, until: Millis, filter: &Filter) -> rusqlite::Result<Usd> {
-    let mut sql = format!("SELECT {}, provider FROM usage WHERE at >= ? AND at < ?", cost_columns());
-    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(since.0), Box::new(until.0)];
-    for (column, value) in [("model", &filter.model), ("feature", &filter.feature), ("team", &filter.team)] {
-        if let Some(value) = value {
-            sql.extend([" AND ", column, " = ?"]);
-            values.push(Box::new(value.clone()));
-        }
-    }
-    sql.push_str(" GROUP BY provider");
+    let (condition, values) = filter.condition(since, until);
+    let sql = format!("SELECT {}, provider FROM usage WHERE {condition} GROUP BY provider", cost_columns());
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut sum = Usd::ZERO;
@@ -129,7 +122,45 @@ pub fn spent(connection: &Connection, since: Millis, until: Millis, filter: &Fil
     Ok(sum)
 }
 
+/// When the events of a filter within `[since, until)` came to cost a limit; `None` when they do not.
+pub fn reached(
+    connection: &Connection,
+    since: Millis,
+    until: Millis,
+    filter: &Filter,
+    limit: Usd,
+) -> rusqlite::Result<Option<Millis>> {
+    let (condition, values) = filter.condition(since, until);
+    let sql = format!("SELECT at, coalesce(cost_pico, 0), provider FROM usage WHERE {condition} ORDER BY at");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut sum = Usd::ZERO;
+    while let Some(row) = rows.next()? {
+        let provider: String = row.get(2)?;
+        if filter.takes_provider(&provider) {
+            sum += Usd::from_pico(i128::from(row.get::<_, i64>(1)?));
+        }
+        if sum > Usd::ZERO && sum >= limit {
+            return Ok(Some(Millis(row.get(0)?)));
+        }
+    }
+    Ok(None)
+}
+
 impl Filter {
+    /// As SQL, all but the provider, which has many names.
+    fn condition(&self, since: Millis, until: Millis) -> (String, Vec<Box<dyn ToSql>>) {
+        let mut sql = "at >= ? AND at < ?".to_owned();
+        let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(since.0), Box::new(until.0)];
+        for (column, value) in [("model", &self.model), ("feature", &self.feature), ("team", &self.team)] {
+            if let Some(value) = value {
+                sql.extend([" AND ", column, " = ?"]);
+                values.push(Box::new(value.clone()));
+            }
+        }
+        (sql, values)
+    }
+
     /// Whether a provider is meant, whichever of its names is written.
     pub fn takes_provider(&self, provider: &str) -> bool {
         use crate::usage::price::canonical_provider as name;

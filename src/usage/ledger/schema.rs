@@ -13,7 +13,8 @@ use super::{LedgerError, LedgerPath};
 const BUSY: Duration = Duration::from_millis(1500);
 
 /// Each step brings the schema from its index to the next version (`PRAGMA user_version`). Never change a step.
-const MIGRATIONS: [&str; 1] = ["
+pub(super) const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE usage (
     id TEXT NOT NULL PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -47,7 +48,12 @@ CREATE TABLE usage (
     raw TEXT
 ) STRICT;
 CREATE INDEX usage_at ON usage (at);
-"];
+",
+    "
+ALTER TABLE usage ADD COLUMN first_token_ms INTEGER;
+ALTER TABLE usage ADD COLUMN estimated INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// Opens the writer's connection and brings the schema up to date.
 pub fn open(path: &LedgerPath) -> Result<Connection, LedgerError> {

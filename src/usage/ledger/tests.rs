@@ -20,6 +20,8 @@ fn record(id: Option<&str>, input: u64) -> Record {
         team: None,
         outcome: Outcome::Ok,
         duration: None,
+        time_to_first_token: None,
+        estimated: false,
         response_id: None,
         usage,
         raw: None,
@@ -133,4 +135,80 @@ async fn totals_are_exact_and_told_apart() {
     let filter = Filter { provider: Some("OpenAI".into()), ..Filter::default() };
     let spent = ledger.read(move |c| spent(c, Millis(0), Millis(2_000), &filter)).await.unwrap();
     assert_eq!(spent.to_string(), "0.00000375");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_observer_costs_nobody_an_answer() {
+    let observer: Observer = Arc::new(|record| assert_ne!(record.event.id.as_deref(), Some("bad")));
+    let ledger = Ledger::open(&LedgerPath::Memory, observer).unwrap();
+    assert_eq!(ledger.append(vec![record(Some("bad"), 1), record(Some("b"), 1)]).await.unwrap(), [true, true]);
+    assert_eq!((ledger.panics(), all(&ledger).await.requests), (1, 2));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_is_one_requests_error_and_intake_goes_on() {
+    let ledger = Ledger::open(&LedgerPath::Memory, nobody()).unwrap();
+    let answer: Result<(), _> = ledger.read(|_| panic!("on purpose")).await;
+    assert_eq!(answer.unwrap_err().reason(), "panicked");
+    assert_eq!(ledger.append(vec![record(Some("a"), 10)]).await.unwrap(), [true]);
+    assert_eq!((ledger.panics(), all(&ledger).await.requests), (1, 1));
+}
+
+/// Would count for hours.
+fn endless(connection: &Connection) -> rusqlite::Result<i64> {
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+#[tokio::test]
+async fn a_long_question_ends_and_others_are_told_to_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [LedgerPath::Memory, LedgerPath::File(folder.path().join("ledger.db"))] {
+        let ledger = Ledger::open(&path, nobody()).unwrap();
+        let started = Instant::now();
+        let (long, other) = tokio::join!(ledger.read(endless), ledger.read(|_| Ok(())));
+        assert_eq!((long.unwrap_err().reason(), other.unwrap_err().reason()), ("reading", "reading"));
+        assert!(started.elapsed() < READING + Duration::from_secs(1));
+        assert_eq!(ledger.append(vec![record(Some("a"), 10)]).await.unwrap(), [true], "writing is not limited");
+    }
+}
+
+#[tokio::test]
+async fn a_question_ends_when_its_asker_has_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&LedgerPath::File(folder.path().join("ledger.db")), nobody()).unwrap();
+    let gone = tokio::time::timeout(Duration::from_millis(50), ledger.read(endless)).await;
+    assert!(gone.is_err());
+    assert_eq!(all(&ledger).await.requests, 0);
+}
+
+#[tokio::test]
+async fn an_older_ledger_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.db");
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    let ledger = Ledger::open(&LedgerPath::File(file), nobody()).unwrap();
+    assert_eq!(ledger.append(vec![record(Some("a"), 10)]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn the_moment_that_reached_a_limit_is_found() {
+    let ledger = Ledger::open(&LedgerPath::Memory, nobody()).unwrap();
+    let at = |at, tokens| {
+        let mut record = record(None, tokens);
+        record.event.at = Millis(at);
+        record
+    };
+    // 1.25 dollars a million.
+    ledger.append(vec![at(30, 1_000_000), at(10, 1_000_000), at(20, 1_000_000)]).await.unwrap();
+    let ask = |limit: &str| {
+        let limit = crate::usage::Usd::parse(limit).unwrap();
+        ledger.read(move |c| reached(c, Millis(0), Millis(100), &Filter::default(), limit))
+    };
+    assert_eq!(ask("2.5").await.unwrap(), Some(Millis(20)));
+    assert_eq!(ask("0").await.unwrap(), Some(Millis(10)));
+    assert_eq!(ask("3.76").await.unwrap(), None);
 }

@@ -1,5 +1,8 @@
 //! The one thread that writes: what is queued goes into one transaction, then everyone is answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rusqlite::{Connection, params_from_iter, types::Value};
@@ -20,7 +23,7 @@ pub enum Command {
         reply: oneshot::Sender<Result<Vec<bool>, LedgerError>>,
     },
     /// Read between two transactions.
-    Read(Box<dyn FnOnce(&Connection) + Send>),
+    Read(Box<dyn FnOnce(&mut Connection) + Send>),
 }
 
 /// How many requests may share a transaction.
@@ -28,25 +31,55 @@ const GROUP: usize = 128;
 
 type Reply = oneshot::Sender<Result<Vec<bool>, LedgerError>>;
 
-/// Works until every sender is gone, then ends after what is queued.
-pub fn run(mut connection: Connection, mut commands: mpsc::Receiver<Command>, observer: &Observer) {
+/// Works until every sender is gone, then ends after what is queued. A panic costs the requests at hand an error.
+pub fn run(mut connection: Connection, mut commands: mpsc::Receiver<Command>, observer: &Observer, panics: &AtomicU64) {
     while let Some(first) = commands.blocking_recv() {
-        let mut group = Vec::new();
-        let mut next = Some(first);
-        while let Some(command) = next {
-            match command {
-                Command::Read(ask) => {
-                    commit(&mut connection, std::mem::take(&mut group), observer);
-                    ask(&connection);
-                }
-                // Its sender was told to come again; taking it now could count it twice.
-                Command::Append { deadline, reply, .. } if deadline <= Instant::now() || reply.is_closed() => {}
-                Command::Append { records, reply, .. } => group.push((records, reply)),
-            }
-            next = if group.len() < GROUP { commands.try_recv().ok() } else { None };
+        // What a panic leaves behind is put right below; replies that it drops are errors to those who wait.
+        let step = AssertUnwindSafe(|| work(&mut connection, first, &mut commands, observer));
+        if catch_unwind(step).is_ok() {
+            continue;
         }
-        commit(&mut connection, group, observer);
+        panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!("the ledger's writer panicked; it goes on");
+        if let Err(error) = tidy(&mut connection) {
+            tracing::error!(%error, "the ledger's connection could not be tidied");
+        }
     }
+}
+
+/// No question's limits and no transaction outlive a panic.
+fn tidy(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("ROLLBACK") }
+}
+
+/// An observer whose panic costs its own record's count only: the events are on disk, and their senders hear so.
+pub fn guarded(observer: Observer, panics: Arc<AtomicU64>) -> Observer {
+    Arc::new(move |record| {
+        if catch_unwind(AssertUnwindSafe(|| observer(record))).is_err() {
+            panics.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("counting a usage event panicked; it is in the ledger");
+        }
+    })
+}
+
+/// Works off one command and what is queued behind it.
+fn work(connection: &mut Connection, first: Command, commands: &mut mpsc::Receiver<Command>, observer: &Observer) {
+    let mut group = Vec::new();
+    let mut next = Some(first);
+    while let Some(command) = next {
+        match command {
+            Command::Read(ask) => {
+                commit(connection, std::mem::take(&mut group), observer);
+                ask(connection);
+            }
+            // Its sender was told to come again; taking it now could count it twice.
+            Command::Append { deadline, reply, .. } if deadline <= Instant::now() || reply.is_closed() => {}
+            Command::Append { records, reply, .. } => group.push((records, reply)),
+        }
+        next = if group.len() < GROUP { commands.try_recv().ok() } else { None };
+    }
+    commit(connection, group, observer);
 }
 
 /// One transaction for the whole group.
@@ -105,9 +138,10 @@ const INSERT: &str = "
 INSERT INTO usage (id, at, provider, model, api, service_tier, feature, team, outcome, duration_ms, response_id, source,
     input, audio_input, image_input, video_input, cached_input, cache_write, cache_write_1h,
     output, reasoning, audio_output, image_output, searches, audio_ms,
-    cost_pico, computed_pico, priced, unpriced_tokens, raw)
+    cost_pico, computed_pico, priced, unpriced_tokens, raw, first_token_ms, estimated)
 VALUES (coalesce(?1, 'own:' || lower(hex(randomblob(16)))), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-    ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)
+    ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30,
+    ?31, ?32)
 ON CONFLICT (id) DO NOTHING";
 
 fn row(record: &Record) -> rusqlite::Result<Vec<Value>> {
@@ -138,7 +172,9 @@ fn row(record: &Record) -> rusqlite::Result<Vec<Value>> {
     values.push(whole(cost.computed.map(crate::usage::Usd::pico))?);
     values.push(Value::Integer(i64::from(cost.priced)));
     values.push(whole(Some(cost.unpriced_tokens))?);
-    values.push(maybe(event.raw.as_ref()));
+    values.push(event.raw.as_ref().map_or(Value::Null, |raw| text(raw.as_str())));
+    values.push(whole(event.time_to_first_token.map(|length| length.as_millis()))?);
+    values.push(Value::Integer(i64::from(event.estimated)));
     Ok(values)
 }
 

@@ -15,7 +15,7 @@ use super::money::Usd;
 use super::tokens::TokenType;
 
 pub use file::{load, parse};
-pub use names::canonical_provider;
+pub use names::{canonical_provider, otel_provider};
 pub use rates::{LongContext, ModelPrice, Rates};
 
 /// The prices known at a day.
@@ -66,6 +66,12 @@ impl Cost {
     /// Everything known, other fees too.
     pub fn total(&self) -> Usd {
         self.input() + self.output() + self.other
+    }
+
+    /// Whether the ledger can hold it: sums of up to nine million dollars, which no call costs.
+    pub fn is_bookable(&self) -> bool {
+        let fits = |sum: Usd| i64::try_from(sum.pico()).is_ok();
+        fits(self.total()) && self.computed.is_none_or(fits)
     }
 
     fn sum(&self, output: bool) -> Usd {

@@ -35,8 +35,24 @@ pub fn canonical_provider(provider: &str) -> &str {
     }
 }
 
+/// Dated models that cost something else than the undated name does today. Without a price of their own they have none.
+const OWN_PRICE: [&str; 3] =
+    ["gpt-4o-2024-05-13", "gemini-2.5-flash-preview-04-17", "gemini-2.5-flash-lite-preview-06-17"];
+
+/// `gen_ai.provider.name` as OpenTelemetry writes it; a provider that it does not name keeps its own.
+pub fn otel_provider(provider: &str) -> &str {
+    match canonical_provider(provider) {
+        "bedrock" => "aws.bedrock",
+        "azure" => "azure.ai.openai",
+        "gemini" => "gcp.gemini",
+        "mistral" => "mistral_ai",
+        "xai" => "x_ai",
+        name => name,
+    }
+}
+
 /// The names under which a model's price may stand, the closest first: as written, without path and provider
-/// (`models/…`, `gemini/…`), without `-latest`, without a date.
+/// (`models/…`, `gemini/…`), without `-latest`, without a date unless the date is known to have another price.
 pub fn candidates(provider: &str, model: &str) -> Vec<String> {
     let mut names = vec![model.trim().to_ascii_lowercase()];
     let mut add = |name: String| {
@@ -49,7 +65,9 @@ pub fn candidates(provider: &str, model: &str) -> Vec<String> {
     add(plain.to_owned());
     let stem = plain.strip_suffix("-latest").unwrap_or(plain);
     add(stem.to_owned());
-    add(without_date(stem).to_owned());
+    if !OWN_PRICE.contains(&stem) {
+        add(without_date(stem).to_owned());
+    }
     names
 }
 

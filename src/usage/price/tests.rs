@@ -127,6 +127,15 @@ fn an_unknown_model_is_unpriced_and_a_reported_total_wins() {
 }
 
 #[test]
+fn a_dated_model_of_another_price_does_not_take_the_undated_one() {
+    let table = PriceTable::built_in();
+    assert!(table.find("openai", "gpt-4o-2024-08-06").is_some());
+    assert!(table.find("gemini", "models/gemini-2.5-flash-preview-04-17").is_none());
+    assert!(table.find("azure", "gpt-4o-2024-05-13").is_none());
+    assert_eq!(total("openai", "gpt-4o-2024-05-13", Standard, &tokens(&[(Input, 1_000_000)])), "5");
+}
+
+#[test]
 fn a_users_file_replaces_models_and_complains_with_places() {
     let problems = Problems::new();
     let mut table = PriceTable::built_in();

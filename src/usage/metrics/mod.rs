@@ -1,8 +1,10 @@
 //! The `llm_*` counters and histograms: what this process took in since it started.
 //!
-//! Invariant: bounded. A label takes a limited number of values of limited length; further ones become `other`.
+//! Invariant: bounded; see [`labels`].
 
-use std::collections::{HashMap, HashSet};
+mod labels;
+mod otel;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet};
@@ -12,29 +14,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 
-use super::event::cut;
+use super::event::UsageEvent;
 use super::ledger::Record;
 use super::money::Usd;
+use super::price::Cost;
 use super::tokens::TokenType;
-
-/// How many values a label may take; with every combination in use the store's own limit still holds.
-const MAX_VALUES: usize = 200;
-/// How long a label's value may be, in bytes.
-const MAX_LENGTH: usize = 128;
-/// Where values go that are beyond the limit.
-const OTHER: &str = "other";
+use labels::{Labels, OTHER, Who};
+use otel::Otel;
 
 /// The bounds of `gen_ai.client.operation.duration` in OpenTelemetry's semantic conventions, in seconds.
 pub const DURATION_BOUNDS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Who {
-    provider: Arc<str>,
-    model: Arc<str>,
-    feature: Arc<str>,
-    team: Arc<str>,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
@@ -55,6 +45,18 @@ struct Kind {
 struct Violation {
     provider: Arc<str>,
     rule: &'static str,
+}
+
+/// Tokens per second, from a machine without a GPU to the fastest inference chips.
+const SPEED_BOUNDS: [f64; 14] =
+    [1.0, 2.0, 5.0, 10.0, 20.0, 35.0, 50.0, 75.0, 100.0, 150.0, 250.0, 500.0, 1000.0, 2500.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheCall {
+    #[prometheus(flatten)]
+    who: Who,
+    cache: &'static str,
+    result: &'static str,
 }
 
 /// A counter of money that stays exact until it is shown.
@@ -83,7 +85,7 @@ impl EncodeMetric for UsdCounter {
 }
 
 /// The counters. Cheap to clone; clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Metrics {
     requests: Family<Call, Counter>,
     tokens: Family<Kind, Counter>,
@@ -91,24 +93,20 @@ pub struct Metrics {
     estimated: Family<Kind, Counter>,
     unpriced: Family<Who, Counter>,
     unmetered: Family<Who, Counter>,
-    duration: Durations,
+    cache: Family<CacheCall, Counter>,
+    duration: Family<Who, Histogram>,
+    first_token: Family<Who, Histogram>,
+    speed: Family<Who, Histogram>,
     violations: Family<Violation, Counter>,
-    values: Arc<Values>,
-}
-
-#[derive(Clone)]
-struct Durations(Family<Who, Histogram>);
-
-impl Default for Durations {
-    fn default() -> Self {
-        Self(Family::new_with_constructor(|| Histogram::new(DURATION_BOUNDS)))
-    }
+    limited: Counter,
+    otel: Otel,
+    labels: Arc<Labels>,
 }
 
 impl Metrics {
     /// Makes the metrics and registers them.
     pub fn register(registry: &mut Registry) -> Self {
-        let all = Self::default();
+        let all = Self::new(registry);
         // The encoder adds `_total` to counters.
         registry.register("llm_requests", "Model calls by operation and outcome", all.requests.clone());
         registry.register("llm_tokens", "Tokens by type; the types are disjoint and add up", all.tokens.clone());
@@ -124,24 +122,88 @@ impl Metrics {
             "Answered model calls whose usage nobody told",
             all.unmetered.clone(),
         );
-        registry.register("llm_request_duration_seconds", "Duration of model calls in seconds", all.duration.0.clone());
+        registry.register(
+            "llm_cache_requests",
+            "Model calls by whether the provider's prompt cache served a part (cache=prompt), where the provider said so",
+            all.cache.clone(),
+        );
+        registry.register("llm_request_duration_seconds", "Duration of model calls in seconds", all.duration.clone());
+        registry.register(
+            "llm_time_to_first_token_seconds",
+            "Time until a model call's first token in seconds",
+            all.first_token.clone(),
+        );
+        registry.register(
+            "llm_output_tokens_per_second",
+            "Speed of a model call's output after its first token",
+            all.speed.clone(),
+        );
         registry.register(
             "sidewatch_usage_violations",
             "Usage whose numbers contradict each other, by rule",
             all.violations.clone(),
         );
+        registry.register(
+            "sidewatch_usage_labels_limited",
+            "Usage events counted under shortened labels or `other`, because there were too many values or sets of labels",
+            all.limited.clone(),
+        );
         all
+    }
+
+    fn new(registry: &mut Registry) -> Self {
+        Self {
+            requests: Family::default(),
+            tokens: Family::default(),
+            cost: Family::default(),
+            estimated: Family::default(),
+            unpriced: Family::default(),
+            unmetered: Family::default(),
+            cache: Family::default(),
+            duration: Family::new_with_constructor(|| Histogram::new(DURATION_BOUNDS)),
+            first_token: Family::new_with_constructor(|| Histogram::new(DURATION_BOUNDS)),
+            speed: Family::new_with_constructor(|| Histogram::new(SPEED_BOUNDS)),
+            violations: Family::default(),
+            limited: Counter::default(),
+            otel: Otel::register(registry),
+            labels: Arc::default(),
+        }
     }
 
     /// Counts one new event.
     pub fn count(&self, record: &Record) {
         let Record { event, cost } = record;
-        let who = self.who(record);
+        let (who, limited) = self.labels.of(event);
+        self.limited.inc_by(u64::from(limited));
         let outcome = event.outcome.as_str();
         self.requests.get_or_create(&Call { who: who.clone(), operation: event.operation(), outcome }).inc();
-        for (kind, count) in event.usage.tokens.iter() {
-            self.tokens.get_or_create(&Kind { who: who.clone(), r#type: kind.name() }).inc_by(count);
+        self.count_tokens(&who, event);
+        self.count_cost(&who, cost);
+        if event.is_unmetered() {
+            self.unmetered.get_or_create(&who).inc();
         }
+        for rule in &event.usage.violations {
+            self.violations.get_or_create(&Violation { provider: Arc::clone(&who.provider), rule }).inc();
+        }
+        self.observe_times(&who, event);
+        self.otel.count(&who, event);
+    }
+
+    fn count_tokens(&self, who: &Who, event: &UsageEvent) {
+        for (kind, count) in event.usage.tokens.iter() {
+            let labels = Kind { who: who.clone(), r#type: kind.name() };
+            self.tokens.get_or_create(&labels).inc_by(count);
+            if event.estimated {
+                self.estimated.get_or_create(&labels).inc_by(count);
+            }
+        }
+        if let Some(cached) = event.usage.tokens.get(TokenType::CachedInput) {
+            let result = if cached > 0 { "hit" } else { "miss" };
+            self.cache.get_or_create(&CacheCall { who: who.clone(), cache: "prompt", result }).inc();
+        }
+    }
+
+    fn count_cost(&self, who: &Who, cost: &Cost) {
         for kind in TokenType::ALL {
             if let Some(sum) = cost.of(kind) {
                 self.cost.get_or_create(&Kind { who: who.clone(), r#type: kind.name() }).add(sum);
@@ -151,64 +213,19 @@ impl Metrics {
             self.cost.get_or_create(&Kind { who: who.clone(), r#type: OTHER }).add(cost.other);
         }
         if cost.unpriced_tokens > 0 {
-            self.unpriced.get_or_create(&who).inc_by(cost.unpriced_tokens);
+            self.unpriced.get_or_create(who).inc_by(cost.unpriced_tokens);
         }
-        if event.is_unmetered() {
-            self.unmetered.get_or_create(&who).inc();
-        }
-        for rule in &event.usage.violations {
-            self.violations.get_or_create(&Violation { provider: Arc::clone(&who.provider), rule }).inc();
-        }
+    }
+
+    fn observe_times(&self, who: &Who, event: &UsageEvent) {
         if let Some(length) = event.duration {
-            self.duration.0.get_or_create(&who).observe(length.as_secs_f64());
+            self.duration.get_or_create(who).observe(length.as_secs_f64());
         }
-    }
-
-    fn who(&self, record: &Record) -> Who {
-        let event = &record.event;
-        Who {
-            provider: self.values.bound("provider", &event.provider),
-            model: self.values.bound("model", &event.model),
-            feature: self.values.bound("feature", event.feature.as_deref().unwrap_or_default()),
-            team: self.values.bound("team", event.team.as_deref().unwrap_or_default()),
+        if let Some(length) = event.time_to_first_token {
+            self.first_token.get_or_create(who).observe(length.as_secs_f64());
         }
-    }
-}
-
-/// The values that each label has taken.
-#[derive(Debug, Default)]
-struct Values(Mutex<HashMap<&'static str, HashSet<Arc<str>>>>);
-
-impl Values {
-    fn bound(&self, label: &'static str, value: &str) -> Arc<str> {
-        let value = cut(value, MAX_LENGTH);
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = all.entry(label).or_default();
-        if let Some(known) = known.get(value) {
-            return Arc::clone(known);
+        if let Some(speed) = event.output_tokens_per_second() {
+            self.speed.get_or_create(who).observe(speed);
         }
-        if known.len() >= MAX_VALUES {
-            return OTHER.into();
-        }
-        let value: Arc<str> = value.into();
-        known.insert(Arc::clone(&value));
-        value
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_beyond_its_limit_becomes_other() {
-        let values = Values::default();
-        for at in 0..MAX_VALUES {
-            assert_eq!(&*values.bound("model", &format!("m{at}")), format!("m{at}"));
-        }
-        assert_eq!(&*values.bound("model", "new"), "other");
-        assert_eq!(&*values.bound("model", "m7"), "m7");
-        assert_eq!(&*values.bound("team", "new"), "new");
-        assert_eq!(values.bound("feature", &"ä".repeat(200)).len(), MAX_LENGTH);
     }
 }
