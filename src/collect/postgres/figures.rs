@@ -203,12 +203,13 @@ impl Run<'_> {
     /// session cannot tell and another one may.
     async fn question(&mut self, what: &str, sql: &str, costly: bool) -> Option<Known> {
         let Asker { pace, deadline, .. } = self.asker;
+        // A broken session shows nothing kept either: a server that is gone has no sizes.
+        if !self.usable {
+            return None;
+        }
         let now = Instant::now();
         if !pace.is_due(what, now) || self.seen.given_up.as_deref() == Some(what) {
             return Some(pace.known(what, now));
-        }
-        if !self.usable {
-            return None;
         }
         // Not asked when the server's own time-out would come too late: so the session stays good for the next look.
         let Some(limits) = self.session.limits.before(deadline) else {
