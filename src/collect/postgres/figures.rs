@@ -70,6 +70,8 @@ pub struct Seen {
     broken_at: Option<(String, CollectError)>,
     /// A question that a session did not survive is not asked a second time.
     given_up: Option<String>,
+    /// Whether questions went unasked for want of time.
+    out_of_time: bool,
 }
 
 impl Seen {
@@ -89,6 +91,14 @@ impl Seen {
             }
         }
         self.look
+    }
+
+    /// Said once a look: one slow answer is one failure, however many questions come after it.
+    fn run_out_of_time(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.out_of_time, true) {
+            let error = CollectError::new(Reason::Timeout, format!("no time was left to query for {what} and more"));
+            self.look.missed(error);
+        }
     }
 
     /// Before another session is asked. A session that merely ended says nothing about the question it ended at; one
@@ -203,17 +213,17 @@ impl Run<'_> {
     /// session cannot tell and another one may.
     async fn question(&mut self, what: &str, sql: &str, costly: bool) -> Option<Known> {
         let Asker { pace, deadline, .. } = self.asker;
+        // A broken session shows nothing kept either: a server that is gone has no sizes.
+        if !self.usable {
+            return None;
+        }
         let now = Instant::now();
         if !pace.is_due(what, now) || self.seen.given_up.as_deref() == Some(what) {
             return Some(pace.known(what, now));
         }
-        if !self.usable {
-            return None;
-        }
         // Not asked when the server's own time-out would come too late: so the session stays good for the next look.
         let Some(limits) = self.session.limits.before(deadline) else {
-            let error = CollectError::new(Reason::Timeout, format!("no time was left to query for {what}"));
-            self.seen.look.missed(error);
+            self.seen.run_out_of_time(what);
             return Some(Known { complete: false, ..pace.known(what, now) });
         };
         let (outcome, answer) = match self.session.query(what, sql, limits, deadline).await {
@@ -271,6 +281,15 @@ mod tests {
         let mut ended = seen(Reason::Unreachable);
         ended.go_on();
         assert_eq!((ended.given_up, ended.look.failures.len()), (None, 0), "the next session can tell");
+    }
+
+    #[test]
+    fn running_out_of_time_is_one_failure() {
+        let mut seen = Seen::default();
+        for what in ["wal", "database"] {
+            seen.run_out_of_time(what);
+        }
+        assert_eq!(seen.look.failures.len(), 1);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Limits {
     /// have to; none when so little is left that hardly a statement could be answered.
     pub fn before(self, deadline: Instant) -> Option<Self> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let statement = self.statement.min(left - left / 4);
+        let statement = self.statement.min(left * 3 / 4);
         (statement >= self.statement / 4 && statement >= Duration::from_millis(1)).then(|| Self::of(statement))
     }
 
