@@ -163,7 +163,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let mut stream = dial(&Address::Tcp { host: "127.0.0.1".into(), port }).await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
-        let sending = async move { while server.write_all(&[b'x'; 65_536]).await.is_ok() {} };
+        let sending = async move { while server.write_all(&vec![b'x'; 65_536]).await.is_ok() {} };
         let mut total = 0;
         let reading = async {
             let mut piece = vec![0; 65_536];

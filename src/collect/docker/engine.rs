@@ -16,7 +16,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::collect::dial::{self, Address};
+use crate::collect::dial::Address;
+use crate::collect::error::chain;
 use crate::model::Millis;
 
 use super::machine::Machine;
@@ -177,20 +178,9 @@ fn reason_of_cause(cause: &(dyn StdError + 'static)) -> Option<Reason> {
     if let Some(error) = cause.downcast_ref::<CollectError>() {
         return Some(error.reason());
     }
-    cause.downcast_ref::<io::Error>().map(|error| match error.kind() {
-        io::ErrorKind::FileTooLarge => Reason::TooLarge,
-        _ => dial::class(error),
-    })
+    cause.downcast_ref::<io::Error>().map(Reason::of_io)
 }
 
 fn causes(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source())
-}
-
-fn chain(error: &Error) -> String {
-    causes(error).map(ToString::to_string).fold(String::new(), |text, more| match text.as_str() {
-        "" => more,
-        said if said.contains(&more) => text,
-        said => format!("{said}: {more}"),
-    })
 }
