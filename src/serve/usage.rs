@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::Query;
-use axum::http::{StatusCode, header};
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,9 +15,23 @@ use crate::usage::TokenType;
 use crate::usage::ledger::{Key, READING, Total};
 
 use super::Parts;
+use super::router::MAX_BODY;
 
 /// Takes one event or an array, all or none. 200 means that they are on disk.
-pub async fn take(parts: Parts, body: Bytes) -> Response {
+pub async fn take(parts: Parts, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body is compressed; send it as plain JSON");
+    }
+    let body = match body {
+        Ok(body) => body,
+        Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return refused(
+                error.status(),
+                &format!("the body is longer than {MAX_BODY} bytes; send fewer events at once"),
+            );
+        }
+        Err(error) => return refused(error.status(), "the body broke off"),
+    };
     let events = match parse_body(&body, Millis::now()) {
         Ok(events) => events,
         Err(errors) => {
@@ -28,13 +43,13 @@ pub async fn take(parts: Parts, body: Bytes) -> Response {
         Ok(taken) => Json(json!({"accepted": taken.accepted, "repeated": taken.repeated})).into_response(),
         Err(error) => match error.retry_after() {
             Some(seconds) => come_again(seconds, &error.to_string()),
-            None => refused(&error.to_string()),
+            None => refused(StatusCode::BAD_REQUEST, &error.to_string()),
         },
     }
 }
 
-fn refused(complaint: &str) -> Response {
-    (StatusCode::BAD_REQUEST, Json(json!({"error": complaint}))).into_response()
+fn refused(status: StatusCode, complaint: &str) -> Response {
+    (status, Json(json!({"error": complaint}))).into_response()
 }
 
 fn come_again(seconds: u64, complaint: &str) -> Response {
@@ -54,11 +69,11 @@ pub struct Ask {
 pub async fn totals(parts: Parts, Query(ask): Query<Ask>) -> Response {
     let keys = match read_keys(ask.by.as_deref().unwrap_or("provider,model")) {
         Ok(keys) => keys,
-        Err(complaint) => return refused(&complaint),
+        Err(complaint) => return refused(StatusCode::BAD_REQUEST, &complaint),
     };
     let span = match parse_duration(ask.since.as_deref().unwrap_or("24h")) {
         Ok(span) => span,
-        Err(complaint) => return refused(&complaint),
+        Err(complaint) => return refused(StatusCode::BAD_REQUEST, &complaint),
     };
     let since = Millis::now() - span;
     match parts.meter.totals(since, keys.clone()).await {

@@ -99,6 +99,8 @@ impl<'v> Fields<'v> {
             Value::String(text) if text.len() > MAX_TEXT => {
                 self.complain(key, format!("is longer than {MAX_TEXT} bytes"));
             }
+            // They would go into labels, and from there into pages that programs read line by line.
+            Value::String(text) if text.contains(char::is_control) => self.complain(key, "holds control characters"),
             Value::String(text) if text.is_empty() => {}
             Value::String(text) => return Some(text.clone()),
             // Database rows have numbers for ids.
