@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
-use super::{Collect, dns, docker, host, http, llm, postgres, prometheus, redis, simulated, tcp};
+use super::{Collect, dns, docker, host, http, llm, pgbouncer, postgres, prometheus, redis, simulated, tcp};
 
 /// What a target of one kind needs beyond the common keys, and what the kind is called.
 pub trait TargetSettings: Debug + Clone + PartialEq + Sized {
@@ -116,6 +116,8 @@ kinds! {
         Dns(dns::Settings),
         /// A `PostgreSQL` server.
         Postgres(postgres::Settings),
+        /// PgBouncer's admin console.
+        PgBouncer(pgbouncer::Settings),
         /// A Redis or Valkey server.
         Redis(redis::Settings),
         /// A Docker Engine.
@@ -134,7 +136,7 @@ kinds! {
 }
 
 /// Kinds that the contract names and that are still to come.
-const NOT_BUILT: [&str; 9] = ["pgbouncer", "smtp", "grpc", "ws", "wss", "icmp", "oidc", "mcp", "ssh"];
+const NOT_BUILT: [&str; 8] = ["smtp", "grpc", "ws", "wss", "icmp", "oidc", "mcp", "ssh"];
 
 fn refuse(word: &str, fields: &mut Fields<'_>) {
     if NOT_BUILT.contains(&word) {

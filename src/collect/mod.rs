@@ -14,6 +14,7 @@ pub mod http;
 mod kind;
 pub mod llm;
 mod look;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod probe;
 pub mod prometheus;
