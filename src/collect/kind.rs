@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
-use super::{Collect, dns, docker, host, http, llm, pgbouncer, postgres, prometheus, redis, simulated, tcp};
+use super::{Collect, dns, docker, grpc, host, http, icmp, llm, pgbouncer, postgres, prometheus, redis, simulated, tcp};
 
 /// What a target of one kind needs beyond the common keys, and what the kind is called.
 pub trait TargetSettings: Debug + Clone + PartialEq + Sized {
@@ -114,6 +114,10 @@ kinds! {
         Tcp(tcp::Settings),
         /// A name server.
         Dns(dns::Settings),
+        /// A host, by ping.
+        Icmp(icmp::Settings),
+        /// A gRPC server that answers health checks.
+        Grpc(grpc::Settings),
         /// A `PostgreSQL` server.
         Postgres(postgres::Settings),
         /// PgBouncer's admin console.
@@ -136,7 +140,7 @@ kinds! {
 }
 
 /// Kinds that the contract names and that are still to come.
-const NOT_BUILT: [&str; 8] = ["smtp", "grpc", "ws", "wss", "icmp", "oidc", "mcp", "ssh"];
+const NOT_BUILT: [&str; 5] = ["smtp", "ws", "wss", "oidc", "mcp"];
 
 fn refuse(word: &str, fields: &mut Fields<'_>) {
     if NOT_BUILT.contains(&word) {

@@ -5,9 +5,11 @@
 
 mod certificate;
 mod pattern;
+mod way;
 
 pub use certificate::{Certificate, last_chain_expiry};
 pub use pattern::Pattern;
+pub use way::{Way, connector};
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
