@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
-use super::{Collect, dns, docker, grpc, host, http, icmp, llm, pgbouncer, postgres, prometheus, redis, simulated, tcp};
+use super::{
+    Collect, dns, docker, grpc, host, http, icmp, llm, pgbouncer, postgres, prometheus, redis, simulated, tcp,
+};
 
 /// What a target of one kind needs beyond the common keys, and what the kind is called.
 pub trait TargetSettings: Debug + Clone + PartialEq + Sized {

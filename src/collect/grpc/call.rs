@@ -36,20 +36,16 @@ pub struct Answer {
 pub type Failed = (CollectError, Code);
 
 /// Asks for the health of a service. `origin` is `http://host:port` or `https://host:port`.
-pub async fn check(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    origin: &str,
-    service: &str,
-) -> Result<Answer, Failed> {
+pub async fn check(stream: impl AsyncRead + AsyncWrite + Unpin, origin: &str, service: &str) -> Result<Answer, Failed> {
     let mut builder = client::Builder::new();
     builder.max_header_list_size(MOST_HEADERS).enable_push(false);
-    let (sender, connection) = builder.handshake::<_, Bytes>(stream).await.map_err(broken)?;
+    let (sender, connection) = builder.handshake::<_, Bytes>(stream).await.map_err(|error| broken(&error))?;
     let call = pin!(call(sender, origin, service));
     match select(pin!(connection), call).await {
         Either::Right((answer, _)) => answer,
         // An answer that came before the end is still there to be read.
         Either::Left((ended, call)) => match (call.await, ended) {
-            (Err(_), Err(error)) => Err(broken(error)),
+            (Err(_), Err(error)) => Err(broken(&error)),
             (answer, _) => answer,
         },
     }
@@ -66,12 +62,12 @@ async fn call(sender: client::SendRequest<Bytes>, origin: &str, service: &str) -
     let request = request.map_err(|error| {
         (CollectError::new(Reason::Internal, format!("the request cannot be made: {error}")), Code::INTERNAL)
     })?;
-    let mut sender = sender.ready().await.map_err(broken)?;
-    let (response, mut body) = sender.send_request(request, false).map_err(broken)?;
-    body.send_data(health::request(service).into(), true).map_err(broken)?;
-    let (head, mut incoming) = response.await.map_err(broken)?.into_parts();
+    let mut sender = sender.ready().await.map_err(|error| broken(&error))?;
+    let (response, mut body) = sender.send_request(request, false).map_err(|error| broken(&error))?;
+    body.send_data(health::request(service).into(), true).map_err(|error| broken(&error))?;
+    let (head, mut incoming) = response.await.map_err(|error| broken(&error))?.into_parts();
     let body = read(&mut incoming).await?;
-    let trailers = incoming.trailers().await.map_err(broken)?;
+    let trailers = incoming.trailers().await.map_err(|error| broken(&error))?;
     // A call that brings nothing ends in its only headers.
     let end = trailers.as_ref().unwrap_or(&head.headers);
     let code = status(end).unwrap_or_else(|| Code::of_http(head.status.as_u16()));
@@ -81,7 +77,7 @@ async fn call(sender: client::SendRequest<Bytes>, origin: &str, service: &str) -
 async fn read(incoming: &mut h2::RecvStream) -> Result<BytesMut, Failed> {
     let mut body = BytesMut::new();
     while let Some(piece) = incoming.data().await {
-        let piece = piece.map_err(broken)?;
+        let piece = piece.map_err(|error| broken(&error))?;
         if body.len() + piece.len() > MOST_BODY {
             let what = format!("the answer is longer than {MOST_BODY} bytes");
             return Err((CollectError::new(Reason::TooLarge, what), Code(8)));
@@ -112,7 +108,7 @@ fn message(headers: &HeaderMap) -> String {
 }
 
 /// The connection broke, or its other end does not speak HTTP/2.
-fn broken(error: h2::Error) -> Failed {
+fn broken(error: &h2::Error) -> Failed {
     let reason = match error.get_io() {
         // What is no frame of HTTP/2 ends the connection like any other end.
         Some(io) => Reason::of_io(io),
@@ -135,7 +131,8 @@ mod tests {
         let mut connection = h2::server::handshake(stream).await.unwrap();
         let (request, mut respond) = connection.accept().await.unwrap().unwrap();
         assert_eq!((request.uri().path(), &request.headers()["te"]), (health::PATH, &"trailers".parse().unwrap()));
-        let headers: HeaderMap = end.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers: HeaderMap =
+            end.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let mut response = Response::builder().status(http).body(()).unwrap();
         match body {
             None => {
@@ -151,13 +148,15 @@ mod tests {
         while connection.accept().await.is_some() {}
     }
 
-    async fn ask(http: u16, body: Option<&'static [u8]>, end: &[(&'static str, &'static str)]) -> Result<Answer, Failed> {
+    static LONG: [u8; MOST_BODY + 1] = [0; MOST_BODY + 1];
+
+    async fn ask(
+        http: u16,
+        body: Option<&'static [u8]>,
+        end: &[(&'static str, &'static str)],
+    ) -> Result<Answer, Failed> {
         let (ours, theirs) = duplex(1 << 16);
-        let asking = async {
-            let answer = check(ours, "http://a:1", "shop").await;
-            answer
-        };
-        join(asking, serve(theirs, http, body, end)).await.0
+        join(check(ours, "http://a:1", "shop"), serve(theirs, http, body, end)).await.0
     }
 
     #[tokio::test]
@@ -180,7 +179,6 @@ mod tests {
     async fn an_answer_that_is_no_health_is_malformed() {
         let (error, code) = ask(200, Some(b"hello"), &[("grpc-status", "0")]).await.unwrap_err();
         assert_eq!((error.reason(), code), (Reason::Malformed, Code::INTERNAL));
-        static LONG: [u8; MOST_BODY + 1] = [0; MOST_BODY + 1];
         let (error, _) = ask(200, Some(&LONG), &[("grpc-status", "0")]).await.unwrap_err();
         assert_eq!(error.reason(), Reason::TooLarge);
     }

@@ -10,6 +10,7 @@ pub const PATH: &str = "/grpc.health.v1.Health/Check";
 const PREFIX: usize = 5;
 
 /// What a server says of a service: `HealthCheckResponse.ServingStatus`.
+#[expect(clippy::enum_variant_names, reason = "the protocol's own words")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serving {
     /// It does not say, or says something newer than this list.
@@ -163,7 +164,10 @@ impl Code {
 
     /// As the protocol writes it.
     pub fn name(self) -> &'static str {
-        usize::try_from(self.0).ok().and_then(|at| Self::NAMES.get(at).copied()).unwrap_or("a code that gRPC does not have")
+        usize::try_from(self.0)
+            .ok()
+            .and_then(|at| Self::NAMES.get(at).copied())
+            .unwrap_or("a code that gRPC does not have")
     }
 
     /// The class of an answer with this status.
@@ -202,7 +206,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error_and_no_panic() {
-        for body in [&[][..], &[0, 0, 0, 0, 9, 8, 1], &[1, 0, 0, 0, 2, 8, 1], &[0, 0, 0, 0, 1, 8], &[0, 0, 0, 0, 2, 0x12, 9]] {
+        for body in
+            [&[][..], &[0, 0, 0, 0, 9, 8, 1], &[1, 0, 0, 0, 2, 8, 1], &[0, 0, 0, 0, 1, 8], &[0, 0, 0, 0, 2, 0x12, 9]]
+        {
             assert!(response(body).is_err(), "{body:?}");
         }
         assert!(response(&[&[0, 0, 0, 0, 12, 8][..], &[0xff; 11]].concat()).is_err(), "a varint without end");

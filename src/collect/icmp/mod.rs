@@ -116,9 +116,8 @@ async fn exchange(
     echo: Echo,
     rtt: &mut Duration,
 ) -> Result<Option<u8>, CollectError> {
-    let failed = |error: std::io::Error| {
-        CollectError::new(Reason::of_io(&error), format!("{peer} cannot be pinged: {error}"))
-    };
+    let failed =
+        |error: std::io::Error| CollectError::new(Reason::of_io(&error), format!("{peer} cannot be pinged: {error}"));
     let start = Instant::now();
     socket.send(echo).await.map_err(failed)?;
     let hop_limit = socket.reply_to(echo).await.map_err(failed)?;

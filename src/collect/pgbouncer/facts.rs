@@ -37,7 +37,10 @@ static LISTS: Facts = Facts {
         ("free_clients", Family::gauge("pgbouncer_free_clients", "Places for clients that are made and free.")),
         ("used_clients", Family::gauge("pgbouncer_used_clients", "Clients connected, in any state.")),
         ("login_clients", Family::gauge("pgbouncer_login_clients", "Clients logging in.")),
-        ("free_servers", Family::gauge("pgbouncer_free_servers", "Places for server connections that are made and free.")),
+        (
+            "free_servers",
+            Family::gauge("pgbouncer_free_servers", "Places for server connections that are made and free."),
+        ),
         ("used_servers", Family::gauge("pgbouncer_used_servers", "Server connections, in any state.")),
         ("dns_names", Family::gauge("pgbouncer_cached_dns_names", "Host names in the DNS cache.")),
         ("dns_zones", Family::gauge("pgbouncer_cached_dns_zones", "DNS zones in the cache.")),
@@ -63,7 +66,8 @@ static CONFIG: Facts = Facts {
     ],
 };
 
-static VERSION_INFO: Family = Family::gauge("pgbouncer_version_info", "The version of PgBouncer in the label; always 1.");
+static VERSION_INFO: Family =
+    Family::gauge("pgbouncer_version_info", "The version of PgBouncer in the label; always 1.");
 
 /// SHOW VERSION.
 pub const VERSION: (&str, [&str; 1]) = ("SHOW VERSION", ["version"]);

@@ -71,7 +71,8 @@ impl Settings {
             url.query_pairs_mut().append_pair("user", CONSOLE);
         }
         let rest = url.as_str().split_once("://").map_or("", |(_, rest)| rest);
-        let login = postgres::Settings::from_url(&format!("postgres://{rest}")).map_err(|(what, _)| (what, way_out()))?;
+        let login =
+            postgres::Settings::from_url(&format!("postgres://{rest}")).map_err(|(what, _)| (what, way_out()))?;
         if login.database != CONSOLE {
             let what = "this URL names a database behind PgBouncer, not its console".to_owned();
             return Err((what, format!("{WAY_OUT}, or a target of kind postgres for the database")));

@@ -1,4 +1,4 @@
-//! The commands whose rows become series: SHOW POOLS, DATABASES and STATS_TOTALS.
+//! The commands whose rows become series: SHOW POOLS, DATABASES and `STATS_TOTALS`.
 //!
 //! Known columns are taken, unknown ones passed over; one that a version lacks, or a NULL, is an absent value.
 
@@ -120,10 +120,7 @@ static POOLS: Sheet = Sheet {
                 "Server connections running server_reset_query or server_check_query.",
             ),
         ),
-        plain(
-            "sv_login",
-            Family::gauge("pgbouncer_pools_server_login_connections", "Server connections logging in."),
-        ),
+        plain("sv_login", Family::gauge("pgbouncer_pools_server_login_connections", "Server connections logging in.")),
         plain(
             "maxwait",
             Family::gauge(
@@ -183,7 +180,10 @@ static TOTALS: Sheet = Sheet {
         plain("bytes_sent", Family::counter("pgbouncer_stats_sent_bytes_total", SENT)),
         micros("query_time", Family::counter("pgbouncer_stats_totals_queries_duration_seconds_total", QUERYING)),
         micros("query_time", Family::counter("pgbouncer_stats_queries_duration_seconds_total", QUERYING)),
-        micros("xact_time", Family::counter("pgbouncer_stats_totals_server_in_transaction_seconds_total", IN_TRANSACTION)),
+        micros(
+            "xact_time",
+            Family::counter("pgbouncer_stats_totals_server_in_transaction_seconds_total", IN_TRANSACTION),
+        ),
         micros("xact_time", Family::counter("pgbouncer_stats_server_in_transaction_seconds_total", IN_TRANSACTION)),
         micros("wait_time", Family::counter("pgbouncer_stats_totals_client_wait_seconds_total", WAITING)),
         micros("wait_time", Family::counter("pgbouncer_stats_client_wait_seconds_total", WAITING)),

@@ -79,9 +79,7 @@ impl Way {
         stream: Stream,
     ) -> Result<TlsStream<Stream>, CollectError> {
         self.phase = "tls";
-        let failed = |error: &dyn Display| {
-            CollectError::new(Reason::Tls, format!("TLS with {host} failed: {error}"))
-        };
+        let failed = |error: &dyn Display| CollectError::new(Reason::Tls, format!("TLS with {host} failed: {error}"));
         let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(&error))?;
         let stream = connector.connect(name, stream).await.map_err(|error| failed(&error))?;
         self.tls = Some(TlsFacts::of(stream.get_ref().1));

@@ -25,7 +25,7 @@ pub struct RealPostgres {
 impl RealPostgres {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("our folder");
+        open_to_all(folder.path());
         let data = folder.path().join("data");
         run(as_postgres("initdb").arg("-D").arg(&data).args([
             "-U",
@@ -172,6 +172,11 @@ impl Held {
     }
 }
 
+/// Lets the server's own user work in a folder of ours.
+pub(super) fn open_to_all(folder: &Path) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("our folder");
+}
+
 /// Where a program of Postgres is: the newest of Debian's folders, else the path.
 fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
@@ -180,7 +185,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// Postgres refuses to run as root: then it runs as the user that its package made.
-fn as_postgres(name: &str) -> Command {
+pub(super) fn as_postgres(name: &str) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0);
     if !root {
         return Command::new(program(name));
