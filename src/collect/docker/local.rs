@@ -213,15 +213,18 @@ impl Local {
         }
     }
 
-    /// A file of the machine's first process. Inside a container our own `/proc` has another first process.
+    /// A file of the machine's first process. Inside a container our own `/proc` may have another first process.
     fn of_the_first_process(&mut self, file: &str) -> Option<String> {
-        let ours = self.files.procfs == Path::new("/proc");
-        let foreign = ours && ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
-        if foreign {
+        if self.files.procfs == Path::new("/proc") && !sees_all_processes() {
             return None;
         }
         self.reader.read(&self.files.procfs, &format!("1/{file}")).map(str::to_owned)
     }
+}
+
+/// Whether our processes have the machine's numbers: the kernel gives its first namespace of them a fixed name.
+fn sees_all_processes() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == Path::new("pid:[4026531836]"))
 }
 
 impl Details {

@@ -169,8 +169,10 @@ impl Sight {
             self.stats = self.taken("figures", answer);
         }
         if let Some(answer) = answers.size {
+            // An engine may not know a size: that does not mean that the container is gone.
+            let gone = self.gone;
             self.layer_bytes = self.taken("size", answer);
-            self.sized = true;
+            (self.sized, self.gone) = (true, gone);
         }
     }
 
