@@ -45,7 +45,8 @@ pub(in crate::collect::docker) fn networks(networks: &HashMap<String, ContainerN
 
 fn cpu(cpu: &ContainerCpuStats) -> Cpu {
     let usage = cpu.cpu_usage.as_ref();
-    let throttling = cpu.throttling_data.as_ref();
+    // Podman hands on zeros for what it does not know; a container with a quota that ran has periods.
+    let throttling = cpu.throttling_data.as_ref().filter(|data| data.periods.is_some_and(|count| count > 0));
     Cpu {
         cores: usage.and_then(|usage| usage.percpu_usage.clone()).unwrap_or_default(),
         total: usage.and_then(|usage| usage.total_usage),

@@ -99,9 +99,9 @@ pub(in crate::collect::docker) struct Memory {
 }
 
 impl Memory {
-    /// What cannot be reclaimed at once, in bytes.
+    /// What cannot be reclaimed at once, in bytes. Podman's API does not say what can.
     fn working_set(&self) -> Option<u64> {
-        self.usage.map(|usage| usage.saturating_sub(self.inactive_file.unwrap_or(0)))
+        Some(self.usage?.saturating_sub(self.inactive_file?))
     }
 
     pub(super) fn fill(&self, add: &mut Adder<'_>) {
