@@ -124,7 +124,7 @@ impl Kind {
             Self::Dns(settings) => Arc::new(dns::Dns::new(settings)),
             Self::Postgres(settings) => Arc::new(postgres::Postgres::new(settings, supervisor)?),
             Self::Redis(settings) => Arc::new(redis::Redis::new(settings, supervisor)?),
-            Self::Docker(settings) => Arc::new(docker::Docker::new(settings)),
+            Self::Docker(settings) => Arc::new(docker::Docker::new(settings, supervisor)),
             Self::Host(settings) => Arc::new(host::Host::new(settings)),
             Self::Llm(settings) => Arc::new(llm::Llm::new(settings)?),
             Self::Prometheus(settings) => Arc::new(prometheus::Prometheus::new(settings)?),

@@ -34,32 +34,22 @@ pub(super) enum CgroupDriver {
 pub(super) struct Machine {
     /// How it names control groups; cgroupfs where it does not say.
     pub(super) cgroup_driver: CgroupDriver,
-    /// How many milliseconds its clock is ahead of ours.
-    clock_ahead: i64,
     info: Option<SystemInfo>,
 }
 
 impl Machine {
-    /// From the engine's own words, which came `answered` by our clock to what was `asked` then.
-    pub(super) fn known(info: SystemInfo, asked: Millis, answered: Millis) -> Self {
+    /// From the engine's own words.
+    pub(super) fn known(info: SystemInfo) -> Self {
         let cgroup_driver = match info.cgroup_driver {
             Some(SystemInfoCgroupDriverEnum::SYSTEMD) => CgroupDriver::Systemd,
             _ => CgroupDriver::Cgroupfs,
         };
-        let engine_clock: Option<jiff::Timestamp> = info.system_time.as_deref().and_then(|text| text.parse().ok());
-        let middle = i64::midpoint(asked.0, answered.0);
-        let clock_ahead = engine_clock.map_or(0, |clock| clock.as_millisecond() - middle);
-        Self { cgroup_driver, clock_ahead, info: Some(info) }
+        Self { cgroup_driver, info: Some(info) }
     }
 
     /// When the engine, or a proxy before it, does not say.
     pub(super) fn unknown() -> Self {
-        Self { cgroup_driver: CgroupDriver::Cgroupfs, clock_ahead: 0, info: None }
-    }
-
-    /// What the engine's clock says at a moment of ours.
-    pub(super) fn clock(&self, ours: Millis) -> Millis {
-        Millis(ours.0.saturating_add(self.clock_ahead))
+        Self { cgroup_driver: CgroupDriver::Cgroupfs, info: None }
     }
 }
 
@@ -139,17 +129,6 @@ fn fill_memory(meminfo: &[memory::Field], root: &Labels, look: &mut Look) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_engines_clock_is_learned_from_its_own_words() {
-        let info = |time: &str| SystemInfo { system_time: Some(time.into()), ..Default::default() };
-        let machine = Machine::known(info("1970-01-01T00:01:00.5Z"), Millis(1_000), Millis(2_000));
-        assert_eq!(machine.clock(Millis(10_000)), Millis(69_000));
-        let machine = Machine::known(info("1970-01-01T00:00:01Z"), Millis(61_000), Millis(61_000));
-        assert_eq!(machine.clock(Millis(61_000)), Millis(1_000));
-        let machine = Machine::known(info("never"), Millis(61_000), Millis(61_000));
-        assert_eq!(machine.clock(Millis(5)), Millis(5));
-    }
 
     #[test]
     fn what_was_missed_is_said_and_what_is_unknown_is_absent() {

@@ -1,18 +1,22 @@
 //! Looks at the containers of a Docker engine, as cAdvisor does, but through the engine's API alone.
 //!
 //! In: the engine's URL. Out: cAdvisor's `container_*` and `machine_*` families, and the engine's own verdicts
-//! (state, health, restarts, exit code) that cAdvisor does not tell.
+//! (state, health, restarts, exit code) that cAdvisor does not tell. What happens to containers is followed beside the
+//! looks, see [`events`].
 //!
-//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list, one events
-//! query, and per container one inspect and one stats request. The first look, and the one after a failed list, ask the
+//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list and per
+//! container one inspect and one stats request. The first look, and the one after a failed list, ask the
 //! engine's version before; what machine it is (`/info`) is asked when it is not known, and again every ten minutes.
 
+mod deploys;
+mod discovery;
 mod engine;
+pub mod events;
 mod facts;
 mod families;
 mod identity;
+mod lint;
 mod machine;
-mod oom;
 mod sight;
 mod state;
 mod transport;
@@ -29,15 +33,17 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::model::Millis;
+use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
 use super::dial::Address;
 use super::host::{Aside, host_name};
 use super::{Collect, CollectError, Look, Reason};
+pub use discovery::{Finds, Found};
 use engine::Engine;
+use events::{EventLog, Events};
 use facts::FactsCache;
 use machine::{LocalFiles, Machine};
-use oom::OomCounts;
 use sight::Sight;
 
 /// The default job of these targets, as rules and dashboards for cAdvisor hard-code it.
@@ -59,15 +65,18 @@ pub struct Settings {
     /// Where the engine, or a proxy before its socket, listens: `unix:///var/run/docker.sock` for the engine of this
     /// machine, or `tcp://host:port` (also `http://`), without TLS.
     pub address: Address,
+    /// Whether containers may add targets by their labels.
+    pub discover: bool,
 }
 
 impl Settings {
-    /// Reads the kind's own keys: none beyond `url`.
+    /// Reads the kind's own key, `discover` (true unless it says false).
     pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+        let discover = fields.bool("discover").unwrap_or(true);
         parse(url)
             .map_err(|complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375"))
             .ok()
-            .map(|address| Self { address })
+            .map(|address| Self { address, discover })
     }
 
     /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
@@ -98,9 +107,19 @@ fn parse(url: &str) -> Result<Address, String> {
     Ok(Address::Tcp { host, port: parsed.port().unwrap_or(default_port) })
 }
 
+/// What an engine tells beyond its looks. Cheap to clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct Containers {
+    /// The containers that ask to be watched.
+    pub finds: Finds,
+    /// The last things that happened.
+    pub log: EventLog,
+}
+
 /// A Docker engine and what is remembered of it between looks.
 pub struct Docker {
     settings: Settings,
+    events: Events,
     kept: Mutex<Kept>,
     /// Reads our own machine's files.
     local: Aside,
@@ -110,15 +129,15 @@ pub struct Docker {
 struct Kept {
     engine: Option<Arc<Engine>>,
     facts: FactsCache,
-    ooms: OomCounts,
     /// Containers whose requests timed out in the last look; they come last in the next.
     slow: HashSet<String>,
 }
 
 impl Docker {
     /// A target that has not been contacted yet.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, kept: Mutex::default(), local: Aside::default() }
+    pub fn new(settings: Settings, supervisor: &Supervisor) -> Self {
+        let events = Events::new(settings.address.clone(), settings.discover, supervisor);
+        Self { settings, events, kept: Mutex::default(), local: Aside::default() }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -159,10 +178,12 @@ impl Docker {
         at_rest.sort_by_key(|sight| std::cmp::Reverse(sight.created));
         at_rest.truncate(MAX_AT_REST);
         running.append(&mut at_rest);
+        let changed = self.events.take_changed();
         let kept = self.kept();
         running.sort_by_key(|sight| kept.slow.contains(&sight.id));
         for sight in &mut running {
             (sight.facts, sight.must_inspect) = kept.facts.get(sight, now);
+            sight.must_inspect |= changed.contains(sight.id.as_str());
         }
         running
     }
@@ -186,23 +207,6 @@ impl Docker {
         }
     }
 
-    /// What machine the engine runs on, and the out-of-memory kills since the last look, counted.
-    async fn ask_engine(&self, engine: &Engine, end: Instant) -> (Arc<Machine>, Vec<CollectError>) {
-        let (machine, failure) = engine.machine(end).await;
-        let mut failures = Vec::from_iter(failure);
-        // Without the engine's clock, what is asked for would be another time.
-        let Some(machine) = machine else {
-            return (Arc::new(Machine::unknown()), failures);
-        };
-        let window = self.kept().ooms.window(machine.clock(Millis::now()));
-        match timeout_at(end, engine.ooms(window)).await {
-            Ok(Ok(ids)) => self.kept().ooms.count(window, &ids),
-            Ok(Err(error)) => failures.push(error),
-            Err(_) => failures.push(CollectError::new(Reason::Timeout, "the engine's events did not come in time")),
-        }
-        (machine, failures)
-    }
-
     /// What our own machine's files say of the engine's, where it is the same.
     async fn local_files(&self, end: Instant) -> Result<LocalFiles, CollectError> {
         match self.settings.address {
@@ -216,13 +220,14 @@ impl Docker {
         let mut kept = self.kept();
         kept.slow = seen.iter().filter(|sight| sight.timed_out()).map(|sight| sight.id.clone()).collect();
         kept.facts.keep(seen, ids, now);
-        kept.ooms.keep(ids);
     }
 }
 
 #[async_trait]
 impl Collect for Docker {
     async fn look(&self, deadline: Instant) -> Look {
+        self.events.start();
+        let asked = Instant::now();
         let left = deadline.saturating_duration_since(Instant::now());
         let end = deadline.checked_sub((left / 10).min(Duration::from_millis(200))).unwrap_or(deadline);
         let (engine, listed) = match timeout_at(end, self.list()).await {
@@ -234,6 +239,7 @@ impl Collect for Docker {
             }
         };
         let now = Millis::now();
+        self.events.listed(asked, &listed, now);
         let mut look = Look::new();
         let mut seen = self.choose(listed, now, &mut look);
         let ids: HashSet<String> = seen.iter().map(|sight| sight.id.clone()).collect();
@@ -242,14 +248,13 @@ impl Collect for Docker {
         // but never all, so that what did come is taken in before the end.
         let bound = (left / 2).max(PATIENCE).min(left * 9 / 10);
         let soon = Instant::now() + bound;
-        let ((), (machine, failures), local) = tokio::join!(
+        let ((), (machine, failure), local) = tokio::join!(
             self.ask_all(&engine, &mut seen, bound, end, &mut look),
-            self.ask_engine(&engine, soon),
+            engine.machine(soon),
             self.local_files(soon),
         );
-        for failure in failures {
-            look.missed(failure);
-        }
+        let machine = machine.unwrap_or_else(|| Arc::new(Machine::unknown()));
+        failure.into_iter().for_each(|failure| look.missed(failure));
         let local = local.unwrap_or_else(|error| {
             look.missed(error);
             LocalFiles::default()
@@ -258,9 +263,12 @@ impl Collect for Docker {
         seen.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
         let devices = usage::Devices::of(&local.diskstats);
         for sight in &mut seen {
-            sight.oom_events = self.kept().ooms.of(&sight.id);
+            let ended_so = sight.facts.as_ref().and_then(|facts| facts.oom_killed).unwrap_or(false);
+            sight.oom_events = self.events.ooms(&sight.id, ended_so);
             sight.fill(&machine, &devices, now, &mut look);
         }
+        lint::fill(&seen, &mut look);
+        self.events.fill(&mut look);
         machine::fill(&machine, &local, now, &mut look);
         look
     }
@@ -270,6 +278,10 @@ impl Collect for Docker {
         look.up = false;
         look.unhealthy(error);
         look
+    }
+
+    fn containers(&self) -> Option<Containers> {
+        Some(self.events.containers())
     }
 }
 
