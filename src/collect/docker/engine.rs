@@ -1,6 +1,5 @@
 //! The Docker engine's API: what we ask it, and what its errors mean.
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,32 +8,25 @@ use std::time::Duration;
 use bollard::errors::Error;
 use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, SystemVersion};
 use bollard::query_parameters::{
-    EventsOptionsBuilder, InspectContainerOptions, InspectContainerOptionsBuilder, ListContainersOptionsBuilder,
-    StatsOptionsBuilder,
+    InspectContainerOptions, InspectContainerOptionsBuilder, ListContainersOptionsBuilder, StatsOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::collect::dial::Address;
-use crate::collect::error::chain;
-use crate::model::Millis;
-
 use super::identity::Brand;
 use super::machine::Machine;
-use super::oom::Window;
 use super::transport::transport;
 use super::{CollectError, Reason};
+use crate::collect::dial::Address;
+use crate::collect::error::chain;
 
 /// The client's own time-out in seconds: a last resort, every request is bounded more tightly by its caller.
 const CLIENT_TIMEOUT: u64 = 60;
-/// Events taken from one query; the engine itself remembers fewer.
-const MAX_EVENTS: usize = 4096;
 /// Layers that the engine is asked to walk through at the same time.
 const MAX_WALKS: usize = 2;
-/// How long the engine's words about its machine are believed: long enough to cost nothing, soon enough for a clock
-/// that was set.
+/// How long the engine's words about its machine are believed: long enough to cost nothing.
 const BELIEVED: Duration = Duration::from_mins(10);
 
 /// An engine, spoken to in the newest version of the API that both sides know.
@@ -87,9 +79,8 @@ impl Engine {
             return (last, None);
         }
         let doing = "ask the Docker engine about its machine";
-        let asked = Millis::now();
         let error = match timeout_at(end, self.client.info()).await {
-            Ok(Ok(info)) => return (Some(self.learn(Machine::known(info, self.brand, asked, Millis::now()))), None),
+            Ok(Ok(info)) => return (Some(self.learn(Machine::known(info, self.brand))), None),
             Ok(Err(error)) => explain(doing, &error),
             Err(_late) => CollectError::new(Reason::Timeout, format!("cannot {doing}: no answer in time")),
         };
@@ -157,23 +148,6 @@ impl Engine {
         let answer = self.client.inspect_container(id, Some(options)).await;
         let container = gone_is_none(answer, "ask for the size of a container's layer")?;
         Ok(container.and_then(|container| container.size_rw).and_then(|bytes| u64::try_from(bytes).ok()))
-    }
-
-    /// The ids of the containers in which the kernel killed a process for lack of memory, once per kill.
-    pub(super) async fn ooms(&self, window: Window) -> Result<Vec<String>, CollectError> {
-        let filters = HashMap::from([("type", vec!["container"]), ("event", vec!["oom"])]);
-        let (since, until) = window.as_query();
-        let options = EventsOptionsBuilder::new().since(&since).until(&until).filters(&filters).build();
-        self.client
-            .events(Some(options))
-            .take(MAX_EVENTS)
-            .try_filter_map(|event| async move {
-                let inside = event.time_nano.is_some_and(|at| window.contains(at));
-                Ok(event.actor.and_then(|actor| actor.id).filter(|_| inside))
-            })
-            .try_collect()
-            .await
-            .map_err(|error| explain("read the engine's events", &error))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! An inspect is believed while the list's words about the container stay the same, at most for [`BELIEVED`]
 //! (`docker update` changes limits silently), and never for a container that started within the last minute:
-//! one that crashes and restarts again and again looks alike at each look.
+//! one that crashes and restarts again and again looks alike at each look. Nor for one whose health check fails: its streak
+//! grows with each check.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::model::{Family, Millis, Suffix};
 use super::Look;
 use super::families::{SPEC_CPU_PERIOD, SPEC_CPU_SHARES, SPEC_MEMORY, SPEC_RESERVATION, SPEC_SWAP};
 use super::identity::ContainerLabels;
+use super::lint::Findings;
 use super::sight::Sight;
 
 /// How long an inspect is believed at most.
@@ -53,6 +55,10 @@ pub(super) struct Facts {
     pub(super) restart_count: Option<i64>,
     /// The health check's verdict; `None` without a health check.
     pub(super) health: Option<HealthStatusEnum>,
+    /// How often in a row the health check failed; `None` without a health check.
+    pub(super) failing_streak: Option<i64>,
+    /// What is to be said of its settings.
+    pub(super) findings: Findings,
     cpu_shares: i64,
     cpu_period: i64,
     cpu_quota: i64,
@@ -65,9 +71,12 @@ pub(super) struct Facts {
 impl Facts {
     /// Picks what is used.
     pub(super) fn of(inspect: ContainerInspectResponse) -> Arc<Self> {
+        let findings = Findings::of(&inspect);
         let state = inspect.state.unwrap_or_default();
         let host = inspect.host_config.unwrap_or_default();
-        let health = state.health.and_then(|health| health.status);
+        let (health, failing_streak) =
+            state.health.map_or((None, None), |health| (health.status, health.failing_streak));
+        let health = health.filter(|status| !matches!(status, HealthStatusEnum::NONE | HealthStatusEnum::EMPTY));
         Arc::new(Self {
             image: inspect.config.and_then(|config| config.image),
             cgroup_parent: host.cgroup_parent.filter(|parent| !parent.is_empty()),
@@ -79,7 +88,9 @@ impl Facts {
             exit_code: state.exit_code,
             oom_killed: state.oom_killed,
             restart_count: inspect.restart_count,
-            health: health.filter(|status| !matches!(status, HealthStatusEnum::NONE | HealthStatusEnum::EMPTY)),
+            health,
+            failing_streak: failing_streak.filter(|_| health.is_some()),
+            findings,
             cpu_shares: host.cpu_shares.unwrap_or_default(),
             cpu_period: host.cpu_period.unwrap_or_default(),
             cpu_quota: host.cpu_quota.unwrap_or_default(),
@@ -88,6 +99,11 @@ impl Facts {
             memory_reservation: host.memory_reservation.unwrap_or_default(),
             memory_swap: host.memory_swap.unwrap_or_default(),
         })
+    }
+
+    /// Whether its health check fails at present: how often changes with each check.
+    fn is_ailing(&self) -> bool {
+        self.failing_streak.is_some_and(|streak| streak > 0)
     }
 
     fn cpu_period(&self) -> i64 {
@@ -150,7 +166,8 @@ impl FactsCache {
         let Some(kept) = self.0.get(&sight.id) else {
             return (None, true);
         };
-        let believed = now.since(kept.at) < BELIEVED && kept.fingerprint == fingerprint(sight) && !is_young(sight);
+        let calm = !is_young(sight) && !kept.facts.is_ailing();
+        let believed = now.since(kept.at) < BELIEVED && kept.fingerprint == fingerprint(sight) && calm;
         (Some(Arc::clone(&kept.facts)), !believed)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::collect::web::without_credentials;
 use crate::model::Labels;
 
 use super::machine::Machine;
@@ -73,7 +74,9 @@ pub(super) fn bounded(labels: HashMap<String, String>) -> Vec<(String, String)> 
     let mut all: Vec<_> = labels.into_iter().filter(|(name, _)| name.len() <= MAX_NAME).collect();
     all.sort_unstable();
     all.truncate(MAX_LABELS);
-    all.into_iter().map(|(name, value)| (label_name(&name), cut(value))).collect()
+    // A label that names a target may hold its password, which is nobody's to see.
+    let shown = |name: &str, value: String| if name == "sidewatch.url" { without_credentials(&value) } else { value };
+    all.into_iter().map(|(name, value)| (label_name(&name), cut(shown(&name, value)))).collect()
 }
 
 /// `com.docker.compose.service` is `container_label_com_docker_compose_service`.
@@ -133,6 +136,8 @@ mod tests {
         assert_eq!(kept.len(), MAX_LABELS);
         assert_eq!(kept[1].0, "container_label_org_example_001");
         assert_eq!(kept[1].1.len(), MAX_VALUE);
+        let target = bounded(HashMap::from([("sidewatch.url".into(), "redis://:hush@cache".into())]));
+        assert_eq!(target[0].1, "redis://cache");
         assert!(bounded(HashMap::from([("x".repeat(300), String::new())])).is_empty());
     }
 }

@@ -35,39 +35,28 @@ pub(super) struct Machine {
     pub(super) brand: Brand,
     /// Whether the driver is the engine's own word.
     driver_is_known: bool,
-    /// How many milliseconds its clock is ahead of ours.
-    clock_ahead: i64,
     info: Option<SystemInfo>,
 }
 
 impl Machine {
-    /// From the engine's own words, which came `answered` by our clock to what was `asked` then.
-    pub(super) fn known(info: SystemInfo, brand: Brand, asked: Millis, answered: Millis) -> Self {
+    /// From the engine's own words.
+    pub(super) fn known(info: SystemInfo, brand: Brand) -> Self {
         let cgroup_driver = match info.cgroup_driver {
             Some(SystemInfoCgroupDriverEnum::SYSTEMD) => CgroupDriver::Systemd,
             _ => CgroupDriver::Cgroupfs,
         };
-        let engine_clock: Option<jiff::Timestamp> = info.system_time.as_deref().and_then(|text| text.parse().ok());
-        let middle = i64::midpoint(asked.0, answered.0);
-        let clock_ahead = engine_clock.map_or(0, |clock| clock.as_millisecond() - middle);
-        Self { cgroup_driver, brand, driver_is_known: true, clock_ahead, info: Some(info) }
+        Self { cgroup_driver, brand, driver_is_known: true, info: Some(info) }
     }
 
     /// When the engine, or a proxy before it, does not say.
     pub(super) fn unknown(brand: Brand) -> Self {
-        let cgroup_driver = CgroupDriver::Cgroupfs;
-        Self { cgroup_driver, brand, driver_is_known: false, clock_ahead: 0, info: None }
+        Self { cgroup_driver: CgroupDriver::Cgroupfs, brand, driver_is_known: false, info: None }
     }
 
     /// With what the machine's files let expect where the engine does not say.
     pub(super) fn supposing(&self, usual: Option<CgroupDriver>) -> Self {
         let cgroup_driver = usual.filter(|_| !self.driver_is_known).unwrap_or(self.cgroup_driver);
         Self { cgroup_driver, ..self.clone() }
-    }
-
-    /// What the engine's clock says at a moment of ours.
-    pub(super) fn clock(&self, ours: Millis) -> Millis {
-        Millis(ours.0.saturating_add(self.clock_ahead))
     }
 
     /// The machine's folder for all that the engine keeps.
@@ -131,17 +120,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engines_clock_is_learned_from_its_own_words() {
-        let info = |time: &str| SystemInfo { system_time: Some(time.into()), ..Default::default() };
-        let machine = Machine::known(info("1970-01-01T00:01:00.5Z"), Brand::Docker, Millis(1_000), Millis(2_000));
-        assert_eq!(machine.clock(Millis(10_000)), Millis(69_000));
-        let machine = Machine::known(info("1970-01-01T00:00:01Z"), Brand::Docker, Millis(61_000), Millis(61_000));
-        assert_eq!(machine.clock(Millis(61_000)), Millis(1_000));
-        let machine = Machine::known(info("never"), Brand::Docker, Millis(61_000), Millis(61_000));
-        assert_eq!(machine.clock(Millis(5)), Millis(5));
-    }
-
-    #[test]
     fn what_was_missed_is_said_and_what_is_unknown_is_absent() {
         let mut look = Look::new();
         look.missed(super::super::CollectError::new(super::super::Reason::Timeout, "no answer"));
@@ -155,7 +133,7 @@ mod tests {
     fn where_the_engine_does_not_say_groups_are_named_as_usual() {
         let silent = Machine::unknown(Brand::Docker);
         assert_eq!(silent.supposing(Some(CgroupDriver::Systemd)).cgroup_driver, CgroupDriver::Systemd);
-        let said = Machine::known(SystemInfo::default(), Brand::Docker, Millis(0), Millis(0));
+        let said = Machine::known(SystemInfo::default(), Brand::Docker);
         assert_eq!(said.supposing(Some(CgroupDriver::Systemd)).cgroup_driver, CgroupDriver::Cgroupfs);
     }
 }

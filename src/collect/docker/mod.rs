@@ -2,24 +2,28 @@
 //! machine's control groups and `/proc` can be read, from these, which are finer and cost the engine nothing.
 //!
 //! In: the engine's URL, and where the machine's files are. Out: cAdvisor's `container_*` and `machine_*` families, and the
-//! engine's own verdicts (state, health, restarts, exit code) that cAdvisor does not tell.
+//! engine's own verdicts (state, health, restarts, exit code) that cAdvisor does not tell. What happens to containers is
+//! followed beside the looks, see [`events`].
 //!
 //! A look goes: list; inspect whom is not known; read the files; ask for the figures that the files do not have.
 //!
-//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list, one events
-//! query, and per container one inspect and one stats request, and rarely one for the size of its layer. The first look,
-//! and the one after a failed list, ask the engine's version before; what machine it is (`/info`) is asked when it is not
-//! known, and again every ten minutes.
+//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list and per
+//! container one inspect and one stats request, and rarely one for the size of its layer. The first look, and the one after
+//! a failed list, ask the engine's version before; what machine it is (`/info`) is asked when it is not known, and again
+//! every ten minutes.
 
 mod cgroup;
+mod deploys;
+mod discovery;
 mod engine;
+pub mod events;
 mod facts;
 mod families;
 mod filesystem;
 mod identity;
+mod lint;
 mod local;
 mod machine;
-mod oom;
 mod patience;
 mod process;
 mod root;
@@ -49,11 +53,12 @@ use crate::yaml::Fields;
 use super::dial::Address;
 use super::host::{Aside, Files, host_name};
 use super::{Collect, CollectError, Look, Reason, TargetSettings};
+pub use discovery::{Finds, Found};
 use engine::Engine;
+use events::{EventLog, Events};
 use facts::FactsCache;
 use local::{Local, Seen, Wanted};
 use machine::Machine;
-use oom::OomCounts;
 use patience::Hanging;
 use sight::{Question, Sight};
 use sizes::Sizes;
@@ -76,6 +81,8 @@ pub struct Settings {
     pub address: Address,
     /// Where the files of the engine's machine are; `None`: under `/host` where they are mounted there, else our own.
     pub files: Option<Files>,
+    /// Whether containers may add targets by their labels.
+    pub discover: bool,
 }
 
 impl TargetSettings for Settings {
@@ -83,14 +90,15 @@ impl TargetSettings for Settings {
     const SCHEMES: &'static [&'static str] = &[];
     const JOB: &'static str = "cadvisor";
 
-    /// Reads the kind's own keys: `procfs`, `sysfs`, `rootfs`, as a host's.
+    /// Reads the kind's own keys: `discover` (true unless it says false), and `procfs`, `sysfs`, `rootfs`, as a host's.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+        let discover = fields.bool("discover").unwrap_or(true);
         let files = files(fields);
         parse(url)
             .map_err(|complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375"))
             .ok()
             .zip(files)
-            .map(|(address, files)| Self { address, files })
+            .map(|(address, files)| Self { address, files, discover })
     }
 
     /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
@@ -102,8 +110,8 @@ impl TargetSettings for Settings {
         }
     }
 
-    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
-        Ok(Arc::new(Docker::new(self)))
+    fn build(self, supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(Docker::new(self, supervisor)))
     }
 }
 
@@ -141,9 +149,19 @@ fn parse(url: &str) -> Result<Address, String> {
     Ok(Address::Tcp { host, port: parsed.port().unwrap_or(default_port) })
 }
 
+/// What an engine tells beyond its looks. Cheap to clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct Containers {
+    /// The containers that ask to be watched.
+    pub finds: Finds,
+    /// The last things that happened.
+    pub log: EventLog,
+}
+
 /// A Docker engine and what is remembered of it between looks.
 pub struct Docker {
     settings: Settings,
+    events: Events,
     kept: Mutex<Kept>,
     /// Reads the machine's files.
     aside: Aside,
@@ -155,7 +173,6 @@ pub struct Docker {
 struct Kept {
     engine: Option<Arc<Engine>>,
     facts: FactsCache,
-    ooms: OomCounts,
     sizes: Sizes,
     hanging: Hanging,
     /// The control groups that were seen, by container id: a container at rest has none, but keeps its `id`.
@@ -164,8 +181,9 @@ struct Kept {
 
 impl Docker {
     /// A target that has not been contacted yet.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, kept: Mutex::default(), aside: Aside::default(), local: Arc::default() }
+    pub fn new(settings: Settings, supervisor: &Supervisor) -> Self {
+        let events = Events::new(settings.address.clone(), settings.discover, supervisor);
+        Self { settings, events, kept: Mutex::default(), aside: Aside::default(), local: Arc::default() }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -206,10 +224,12 @@ impl Docker {
         at_rest.sort_by_key(|sight| std::cmp::Reverse(sight.created));
         at_rest.truncate(MAX_AT_REST);
         running.append(&mut at_rest);
+        let changed = self.events.take_changed();
         let kept = self.kept();
         running.sort_by_key(|sight| kept.hanging.hung(&sight.id));
         for sight in &mut running {
             (sight.facts, sight.must_inspect) = kept.facts.get(sight, now);
+            sight.must_inspect |= changed.contains(sight.id.as_str());
             sight.group = kept.groups.get(&sight.id).cloned();
             sight.left_out = kept.hanging.leaves_out(&sight.id);
         }
@@ -238,23 +258,6 @@ impl Docker {
         }
         let message = format!("{unreached} of {} containers were not reached", chosen.len());
         (unreached > 0).then(|| CollectError::new(Reason::Timeout, message))
-    }
-
-    /// What machine the engine runs on, and the out-of-memory kills since the last look, counted.
-    async fn ask_engine(&self, engine: &Engine, end: Instant) -> (Arc<Machine>, Vec<CollectError>) {
-        let (machine, failure) = engine.machine(end).await;
-        let mut failures = Vec::from_iter(failure);
-        // Without the engine's clock, what is asked for would be another time.
-        let Some(machine) = machine else {
-            return (Arc::new(Machine::unknown(engine.brand())), failures);
-        };
-        let window = self.kept().ooms.window(machine.clock(Millis::now()));
-        match timeout_at(end, engine.ooms(window)).await {
-            Ok(Ok(ids)) => self.kept().ooms.count(window, &ids),
-            Ok(Err(error)) => failures.push(error),
-            Err(_) => failures.push(CollectError::new(Reason::Timeout, "the engine's events did not come in time")),
-        }
-        (machine, failures)
     }
 
     /// What the machine's files say of the containers and of itself.
@@ -292,8 +295,9 @@ impl Docker {
             let unsaid = Self::ask_all(engine, chosen, Sight::what, bound.min(left * 9 / 10), end).await;
             (seen, [unasked, failure, unsaid])
         };
-        let ((seen, missed), (machine, failures)) = tokio::join!(containers, self.ask_engine(engine, soon));
-        for failure in failures.into_iter().chain(missed.into_iter().flatten()) {
+        let ((seen, missed), (machine, failure)) = tokio::join!(containers, engine.machine(soon));
+        let machine = machine.unwrap_or_else(|| Arc::new(Machine::unknown(engine.brand())));
+        for failure in failure.into_iter().chain(missed.into_iter().flatten()) {
             look.missed(failure);
         }
         (machine.supposing(seen.usual_driver), seen)
@@ -307,13 +311,14 @@ impl Docker {
         kept.sizes.keep(seen, ids, now);
         let group = |sight: &Sight| Some((sight.id.clone(), sight.group.clone()?));
         kept.groups = seen.iter().filter_map(group).collect();
-        kept.ooms.keep(ids);
     }
 }
 
 #[async_trait]
 impl Collect for Docker {
     async fn look(&self, deadline: Instant) -> Look {
+        self.events.start();
+        let asked = Instant::now();
         let left = deadline.saturating_duration_since(Instant::now());
         let end = deadline.checked_sub((left / 10).min(Duration::from_millis(200))).unwrap_or(deadline);
         let (engine, listed) = match timeout_at(end, self.list()).await {
@@ -325,6 +330,7 @@ impl Collect for Docker {
             }
         };
         let now = Millis::now();
+        self.events.listed(asked, &listed, now);
         let mut look = Look::new();
         let mut seen = self.choose(listed, now, &mut look);
         let ids: HashSet<String> = seen.iter().map(|sight| sight.id.clone()).collect();
@@ -333,9 +339,12 @@ impl Collect for Docker {
         seen.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
         let devices = usage::Devices::of(&files.machine.diskstats);
         for sight in &mut seen {
-            sight.oom_events = self.kept().ooms.of(&sight.id);
+            let ended_so = sight.facts.as_ref().and_then(|facts| facts.oom_killed).unwrap_or(false);
+            sight.oom_events = self.events.ooms(&sight.id, ended_so);
             sight.fill(&machine, &devices, now, &mut look);
         }
+        lint::fill(&seen, &mut look);
+        self.events.fill(&mut look);
         machine::fill(&machine, &files.machine, now, &mut look);
         look
     }
@@ -345,6 +354,10 @@ impl Collect for Docker {
         look.up = false;
         look.unhealthy(error);
         look
+    }
+
+    fn containers(&self) -> Option<Containers> {
+        Some(self.events.containers())
     }
 }
 
