@@ -8,6 +8,7 @@ mod support;
 mod black_hole;
 mod dashboard;
 mod demo;
+mod docker_figures;
 mod image;
 mod incidents;
 mod layers;
