@@ -18,7 +18,8 @@ fn an_engine_restarted_while_watched_is_down_and_then_up_with_its_containers() {
     let mut engine = DockerEngine::private();
     let agent = Agent::start(&config(&engine.url()));
     let name = {
-        let container = engine.run("kept", &["--restart", "always", "--network", "none", BASE, "sleep", "1000"]);
+        let container = engine
+            .run("kept", &["--restart", "always", "--stop-signal", "KILL", "--network", "none", BASE, "sleep", "1000"]);
         let name = container.name().to_owned();
         std::mem::forget(container);
         name

@@ -21,7 +21,7 @@ impl NginxProxy {
         let at = folder.path().display();
         let paths = allowed.join("|");
         let config = format!(
-            "daemon off; pid {at}/pid; error_log {at}/error.log; events {{}}\n\
+            "user root; daemon off; pid {at}/pid; error_log {at}/error.log; events {{}}\n\
              http {{ access_log {at}/access.log; proxy_temp_path {at}/p; client_body_temp_path {at}/b; \
              fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
              server {{ listen 127.0.0.1:{port};\n\
