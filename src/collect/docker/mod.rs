@@ -38,16 +38,13 @@ use crate::yaml::Fields;
 
 use super::dial::Address;
 use super::host::{Aside, host_name};
-use super::{Collect, CollectError, Look, Reason};
+use super::{Collect, CollectError, Look, Reason, TargetSettings};
 pub use discovery::{Finds, Found};
 use engine::Engine;
 use events::{EventLog, Events};
 use facts::FactsCache;
 use machine::{LocalFiles, Machine};
 use sight::Sight;
-
-/// The default job of these targets, as rules and dashboards for cAdvisor hard-code it.
-pub const JOB: &str = "cadvisor";
 
 /// Requests about containers at the same time, each on a connection of its own. Docker (seen with 20.10) answers even one-shot stats at the next tick of one
 /// clock, up to a second later, for all that wait: asking a few at a time would cost a second for each few.
@@ -69,9 +66,13 @@ pub struct Settings {
     pub discover: bool,
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "docker";
+    const SCHEMES: &'static [&'static str] = &[];
+    const JOB: &'static str = "cadvisor";
+
     /// Reads the kind's own key, `discover` (true unless it says false).
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let discover = fields.bool("discover").unwrap_or(true);
         parse(url)
             .map_err(|complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375"))
@@ -81,11 +82,15 @@ impl Settings {
 
     /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
     /// where our container sees only its own id, which changes with every container; for TCP `host:port`.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         match &self.address {
             Address::Unix(_) => host_name(),
             Address::Tcp { .. } => self.address.to_string(),
         }
+    }
+
+    fn build(self, supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(Docker::new(self, supervisor)))
     }
 }
 
