@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, StatsOptionsBuilder};
+use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, SystemVersion};
+use bollard::query_parameters::{
+    InspectContainerOptions, InspectContainerOptionsBuilder, ListContainersOptionsBuilder, StatsOptionsBuilder,
+};
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::identity::Brand;
 use super::machine::Machine;
 use super::transport::transport;
 use super::{CollectError, Reason};
@@ -21,15 +24,20 @@ use crate::collect::error::chain;
 
 /// The client's own time-out in seconds: a last resort, every request is bounded more tightly by its caller.
 const CLIENT_TIMEOUT: u64 = 60;
+/// Layers that the engine is asked to walk through at the same time.
+const MAX_WALKS: usize = 2;
 /// How long the engine's words about its machine are believed: long enough to cost nothing.
 const BELIEVED: Duration = Duration::from_mins(10);
 
 /// An engine, spoken to in the newest version of the API that both sides know.
 pub(super) struct Engine {
     client: Client,
+    brand: Brand,
     machine: Mutex<Known>,
     /// One for each request about a container that may be under way.
     requests: Semaphore,
+    /// One for each walk through a container's layer that may be under way.
+    walks: Semaphore,
 }
 
 /// What is known of the engine's machine.
@@ -53,7 +61,9 @@ impl Engine {
             .map_err(|error| explain("connect to the Docker engine", &error))?;
         let client =
             client.negotiate_version().await.map_err(|error| explain("ask the Docker engine's version", &error))?;
-        Ok(Self { client, machine: Mutex::default(), requests: Semaphore::new(requests) })
+        let brand = client.version().await.map(|version| brand(&version)).unwrap_or_default();
+        let (requests, walks) = (Semaphore::new(requests), Semaphore::new(MAX_WALKS));
+        Ok(Self { client, brand, machine: Mutex::default(), requests, walks })
     }
 
     /// What the engine says of its machine, asked until `end` where it is not known; and why that failed now.
@@ -70,16 +80,26 @@ impl Engine {
         }
         let doing = "ask the Docker engine about its machine";
         let error = match timeout_at(end, self.client.info()).await {
-            Ok(Ok(info)) => return (Some(self.learn(Machine::known(info))), None),
+            Ok(Ok(info)) => return (Some(self.learn(Machine::known(info, self.brand))), None),
             Ok(Err(error)) => explain(doing, &error),
             Err(_late) => CollectError::new(Reason::Timeout, format!("cannot {doing}: no answer in time")),
         };
         if matches!(error.reason(), Reason::Permission | Reason::Auth) {
             self.known().denied = true;
-            let machine = last.unwrap_or_else(|| self.learn(Machine::unknown()));
+            let machine = last.unwrap_or_else(|| self.learn(Machine::unknown(self.brand)));
             return (Some(machine), Some(error));
         }
         (last, Some(error))
+    }
+
+    /// Whose engine it is.
+    pub(super) fn brand(&self) -> Brand {
+        self.brand
+    }
+
+    /// The machine's folder for all that the engine keeps, if it has said so.
+    pub(super) fn data_root(&self) -> Option<String> {
+        self.known().machine.as_ref().and_then(|(machine, _)| machine.data_root()).map(str::to_owned)
     }
 
     fn learn(&self, machine: Machine) -> Arc<Machine> {
@@ -118,6 +138,23 @@ impl Engine {
         let answer = self.client.inspect_container(id, None::<InspectContainerOptions>).await;
         gone_is_none(answer, "inspect a container")
     }
+
+    /// Bytes that a container wrote to its own layer. `None`: it is gone, or the engine does not know.
+    ///
+    /// The engine walks through all files of the layer for it.
+    pub(super) async fn layer_size(&self, id: &str) -> Result<Option<u64>, CollectError> {
+        let _permit = self.walks.acquire().await;
+        let options = InspectContainerOptionsBuilder::new().size(true).build();
+        let answer = self.client.inspect_container(id, Some(options)).await;
+        let container = gone_is_none(answer, "ask for the size of a container's layer")?;
+        Ok(container.and_then(|container| container.size_rw).and_then(|bytes| u64::try_from(bytes).ok()))
+    }
+}
+
+fn brand(version: &SystemVersion) -> Brand {
+    let named = |name: &str| name.to_ascii_lowercase().contains("podman");
+    let podman = version.components.iter().flatten().any(|component| named(&component.name));
+    if podman { Brand::Podman } else { Brand::Docker }
 }
 
 /// A container that vanished since it was listed is no failure.

@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{ContainerInspectResponse, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, DriverData, HealthStatusEnum};
 
 use crate::model::{Family, Millis, Suffix};
 
 use super::Look;
-use super::families::SPEC_MEMORY;
+use super::families::{SPEC_CPU_PERIOD, SPEC_CPU_SHARES, SPEC_MEMORY, SPEC_RESERVATION, SPEC_SWAP};
 use super::identity::ContainerLabels;
 use super::lint::Findings;
 use super::sight::Sight;
@@ -26,22 +26,10 @@ const DEFAULT_CPU_PERIOD: i64 = 100_000;
 /// The CPU weight where none is set: the kernel's default.
 const DEFAULT_CPU_SHARES: i64 = 1024;
 
-static SPEC_CPU_PERIOD: Family =
-    Family::gauge("container_spec_cpu_period", "CPU period of the container, in microseconds.");
 static SPEC_CPU_QUOTA: Family = Family::gauge(
     "container_spec_cpu_quota",
     "CPU quota of the container, in microseconds per period; absent without a limit.",
 );
-static SPEC_CPU_SHARES: Family = Family::gauge("container_spec_cpu_shares", "CPU share of the container.");
-static SPEC_RESERVATION: Family = Family::gauge(
-    "container_spec_memory_reservation_limit_bytes",
-    "Memory reservation limit for the container; 0 without one.",
-);
-static SPEC_SWAP: Family = Family::gauge(
-    "container_spec_memory_swap_limit_bytes",
-    "Memory and swap limit for the container; 0 without a limit.",
-);
-
 /// The part of an inspect that is used.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Facts {
@@ -49,6 +37,12 @@ pub(super) struct Facts {
     pub(super) image: Option<String>,
     /// The parent control group, if not the engine's default.
     pub(super) cgroup_parent: Option<String>,
+    /// Its first process, by the machine's numbers, while it runs.
+    pub(super) pid: Option<i64>,
+    /// Whether it uses another container's network, whose traffic is that container's.
+    pub(super) borrows_network: bool,
+    /// A folder of its own layer.
+    pub(super) layer: Option<String>,
     /// Seconds since the epoch.
     pub(super) created: Option<f64>,
     /// When it last started, seconds since the epoch.
@@ -86,6 +80,9 @@ impl Facts {
         Arc::new(Self {
             image: inspect.config.and_then(|config| config.image),
             cgroup_parent: host.cgroup_parent.filter(|parent| !parent.is_empty()),
+            pid: state.pid.filter(|pid| *pid > 0),
+            borrows_network: host.network_mode.is_some_and(|mode| mode.starts_with("container:")),
+            layer: inspect.graph_driver.and_then(layer),
             created: inspect.created.as_deref().and_then(seconds),
             started: state.started_at.as_deref().and_then(seconds),
             exit_code: state.exit_code,
@@ -138,6 +135,12 @@ impl Facts {
             look.point(&SPEC_CPU_QUOTA, Suffix::None, labels.base.clone(), self.cpu_quota() as f64);
         }
     }
+}
+
+/// Where a driver of layers keeps what the container itself wrote.
+fn layer(driver: DriverData) -> Option<String> {
+    let mut data = driver.data;
+    data.remove("UpperDir").or_else(|| data.remove("MergedDir"))
 }
 
 /// RFC 3339 as seconds since the epoch. The engine writes year 1 for "never".

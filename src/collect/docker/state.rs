@@ -8,11 +8,10 @@ use crate::model::{Family, Suffix};
 
 use super::Look;
 use super::facts::Facts;
+use super::families::START_TIME;
 use super::identity::ContainerLabels;
 use super::sight::Sight;
 
-static START_TIME: Family =
-    Family::gauge("container_start_time_seconds", "Start time of the container, in seconds since the epoch.");
 static CREATION_TIME: Family =
     Family::gauge("container_creation_time_seconds", "Creation time of the container, in seconds since the epoch.");
 static HEALTH_STATE: Family = Family::gauge(

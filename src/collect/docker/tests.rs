@@ -36,7 +36,7 @@ async fn engine(script: Script) -> Docker {
     };
     let address = test_server::http(Router::new().fallback(answer)).await;
     let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-    Docker::new(Settings { address, discover: true }, &Supervisor::new())
+    Docker::new(Settings { address, files: None, discover: true }, &Supervisor::new())
 }
 
 fn well(path: &str) -> Response {
@@ -202,10 +202,8 @@ fn addresses_are_sockets_or_plain_tcp() {
 
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_down_and_says_why() {
-    let docker = Docker::new(
-        Settings { address: Address::Unix("/nonexistent/docker.sock".into()), discover: true },
-        &Supervisor::new(),
-    );
+    let address = Address::Unix("/nonexistent/docker.sock".into());
+    let docker = Docker::new(Settings { address, files: None, discover: true }, &Supervisor::new());
     let look = docker.look(Instant::now() + Duration::from_secs(1)).await;
     assert!(!look.up && !look.healthy && look.is_empty());
     assert_eq!(look.failures[0].reason(), Reason::Refused, "{}", look.failures[0]);
