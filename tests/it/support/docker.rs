@@ -31,11 +31,34 @@ impl DockerEngine {
         let engine = if answers(&usual) {
             Self { socket: usual, own: None, _turn: turn }
         } else {
-            let (process, folder) = start_engine();
+            let folder = folder();
+            let process = start_engine(&folder, &[]);
             Self { socket: folder.path().join("docker.sock"), own: Some((process, folder)), _turn: turn }
         };
         engine.import_base();
         engine
+    }
+
+    /// An engine of our own that can be stopped and started again. Its containers need `--network none`.
+    pub fn alone() -> Self {
+        let turn = File::create(std::env::temp_dir().join("sidewatch-test-docker.lock")).expect("a lock file");
+        turn.lock().expect("a lock");
+        let folder = folder();
+        let process = start_engine(&folder, &without_networks());
+        let engine = Self { socket: folder.path().join("docker.sock"), own: Some((process, folder)), _turn: turn };
+        engine.import_base();
+        engine
+    }
+
+    /// SIGTERM to an engine of our own; it stops its containers before it ends.
+    pub fn stop(&mut self) {
+        self.own.as_mut().expect("an engine of our own").0.end("TERM");
+    }
+
+    /// Starts an engine of our own once more.
+    pub fn start_again(&mut self) {
+        let (process, folder) = self.own.as_mut().expect("an engine of our own");
+        *process = start_engine(folder, &without_networks());
     }
 
     /// The address, as `DOCKER_HOST` has it.
@@ -156,13 +179,22 @@ fn answers(socket: &Path) -> bool {
     socket.exists() && try_run(&mut command).0
 }
 
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("sw-docker").tempdir().expect("a folder")
+}
+
+/// Touches no firewall; and no bridge, which `none` would remove from under another engine.
+fn without_networks() -> Vec<&'static str> {
+    let bridge = if Path::new("/sys/class/net/docker0").exists() { "docker0" } else { "none" };
+    vec!["--iptables=false", "--bridge", bridge]
+}
+
 /// An engine with everything of its own in one folder.
-fn start_engine() -> (Running, TempDir) {
-    let folder = tempfile::Builder::new().prefix("sw-docker").tempdir().expect("a folder");
+fn start_engine(folder: &TempDir, arguments: &[&str]) -> Running {
     let at = |name: &str| folder.path().join(name).display().to_string();
     let mut command = Command::new("dockerd");
     command.args(["-H", &format!("unix://{}", at("docker.sock")), "--pidfile", &at("pid")]);
-    command.args(["--data-root", &at("data"), "--exec-root", &at("exec")]);
+    command.args(["--data-root", &at("data"), "--exec-root", &at("exec")]).args(arguments);
     let mut process = Running::start(&mut command, &folder.path().join("log"));
     let socket = folder.path().join("docker.sock");
     wait_until("dockerd answers", Duration::from_mins(1), || {
@@ -170,5 +202,5 @@ fn start_engine() -> (Running, TempDir) {
         assert!(process.is_running(), "dockerd ended (it needs root):\n{}", log());
         answers(&socket).then_some(())
     });
-    (process, folder)
+    process
 }
