@@ -30,7 +30,8 @@ fn targets_come_and_go_within_two_seconds() {
     let agent = Agent::start(&config(&engine, ""));
     let url = format!("sidewatch.url={}", app.url("/health"));
     let labels = ["--label", &url, "--label", "sidewatch.name=found", "--label", "sidewatch.interval=1s"];
-    engine.docker(&[&["create", "--network", "none", "--name", "asks"], &labels[..], &[BASE, "sleep", "1000"]].concat());
+    engine
+        .docker(&[&["create", "--network", "none", "--name", "asks"], &labels[..], &[BASE, "sleep", "1000"]].concat());
     for _ in 0..3 {
         engine.docker(&["start", "asks"]);
         wait_until("the target appears", LIMIT, || checks(&agent, "found").then_some(()));
@@ -42,7 +43,11 @@ fn targets_come_and_go_within_two_seconds() {
         let took = since(&engine, "asks", "FinishedAt");
         assert!(took < SOON, "it took {took:?} to leave");
     }
-    assert_eq!(agent.metrics().value("probe_success", &[("instance", &app.url("/health"))]), None, "its series have ended");
+    assert_eq!(
+        agent.metrics().value("probe_success", &[("instance", &app.url("/health"))]),
+        None,
+        "its series have ended"
+    );
 }
 
 #[test]
@@ -65,7 +70,9 @@ fn bad_labels_are_complained_about_and_hurt_nothing() {
     let agent = Agent::start(&config(&engine, &configured));
     let asks = |container: &str, labels: &[&str]| {
         let labels: Vec<_> = labels.iter().flat_map(|label| ["--label", label]).collect();
-        engine.docker(&[&["run", "-d", "--network", "none", "--name", container], &labels[..], &[BASE, "sleep", "1000"]].concat());
+        engine.docker(
+            &[&["run", "-d", "--network", "none", "--name", container], &labels[..], &[BASE, "sleep", "1000"]].concat(),
+        );
     };
     let elsewhere = format!("sidewatch.url={}", app.url("/elsewhere"));
     let same = format!("sidewatch.url={}", app.url("/health"));

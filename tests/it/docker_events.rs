@@ -63,12 +63,29 @@ fn a_container_that_dies_again_and_again_is_counted_exactly_over_an_engines_rest
 }
 
 #[test]
+fn a_death_while_the_engine_was_dead_is_known_afterwards() {
+    let mut engine = DockerEngine::alone();
+    let agent = watch(&engine.url());
+    engine.docker(&["run", "-d", "--network", "none", "--name", "ends", BASE, "sh", "-c", "sleep 3; exit 4"]);
+    wait_until("it runs", LIMIT, || (count(&agent, "ends", "start") == 1.0).then_some(()));
+    let pid = engine.docker(&["inspect", "--format", "{{.State.Pid}}", "ends"]);
+    engine.crash();
+    wait_until("it ends", LIMIT, || (!std::path::Path::new(&format!("/proc/{pid}/root/bin")).exists()).then_some(()));
+    engine.start_again();
+    wait_until("its death is known", LIMIT, || (count(&agent, "ends", "die") == 1.0).then_some(()));
+    assert_eq!(agent.metrics().value("container_last_exit_code", &[("name", "ends")]), Some(4.0));
+    let told = events(&agent, "container=ends&action=die");
+    assert_eq!((told.len(), &told[0]["exit_code"]), (1, &4.into()), "{told:?}");
+}
+
+#[test]
 fn kills_for_lack_of_memory_and_failing_health_checks_are_told() {
     let engine = DockerEngine::alone();
     let agent = watch(&engine.url());
     // A child is killed, the container lives on.
     let eat = "while sleep 1; do dd if=/dev/zero of=/dev/null bs=200M count=1; done";
-    let hungry = engine.run("hungry", &["--network", "none", "-m", "20m", "--memory-swap", "20m", BASE, "sh", "-c", eat]);
+    let hungry =
+        engine.run("hungry", &["--network", "none", "-m", "20m", "--memory-swap", "20m", BASE, "sh", "-c", eat]);
     let health = ["--health-cmd", "exit 1", "--health-interval", "300ms", "--health-retries", "2"];
     let sick = engine.run("sick", &[&["--network", "none"], &health[..], &[BASE, "sleep", "1000"]].concat());
 
@@ -91,8 +108,16 @@ fn a_new_image_or_configuration_of_a_service_is_a_deployment_and_bad_settings_ge
     let agent = watch(&engine.url());
     let service = |name: &str, hash: &str| {
         let hash = format!("com.docker.compose.config-hash={hash}");
-        let labels = ["--label", "com.docker.compose.project=shop", "--label", "com.docker.compose.service=app", "--label", &hash];
-        let rest = ["--network", "none", "-e", "OPENAI_API_KEY=hush-hush", BASE, "sh", "-c", "sleep 1000", "redis-server"];
+        let labels = [
+            "--label",
+            "com.docker.compose.project=shop",
+            "--label",
+            "com.docker.compose.service=app",
+            "--label",
+            &hash,
+        ];
+        let rest =
+            ["--network", "none", "-e", "OPENAI_API_KEY=hush-hush", BASE, "sh", "-c", "sleep 1000", "redis-server"];
         engine.run(name, &[&labels[..], &rest[..]].concat())
     };
     let deploys = || agent.metrics().value("container_deploys_total", &[("project", "shop"), ("service", "app")]);
@@ -108,7 +133,8 @@ fn a_new_image_or_configuration_of_a_service_is_a_deployment_and_bad_settings_ge
     assert!(told[0]["detail"].as_str().expect("words").contains("other configuration"), "{told:?}");
 
     let page = agent.metrics();
-    let advice = |setting| page.value("container_setting_advice_info", &[("name", second.name()), ("setting", setting)]);
+    let advice =
+        |setting| page.value("container_setting_advice_info", &[("name", second.name()), ("setting", setting)]);
     for setting in ["memory limit", "healthcheck", "restart", "maxmemory", "environment OPENAI_API_KEY"] {
         assert_eq!(advice(setting), Some(1.0), "{setting}");
     }

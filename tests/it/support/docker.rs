@@ -55,6 +55,11 @@ impl DockerEngine {
         self.own.as_mut().expect("an engine of our own").0.end("TERM");
     }
 
+    /// SIGKILL to an engine of our own: its containers live on.
+    pub fn crash(&mut self) {
+        self.own.as_mut().expect("an engine of our own").0.kill();
+    }
+
     /// Starts an engine of our own once more.
     pub fn start_again(&mut self) {
         let (process, folder) = self.own.as_mut().expect("an engine of our own");
@@ -192,6 +197,8 @@ fn without_networks() -> Vec<&'static str> {
 /// An engine with everything of its own in one folder.
 fn start_engine(folder: &TempDir, arguments: &[&str]) -> Running {
     let at = |name: &str| folder.path().join(name).display().to_string();
+    // One that was killed leaves its own behind.
+    let _ = std::fs::remove_file(folder.path().join("pid"));
     let mut command = Command::new("dockerd");
     command.args(["-H", &format!("unix://{}", at("docker.sock")), "--pidfile", &at("pid")]);
     command.args(["--data-root", &at("data"), "--exec-root", &at("exec")]).args(arguments);
