@@ -26,7 +26,7 @@ fn since(engine: &DockerEngine, container: &str, field: &str) -> Duration {
 
 #[test]
 fn targets_come_and_go_within_two_seconds() {
-    let (engine, app) = (DockerEngine::alone(), HttpApp::start());
+    let (engine, app) = (DockerEngine::private(), HttpApp::start());
     let agent = Agent::start(&config(&engine, ""));
     let url = format!("sidewatch.url={}", app.url("/health"));
     let labels = ["--label", &url, "--label", "sidewatch.name=found", "--label", "sidewatch.interval=1s"];
@@ -65,7 +65,7 @@ fn a_container_that_is_there_already_is_found_and_has_an_address_of_its_own() {
 
 #[test]
 fn bad_labels_are_complained_about_and_hurt_nothing() {
-    let (engine, app) = (DockerEngine::alone(), HttpApp::start());
+    let (engine, app) = (DockerEngine::private(), HttpApp::start());
     let configured = format!("  - {{name: app, url: \"{}\"}}\n", app.url("/health"));
     let agent = Agent::start(&config(&engine, &configured));
     let asks = |container: &str, labels: &[&str]| {
@@ -111,7 +111,7 @@ fn bad_labels_are_complained_about_and_hurt_nothing() {
 
 #[test]
 fn discovered_targets_keep_their_connections_over_a_reload() {
-    let (engine, redis, app) = (DockerEngine::alone(), RealRedis::start(), HttpApp::start());
+    let (engine, redis, app) = (DockerEngine::private(), RealRedis::start(), HttpApp::start());
     let agent = Agent::start(&config(&engine, ""));
     let url = format!("sidewatch.url={}", redis.url());
     let labels = ["--label", &url, "--label", "sidewatch.name=cache", "--label", "sidewatch.interval=1s"];

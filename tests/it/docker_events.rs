@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Agent, BASE, DockerEngine, Running, free_port, wait_until};
+use crate::support::{Agent, BASE, DockerEngine, NginxProxy, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -29,7 +29,7 @@ fn events(agent: &Agent, query: &str) -> Vec<Value> {
 
 #[test]
 fn a_container_that_dies_again_and_again_is_counted_exactly_over_an_engines_restart() {
-    let mut engine = DockerEngine::alone();
+    let mut engine = DockerEngine::private();
     let agent = watch(&engine.url());
     let arguments = ["run", "-d", "--network", "none", "--stop-signal", "KILL", "--name"];
     engine.docker(&[&arguments[..], &["stays", "--restart", "always", BASE, "sleep", "1000"]].concat());
@@ -64,7 +64,7 @@ fn a_container_that_dies_again_and_again_is_counted_exactly_over_an_engines_rest
 
 #[test]
 fn a_death_while_the_engine_was_dead_is_known_afterwards() {
-    let mut engine = DockerEngine::alone();
+    let mut engine = DockerEngine::private();
     let agent = watch(&engine.url());
     engine.docker(&["run", "-d", "--network", "none", "--name", "ends", BASE, "sh", "-c", "sleep 3; exit 4"]);
     wait_until("it runs", LIMIT, || (count(&agent, "ends", "start") == 1.0).then_some(()));
@@ -80,7 +80,7 @@ fn a_death_while_the_engine_was_dead_is_known_afterwards() {
 
 #[test]
 fn kills_for_lack_of_memory_and_failing_health_checks_are_told() {
-    let engine = DockerEngine::alone();
+    let engine = DockerEngine::private();
     let agent = watch(&engine.url());
     // A child is killed, the container lives on.
     let eat = "while sleep 1; do dd if=/dev/zero of=/dev/null bs=200M count=1; done";
@@ -104,7 +104,7 @@ fn kills_for_lack_of_memory_and_failing_health_checks_are_told() {
 
 #[test]
 fn a_new_image_or_configuration_of_a_service_is_a_deployment_and_bad_settings_get_advice() {
-    let engine = DockerEngine::alone();
+    let engine = DockerEngine::private();
     let agent = watch(&engine.url());
     let service = |name: &str, hash: &str| {
         let hash = format!("com.docker.compose.config-hash={hash}");
@@ -143,25 +143,11 @@ fn a_new_image_or_configuration_of_a_service_is_a_deployment_and_bad_settings_ge
 
 #[test]
 fn a_proxy_that_allows_little_is_enough() {
-    let engine = DockerEngine::alone();
-    let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
+    let engine = DockerEngine::private();
     // What tecnativa/docker-socket-proxy lets through with CONTAINERS, EVENTS, PING and VERSION.
-    let config = format!(
-        "user root; daemon off; pid {home}/pid; error_log {home}/log; events {{}} http {{ access_log off; \
-         client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c; uwsgi_temp_path {home}/d; scgi_temp_path {home}/e; \
-         server {{ listen 127.0.0.1:{port}; \
-           location ~ ^(/v[0-9.]+)?/(containers|events|_ping|version) {{ \
-             proxy_pass http://unix:{socket}:; proxy_http_version 1.1; proxy_buffering off; proxy_read_timeout 1h; }} \
-           location / {{ return 403; }} }} }}",
-        home = folder.path().display(),
-        socket = engine.socket().display(),
-    );
-    std::fs::write(folder.path().join("nginx.conf"), config).expect("our folder");
-    let mut command = Command::new("nginx");
-    command.args(["-e", "stderr", "-c"]).arg(folder.path().join("nginx.conf"));
-    let _proxy = Running::start(&mut command, &folder.path().join("out"));
-    let agent = watch(&format!("tcp://127.0.0.1:{port}"));
-    let url = format!("sidewatch.url=http://127.0.0.1:{port}/version");
+    let proxy = NginxProxy::start(engine.socket(), &["containers", "events", "_ping", "version"]);
+    let agent = watch(&proxy.url());
+    let url = format!("sidewatch.url={}/version", proxy.url().replace("tcp", "http"));
     let dies = engine.run("dies", &["--network", "none", "--label", &url, BASE, "sleep", "1000"]);
     wait_until("its target appears", LIMIT, || (agent.health().1["checks"][dies.name()] == "ok").then_some(()));
     dies.kill();

@@ -10,6 +10,7 @@ mod dashboard;
 mod demo;
 mod discovery;
 mod docker_events;
+mod docker_figures;
 mod image;
 mod incidents;
 mod layers;

@@ -93,12 +93,14 @@ impl TargetSettings for Settings {
     /// Reads the kind's own keys: `discover` (true unless it says false), and `procfs`, `sysfs`, `rootfs`, as a host's.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let discover = fields.bool("discover").unwrap_or(true);
-        let files = files(fields);
-        parse(url)
-            .map_err(|complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375"))
-            .ok()
-            .zip(files)
-            .map(|(address, files)| Self { address, files, discover })
+        let said = PATHS.iter().any(|key| fields.has(key));
+        let files = said.then(|| files(fields));
+        let address = parse(url).map_err(|complaint| {
+            fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375")
+        });
+        // A key that is wrong spoils the target; none at all does not.
+        let files = files.map_or(Some(None), |files| files.map(Some));
+        address.ok().zip(files).map(|(address, files)| Self { address, files, discover })
     }
 
     /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
@@ -115,11 +117,11 @@ impl TargetSettings for Settings {
     }
 }
 
-/// Where the machine's files are, if any key says it. `None`: a key is wrong.
-fn files(fields: &mut Fields<'_>) -> Option<Option<Files>> {
-    if !["procfs", "sysfs", "rootfs"].iter().any(|key| fields.has(key)) {
-        return Some(None);
-    }
+/// The keys that say where the machine's files are.
+const PATHS: [&str; 3] = ["procfs", "sysfs", "rootfs"];
+
+/// Where the machine's files are. `None`: a path is wrong.
+fn files(fields: &mut Fields<'_>) -> Option<Files> {
     let mut path = |key, default: &str| {
         let path = PathBuf::from(fields.text(key).unwrap_or_else(|| default.to_owned()));
         if !path.is_absolute() {
@@ -128,7 +130,7 @@ fn files(fields: &mut Fields<'_>) -> Option<Option<Files>> {
         path.is_absolute().then_some(path)
     };
     let (procfs, sysfs, rootfs) = (path("procfs", "/proc"), path("sysfs", "/sys"), path("rootfs", "/"));
-    Some(Some(Files { procfs: procfs?, sysfs: sysfs?, rootfs: rootfs? }))
+    Some(Files { procfs: procfs?, sysfs: sysfs?, rootfs: rootfs? })
 }
 
 fn parse(url: &str) -> Result<Address, String> {

@@ -50,6 +50,7 @@ impl Question {
 }
 
 /// A container as far as it was seen.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one look, and they combine freely")]
 pub(super) struct Sight {
     /// 64 hexadecimal digits.
     pub(super) id: String,

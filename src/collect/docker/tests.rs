@@ -108,6 +108,22 @@ async fn figures_that_come_too_late_cost_the_figures_only_and_are_missed_once() 
 }
 
 #[tokio::test]
+async fn a_container_that_hangs_look_after_look_no_longer_makes_looks_long() {
+    let docker = engine(|path, _, _| (!path.ends_with("/stats")).then(|| well(path))).await;
+    let mut took = Vec::new();
+    for _ in 0..4 {
+        let start = Instant::now();
+        let look = look_for(&docker, Duration::from_secs(1)).await;
+        took.push(start.elapsed());
+        assert!(look.failures.iter().any(|failure| failure.reason() == Reason::Timeout), "each look says it");
+        assert!(look.up && look.healthy);
+    }
+    let long = Duration::from_millis(400);
+    assert!(took[0] > long && took[1] > long, "{took:?}");
+    assert!(took[2] < long && took[3] < long, "{took:?}");
+}
+
+#[tokio::test]
 async fn a_failed_inspect_costs_the_verdicts_but_not_the_identity() {
     let docker = engine(|path, _, nth| {
         let inspect = path.ends_with("/ab/json");
