@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use crate::collect::dial::Address;
 use crate::collect::docker::Found;
-use crate::collect::{Kind, Target, TargetSettings as _};
+use crate::collect::{Kind, Target};
 use crate::model::{Place, Problems};
 use crate::yaml::{Node, Value};
 
@@ -105,8 +106,8 @@ fn check_kind(found: &Found, problems: &Problems) -> Option<()> {
 /// After it was read: nothing of this machine, and not too often.
 fn check(target: &Target, found: &Found, problems: &Problems) {
     let local = match &target.kind {
-        Kind::Postgres(settings) => is_path(&settings.instance()) || settings.root_certificate.is_some(),
-        Kind::Redis(settings) => is_path(&settings.instance()),
+        Kind::Postgres(settings) => is_local(&settings.address) || settings.root_certificate.is_some(),
+        Kind::Redis(settings) => is_local(&settings.address),
         Kind::Http(_) | Kind::Tcp(_) | Kind::Dns(_) | Kind::Prometheus(_) => false,
         // A kind that nobody thought about here is not asked for.
         _ => true,
@@ -128,9 +129,8 @@ fn check(target: &Target, found: &Found, problems: &Problems) {
     }
 }
 
-/// A server's socket is called by its path.
-fn is_path(instance: &str) -> bool {
-    instance.starts_with('/')
+fn is_local(address: &Address) -> bool {
+    matches!(address, Address::Unix(_))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod support;
 mod black_hole;
 mod dashboard;
 mod demo;
+mod discovery;
+mod docker_events;
 mod docker_figures;
 mod image;
 mod incidents;

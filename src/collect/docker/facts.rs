@@ -47,6 +47,8 @@ pub(super) struct Facts {
     pub(super) created: Option<f64>,
     /// When it last started, seconds since the epoch.
     pub(super) started: Option<f64>,
+    /// When it last ended, seconds since the epoch.
+    pub(super) finished: Option<f64>,
     /// What the last exit said.
     pub(super) exit_code: Option<i64>,
     /// Whether it ended for lack of memory. A killed child that it survives does not count; events tell that.
@@ -85,6 +87,7 @@ impl Facts {
             layer: inspect.graph_driver.and_then(layer),
             created: inspect.created.as_deref().and_then(seconds),
             started: state.started_at.as_deref().and_then(seconds),
+            finished: state.finished_at.as_deref().and_then(seconds),
             exit_code: state.exit_code,
             oom_killed: state.oom_killed,
             restart_count: inspect.restart_count,

@@ -304,6 +304,17 @@ impl Docker {
         (machine.supposing(seen.usual_driver), seen)
     }
 
+    /// Which containers have ended, for the case that no event told it.
+    fn note_ends(&self, seen: &[Sight], now: Millis) {
+        for sight in seen {
+            let Some((facts, finished)) = sight.verdicts().and_then(|facts| Some((facts, facts.finished?))) else {
+                continue;
+            };
+            let exit_code = facts.exit_code.filter(|_| !sight.has_figures());
+            self.events.ended(&sight.id, &facts.findings.subject, Millis::from_seconds(finished), exit_code, now);
+        }
+    }
+
     /// Keeps what the next look can use.
     fn remember(&self, seen: &[Sight], ids: &HashSet<String>, now: Millis) {
         let mut kept = self.kept();
@@ -344,6 +355,7 @@ impl Collect for Docker {
             sight.oom_events = self.events.ooms(&sight.id, ended_so);
             sight.fill(&machine, &devices, now, &mut look);
         }
+        self.note_ends(&seen, now);
         lint::fill(&seen, &mut look);
         self.events.fill(&mut look);
         machine::fill(&machine, &files.machine, now, &mut look);

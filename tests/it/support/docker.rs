@@ -53,6 +53,11 @@ impl DockerEngine {
         self.own.as_mut().expect("an engine of our own").0.end("TERM");
     }
 
+    /// SIGKILL to a private engine: its containers live on.
+    pub fn crash(&mut self) {
+        self.own.as_mut().expect("an engine of our own").0.kill();
+    }
+
     /// Starts it again, with the containers that restart always.
     pub fn start_again(&mut self) {
         let (process, folder) = self.own.as_mut().expect("an engine of our own");
@@ -194,6 +199,8 @@ fn engine_folder() -> TempDir {
 /// An engine with everything of its own in one folder.
 fn start_engine(folder: &TempDir, how: &str) -> Running {
     let at = |name: &str| folder.path().join(name).display().to_string();
+    // One that was killed leaves its own behind.
+    let _ = std::fs::remove_file(folder.path().join("pid"));
     let mut command = Command::new("sh");
     command.args([
         "-c",

@@ -201,6 +201,11 @@ impl Event {
         })
     }
 
+    /// A death that no event told.
+    pub(super) fn untold_death(at: Millis, subject: Subject, id: &str, exit_code: Option<i64>) -> Self {
+        Self { action: Action::Die, exit_code, ..Self::deploy(at, subject, id, "told by an inspect") }
+    }
+
     /// A service's new version, as an event.
     pub(in crate::collect::docker) fn deploy(at: Millis, subject: Subject, id: &str, words: &str) -> Self {
         Self {

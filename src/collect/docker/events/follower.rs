@@ -23,7 +23,9 @@ const LISTING: &str = "list the containers";
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between the end of a stream and the next attempt: doubled up to the longest. A restarted engine is found again in time for its containers.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A stream that lasted so long was a good one.
+const GOOD: Duration = Duration::from_secs(5);
 /// Between attempts where somebody said that we may not.
 const DENIED_WAIT: Duration = Duration::from_mins(1);
 /// From an event to the list: events come in bursts.
@@ -42,7 +44,7 @@ pub(super) async fn follow(shared: &Shared) {
             Ok(never) => match never {},
             Err(error) => error,
         };
-        if opened.elapsed() > LONGEST_WAIT {
+        if opened.elapsed() > GOOD {
             wait = FIRST_WAIT;
         }
         let denied = matches!(error.reason(), Reason::Permission | Reason::Auth);

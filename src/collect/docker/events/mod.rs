@@ -111,6 +111,12 @@ impl Events {
         self.shared.record().ooms(id, last_end_was_one)
     }
 
+    /// Takes in what an inspect says of a container's last end: an engine that died itself tells no event of it.
+    pub(super) fn ended(&self, id: &str, subject: &Subject, at: Millis, exit_code: Option<i64>, now: Millis) {
+        let untold = self.shared.record().ended(id, subject, at, exit_code, now);
+        untold.into_iter().for_each(|death| self.shared.log.push(death));
+    }
+
     /// Adds all counts to a look.
     pub(super) fn fill(&self, look: &mut Look) {
         self.shared.record().fill(look);

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::models::ContainerSummary;
 
@@ -19,6 +20,10 @@ use super::tally::Tally;
 const MAX_RECENT: usize = 512;
 /// So far back an engine is asked again: events that happen at once may be stamped and sent in different orders.
 const OVERLAP: i64 = 1_000_000_000;
+/// An end and the event of it are stamped apart by at most so much.
+const SAME_END: Duration = Duration::from_secs(1);
+/// So long an event may be under way before an end counts as untold.
+const TELLING: Duration = Duration::from_secs(3);
 /// Containers whose kills are counted; of more, those that were quiet longest are forgotten.
 const MAX_LIVES: usize = 2000;
 
@@ -40,13 +45,16 @@ pub(super) struct Record {
     /// From when to ask again, in nanoseconds since the epoch by the engine's clock.
     since: Option<i64>,
     opened: u64,
+    /// When the stream was first open, by the engine's clock.
+    first: Option<Millis>,
     failure: Option<CollectError>,
 }
 
 #[derive(Debug, Default)]
 struct Life {
     ooms: u64,
-    died: bool,
+    /// When it last died.
+    died: Option<Millis>,
     last: i64,
 }
 
@@ -59,6 +67,7 @@ impl Record {
     /// The stream is open since then, by the engine's clock.
     pub(super) fn opened(&mut self, at: Millis) {
         self.opened += 1;
+        self.first.get_or_insert(at);
         self.since.get_or_insert(at.0.saturating_mul(1_000_000));
     }
 
@@ -95,7 +104,28 @@ impl Record {
         let life = self.lives.entry(Arc::clone(&event.id)).or_default();
         life.last = event.nanos;
         life.ooms += u64::from(event.action == Action::Oom);
-        life.died |= event.action == Action::Die;
+        if event.action == Action::Die {
+            life.died = life.died.max(Some(event.at));
+        }
+    }
+
+    /// Takes in what an inspect says of a container's last end; the death, if no event told it. That is so for what ends while the engine
+    /// itself is dead.
+    pub(super) fn ended(
+        &mut self,
+        id: &str,
+        subject: &Subject,
+        at: Millis,
+        exit_code: Option<i64>,
+        now: Millis,
+    ) -> Option<Event> {
+        let seen_alive = self.first.is_some_and(|first| at > first);
+        let told = self.lives.get(id).and_then(|life| life.died).is_some_and(|died| died + SAME_END >= at);
+        if !seen_alive || told || now.since(at) < TELLING {
+            return None;
+        }
+        let death = Event::untold_death(at, subject.clone(), id, exit_code);
+        self.take(&death).then_some(death)
     }
 
     /// Takes in a whole list: who is there, and which services were deployed anew.
@@ -126,7 +156,7 @@ impl Record {
         }
         let life = self.lives.get(id);
         let told = life.map_or(0, |life| life.ooms);
-        let died = life.is_some_and(|life| life.died);
+        let died = life.is_some_and(|life| life.died.is_some());
         Some(told.max(u64::from(died && last_end_was_one)))
     }
 
@@ -178,6 +208,20 @@ mod tests {
         assert_eq!(record.ooms("a", true), Some(0), "it ended before we came");
         record.take(&event("a", "die", 5));
         assert_eq!(record.ooms("a", true), Some(1), "and now again");
+    }
+
+    #[test]
+    fn a_death_that_no_event_told_is_counted_once() {
+        let mut record = Record::default();
+        record.opened(Millis(10_000));
+        let web = Subject { name: "web".into(), ..Subject::default() };
+        let mut ended = |at: i64, now: i64| record.ended("a", &web, Millis(at), Some(4), Millis(now)).is_some();
+        assert!(!ended(9_000, 60_000), "before we came");
+        assert!(!ended(20_000, 22_000), "its event may be under way");
+        assert!(ended(20_000, 23_000));
+        assert!(!ended(20_000, 24_000), "and once");
+        record.take(&event("a", "die", 30_100_000_000));
+        assert!(record.ended("a", &web, Millis(30_050), None, Millis(60_000)).is_none(), "this one was told");
     }
 
     #[test]

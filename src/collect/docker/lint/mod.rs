@@ -29,8 +29,8 @@ const MAX_TEXT: usize = 128;
 /// What one inspect shows.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Findings {
-    /// The container's labels.
-    subject: Labels,
+    /// Whose settings they are.
+    pub(super) subject: Subject,
     /// Labels of what can be said of it alone.
     alone: Vec<Labels>,
     /// What must be compared with others of its project.
@@ -71,14 +71,14 @@ impl Findings {
         let image = config.and_then(|config| config.image.as_deref()).unwrap_or_default();
         let none = std::collections::HashMap::new();
         let labels = config.and_then(|config| config.labels.as_ref()).unwrap_or(&none);
-        let who = Subject::of(name, image, labels);
-        let subject = who.labels();
+        let subject = Subject::of(name, image, labels);
+        let shown = subject.labels();
         let environment = Environment::of(config.and_then(|config| config.env.as_deref()).unwrap_or_default());
         let mut advice = container::advise(inspect, labels);
         advice.extend(container::advise_on_redis(inspect, &environment));
         advice.extend(environment.advise());
-        let pooling = Pooling::of(inspect, &who.project, &environment);
-        Self { alone: advice.into_iter().map(|advice| advice.labels(&subject)).collect(), subject, pooling }
+        let pooling = Pooling::of(inspect, &subject.project, &environment);
+        Self { alone: advice.into_iter().map(|advice| advice.labels(&shown)).collect(), subject, pooling }
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) fn fill(seen: &[Sight], look: &mut Look) {
     }
     let pooling: Vec<_> = findings.iter().map(|findings| &findings.pooling).collect();
     for (at, advice) in pools::compare(&pooling) {
-        look.point(&ADVICE, Suffix::None, advice.labels(&findings[at].subject), 1.0);
+        look.point(&ADVICE, Suffix::None, advice.labels(&findings[at].subject.labels()), 1.0);
     }
 }
 
