@@ -8,7 +8,7 @@ fn config(url: &str) -> String {
     format!("targets: [{{name: docker, kind: docker, url: \"{url}\", interval: 1s, timeout: 1s, instance: engine}}]\n")
 }
 
-/// Two seconds a look, so that one that hangs has time to be told from one that is slow.
+/// Longer looks, for an engine that is slow on a busy machine.
 fn slow_config(url: &str) -> String {
     config(url).replace("interval: 1s, timeout: 1s", "interval: 5s, timeout: 5s")
 }
@@ -107,12 +107,13 @@ fn podman_is_looked_at_as_docker_is() {
     let arguments = [&["--network", "none"], limits.as_slice(), &[BASE, "sleep", "1000"]].concat();
     let container = engine.run("pod", &arguments);
     let id = container.inspect("{{.Id}}");
-    let with_files = Agent::start(&config(&engine.url()));
-    let without =
-        Agent::start(&config(&engine.url()).replace("instance", "procfs: /nonexistent, sysfs: /nonexistent, instance"));
+    let with_files = Agent::start(&slow_config(&engine.url()));
+    let without = Agent::start(
+        &slow_config(&engine.url()).replace("instance", "procfs: /nonexistent, sysfs: /nonexistent, instance"),
+    );
     let name = [("name", container.name())];
     for agent in [&with_files, &without] {
-        let usage = wait_until("its memory is seen", Duration::from_secs(10), || {
+        let usage = wait_until("its memory is seen", Duration::from_secs(20), || {
             agent.metrics().find("container_memory_usage_bytes", &name).next().cloned()
         });
         assert_eq!(usage.labels["id"], format!("/libpod_parent/libpod-{id}"));
