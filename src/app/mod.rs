@@ -1,5 +1,6 @@
 //! Builds, starts, reloads and stops: the only place that knows every part.
 
+mod discovered;
 mod own;
 mod simulate;
 mod targets;
@@ -10,10 +11,10 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, Notify, oneshot};
 use tracing::{error, info, warn};
 
-use crate::collect::Board;
+use crate::collect::{Board, Happenings};
 use crate::config::{Config, Source};
 use crate::model::Millis;
 use crate::notify::{self, Notifier};
@@ -81,11 +82,12 @@ impl Agent {
         let notifier = Notifier::start(&config.alerting, notify_metrics, &supervisor, &external_url)?;
         let rules = Rules::new(store.clone(), rule_metrics, &external_url);
         let reloads = ReloadState::new();
-        let makers = own::makers(&supervisor, &store, &meter, &reloads);
+        let happenings = Happenings::default();
+        let makers = own::makers(&supervisor, &store, &meter, &reloads, &happenings);
         let own = Own::new(registry, &config.server.instance, makers);
 
-        let targets = Targets::default();
-        let plan = targets.plan(config.targets.clone(), &supervisor)?;
+        let targets = Targets::new(happenings.clone());
+        let plan = targets.plan(&config.targets, &config.global, &supervisor)?;
         rules.replace(&config.rules, config.global.evaluation_interval, &config.global.external_labels);
         let inner = Inner {
             source,
@@ -103,6 +105,7 @@ impl Agent {
         let agent = Self(Arc::new(inner));
         let mut current = agent.0.current.lock().await;
         current.targets.apply(plan, &board, &supervisor);
+        agent.follow_containers(current.targets.changed());
         let told = notifier.clone();
         rules.start(&supervisor, Arc::new(move |transitions| told.tell(transitions)));
         agent.0.pace.set(current.config.global.scrape_interval);
@@ -119,7 +122,8 @@ impl Agent {
         }
         let settings = Arc::new(current.config.server.clone());
         let reload = agent.reload_handle();
-        door.open(Parts { settings, store, board, own, meter, rules, notifier, reload, metrics: serve_metrics });
+        let metrics = serve_metrics;
+        door.open(Parts { settings, store, board, happenings, own, meter, rules, notifier, reload, metrics });
         info!(%address, targets = current.config.targets.len(), version = env!("CARGO_PKG_VERSION"), "sidewatch is running");
         drop(current);
         Ok(agent)
@@ -152,7 +156,7 @@ impl Agent {
         let config =
             loaded.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         refuse_fixed_changes(&current.config, &config)?;
-        let plan = current.targets.plan(config.targets.clone(), &inner.supervisor)?;
+        let plan = current.targets.plan(&config.targets, &config.global, &inner.supervisor)?;
         let alerting = notify::Plan::build(&config.alerting)?;
         // From here on nothing fails.
         inner.notifier.adopt(alerting);
@@ -162,6 +166,27 @@ impl Agent {
         current.targets.apply(plan, &inner.board, &inner.supervisor);
         current.config = config;
         Ok(())
+    }
+
+    /// Adds and removes the targets that containers ask for, each time one comes or goes.
+    fn follow_containers(&self, changed: Arc<Notify>) {
+        let (weak, stop) = (Arc::downgrade(&self.0), self.0.supervisor.stop_token().clone());
+        self.0.supervisor.spawn("targets from containers", stop.clone(), move || {
+            let (weak, changed, stop) = (weak.clone(), Arc::clone(&changed), stop.clone());
+            async move {
+                while stop.run_until_cancelled(changed.notified()).await.is_some() {
+                    let Some(inner) = weak.upgrade() else { return };
+                    let current = &mut *inner.current.lock().await;
+                    let planned =
+                        current.targets.plan(&current.config.targets, &current.config.global, &inner.supervisor);
+                    match planned {
+                        Ok(plan) => current.targets.apply(plan, &inner.board, &inner.supervisor),
+                        // The configured targets run already, so there is nothing to build that could fail.
+                        Err(why) => error!(error = %why, "targets from containers were not changed"),
+                    }
+                }
+            }
+        });
     }
 
     fn reload_handle(&self) -> serve::Reload {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time;
 use tracing::warn;
 
+use crate::collect::Happenings;
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
 use crate::runtime::own_metrics::{Maker, Own};
 use crate::runtime::supervise::Supervisor;
@@ -29,6 +30,12 @@ static DROPPED: Family = Family::counter(
 static CLOCK_STEPS: Family = Family::counter(
     "sidewatch_store_clock_steps_total",
     "How often the wall clock was set back, so that history after it was forgotten.",
+);
+static DISCOVERED: Family =
+    Family::gauge("sidewatch_discovered_targets", "Targets that containers brought by their labels.");
+static DISCOVERY_PROBLEMS: Family = Family::gauge(
+    "sidewatch_discovery_problems",
+    "What is wrong with the labels by which containers ask to be watched; the log, the page and /v1/events say it in words.",
 );
 static APPENDED: Family = Family::counter("sidewatch_store_samples_appended_total", "Samples taken into the store.");
 static REFUSED: Family = Family::counter(
@@ -56,8 +63,15 @@ impl ReloadState {
 }
 
 /// What is read off the parts each time somebody asks.
-pub fn makers(supervisor: &Supervisor, store: &Store, meter: &Meter, reloads: &ReloadState) -> Vec<Maker> {
-    let (supervisor, store, reloads) = (supervisor.clone(), store.clone(), reloads.clone());
+pub fn makers(
+    supervisor: &Supervisor,
+    store: &Store,
+    meter: &Meter,
+    reloads: &ReloadState,
+    happenings: &Happenings,
+) -> Vec<Maker> {
+    let (supervisor, store, reloads, happenings) =
+        (supervisor.clone(), store.clone(), reloads.clone(), happenings.clone());
     let (meter, money) = (meter.clone(), meter.clone());
     let state = move |_: Millis| {
         let (successful, at) = (reloads.0.0.load(Ordering::Relaxed), reloads.0.1.load(Ordering::Relaxed));
@@ -70,6 +84,8 @@ pub fn makers(supervisor: &Supervisor, store: &Store, meter: &Meter, reloads: &R
             block(&REFUSED, Labels::empty(), store.refused() as f64),
             block(&DROPPED, Labels::empty(), store.dropped() as f64),
             block(&CLOCK_STEPS, Labels::empty(), store.clock_steps() as f64),
+            block(&DISCOVERED, Labels::empty(), happenings.targets() as f64),
+            block(&DISCOVERY_PROBLEMS, Labels::empty(), happenings.complaints().len() as f64),
             block(&APPENDED, Labels::empty(), store.samples_appended() as f64),
         ]
     };

@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::{self, Instant};
 use tower::ServiceExt as _;
 
-use crate::collect::{Board, Collect, CollectError, Kind, Look, Target, runner, simulated};
+use crate::collect::{Board, Collect, CollectError, Happenings, Kind, Look, Target, runner, simulated};
 use crate::model::{Labels, Millis, Point, Suffix};
 use crate::notify::{self, Notifier};
 use crate::rules::runner::Rules;
@@ -74,6 +74,7 @@ async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
         settings: Arc::default(),
         store,
         board,
+        happenings: Happenings::default(),
         own: own.clone(),
         meter,
         rules,

@@ -10,6 +10,7 @@ pub mod dns;
 pub mod docker;
 mod error;
 pub mod grpc;
+mod happenings;
 pub mod host;
 pub mod http;
 pub mod icmp;
@@ -29,6 +30,7 @@ mod web;
 
 pub use board::{Board, State};
 pub use error::{CollectError, Reason};
+pub use happenings::{Complaint, Happenings};
 pub use kind::{Kind, TargetSettings};
 pub use look::Look;
 pub use target::Target;
@@ -47,4 +49,9 @@ pub trait Collect: Send + Sync {
 
     /// What to show for a look that never came back: the health metrics at 0 (`pg_up`, `redis_up`, `probe_success`).
     fn unanswered(&self, error: CollectError) -> Look;
+
+    /// What is followed beside the looks, for a target that is an engine of containers.
+    fn containers(&self) -> Option<docker::Containers> {
+        None
+    }
 }

@@ -4,6 +4,7 @@
 //!
 //! Each part owns the reading of its own section; this module only composes them.
 
+pub mod discovered;
 mod environment;
 pub mod shipped;
 mod storage;

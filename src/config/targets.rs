@@ -40,7 +40,8 @@ pub fn read(nodes: &[Node], global: &Global, problems: &Problems) -> Vec<Target>
     targets
 }
 
-fn read_one(node: &Node, global: &Global, problems: &Problems) -> Option<Target> {
+/// Reads one; what is wrong with it goes to the problems.
+pub(super) fn read_one(node: &Node, global: &Global, problems: &Problems) -> Option<Target> {
     let mut fields = Fields::of(node, "a target", problems)?;
     let before = problems.len();
     let name = fields.required("name");

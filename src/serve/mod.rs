@@ -3,6 +3,7 @@
 //! In: read handles of the parts. Out: answers, at once, whatever the targets do; nothing here looks at a target.
 
 pub mod access;
+mod events;
 mod health;
 pub mod listen;
 mod metrics;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::collect::Board;
+use crate::collect::{Board, Happenings};
 use crate::notify::Notifier;
 use crate::rules::runner::Rules;
 use crate::runtime::own_metrics::{Own, ServeMetrics};
@@ -37,6 +38,8 @@ pub struct Parts {
     pub store: Store,
     /// The verdicts on the targets.
     pub board: Board,
+    /// What happened to containers.
+    pub happenings: Happenings,
     /// The agent's own metrics.
     pub own: Own,
     /// Takes usage and knows the totals.

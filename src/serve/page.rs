@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use axum::response::Html;
 
 use crate::collect::State;
+use crate::collect::docker::events::Action;
 use crate::model::{Millis, render_duration};
 
 use super::Parts;
@@ -19,6 +20,9 @@ th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; ver
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .ok { color: var(--ok); } .bad { color: var(--bad); font-weight: 600; }
 ";
+
+/// Events shown here; `/v1/events` has all that are kept.
+const SHOWN_EVENTS: usize = 20;
 
 /// Renders it from what is known now.
 pub async fn show(parts: Parts) -> Html<String> {
@@ -38,8 +42,9 @@ pub async fn show(parts: Parts) -> Html<String> {
     );
     alerts(&mut page, &parts, now);
     targets(&mut page, &states, now);
+    containers(&mut page, &parts, now);
     money(&mut page, &parts, now);
-    page.push_str("<h2>For machines</h2><p><a href=/metrics>/metrics</a> · <a href=/health>/health</a> · <a href=/v1/usage>/v1/usage</a></p></html>\n");
+    page.push_str("<h2>For machines</h2><p><a href=/metrics>/metrics</a> · <a href=/health>/health</a> · <a href=/v1/usage>/v1/usage</a> · <a href=/v1/events>/v1/events</a></p></html>\n");
     Html(page)
 }
 
@@ -75,6 +80,36 @@ fn targets(page: &mut String, states: &[(std::sync::Arc<str>, State)], now: Mill
             escape(&state.verdict()),
             state.took.as_secs_f64() * 1e3,
             state.samples,
+        );
+    }
+    page.push_str("</table>");
+}
+
+/// What happened to containers last, and what is wrong with the labels of those that ask to be watched.
+fn containers(page: &mut String, parts: &Parts, now: Millis) {
+    let (events, complaints) = (parts.happenings.events(), parts.happenings.complaints());
+    if events.is_empty() && complaints.is_empty() {
+        return;
+    }
+    page.push_str("<h2>Containers</h2>");
+    for complaint in complaints {
+        let _ = write!(page, "<p class=bad>{}", escape(&complaint.to_string()));
+    }
+    page.push_str("<table><tr><th>Ago<th>Container<th>What<th>Image");
+    for (_, event) in events.iter().take(SHOWN_EVENTS) {
+        let bad =
+            matches!(event.action, Action::Oom | Action::Unhealthy) || event.exit_code.is_some_and(|code| code != 0);
+        let exit = event.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
+        let detail = event.detail.as_ref().map_or_else(String::new, |detail| format!(", {detail}"));
+        let _ = write!(
+            page,
+            "<tr><td>{}<td>{}<td class={}>{}{exit}{}<td>{}",
+            ago(now, event.at),
+            escape(&event.subject.name),
+            if bad { "bad" } else { "plain" },
+            escape(event.action.as_str()),
+            escape(&detail),
+            escape(&event.subject.image),
         );
     }
     page.push_str("</table>");

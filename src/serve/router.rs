@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::access::{Neighbourhood, refusal};
-use super::{Parts, health, metrics, page, usage};
+use super::{Parts, events, health, metrics, page, usage};
 
 /// The longest request body: a thousand usage events fit in it.
 pub const MAX_BODY: usize = 1 << 20;
@@ -61,6 +61,7 @@ pub fn router(door: Door) -> Router {
         .route("/-/healthy", get(alive))
         .route("/readyz", get(health::ready))
         .route("/-/ready", get(health::ready))
+        .route("/v1/events", get(events::show))
         .route("/v1/usage", get(usage::totals));
     let changing = Router::new()
         .route("/-/reload", post(reload))

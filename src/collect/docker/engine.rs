@@ -1,44 +1,43 @@
 //! The Docker engine's API: what we ask it, and what its errors mean.
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary};
+use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, SystemVersion};
 use bollard::query_parameters::{
-    EventsOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder, StatsOptionsBuilder,
+    InspectContainerOptions, InspectContainerOptionsBuilder, ListContainersOptionsBuilder, StatsOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use crate::collect::dial::Address;
-use crate::collect::error::chain;
-use crate::model::Millis;
-
+use super::identity::Brand;
 use super::machine::Machine;
-use super::oom::Window;
 use super::transport::transport;
 use super::{CollectError, Reason};
+use crate::collect::dial::Address;
+use crate::collect::error::chain;
 
 /// The client's own time-out in seconds: a last resort, every request is bounded more tightly by its caller.
 const CLIENT_TIMEOUT: u64 = 60;
-/// Events taken from one query; the engine itself remembers fewer.
-const MAX_EVENTS: usize = 4096;
-/// How long the engine's words about its machine are believed: long enough to cost nothing, soon enough for a clock
-/// that was set.
+/// Layers that the engine is asked to walk through at the same time.
+const MAX_WALKS: usize = 2;
+/// How long the engine's words about its machine are believed: long enough to cost nothing.
 const BELIEVED: Duration = Duration::from_mins(10);
 
 /// An engine, spoken to in the newest version of the API that both sides know.
 pub(super) struct Engine {
     client: Client,
+    brand: Brand,
     machine: Mutex<Known>,
     /// One for each request about a container that may be under way.
     requests: Semaphore,
+    /// One for each walk through a container's layer that may be under way.
+    walks: Semaphore,
 }
 
 /// What is known of the engine's machine.
@@ -62,7 +61,9 @@ impl Engine {
             .map_err(|error| explain("connect to the Docker engine", &error))?;
         let client =
             client.negotiate_version().await.map_err(|error| explain("ask the Docker engine's version", &error))?;
-        Ok(Self { client, machine: Mutex::default(), requests: Semaphore::new(requests) })
+        let brand = client.version().await.map(|version| brand(&version)).unwrap_or_default();
+        let (requests, walks) = (Semaphore::new(requests), Semaphore::new(MAX_WALKS));
+        Ok(Self { client, brand, machine: Mutex::default(), requests, walks })
     }
 
     /// What the engine says of its machine, asked until `end` where it is not known; and why that failed now.
@@ -78,18 +79,27 @@ impl Engine {
             return (last, None);
         }
         let doing = "ask the Docker engine about its machine";
-        let asked = Millis::now();
         let error = match timeout_at(end, self.client.info()).await {
-            Ok(Ok(info)) => return (Some(self.learn(Machine::known(info, asked, Millis::now()))), None),
+            Ok(Ok(info)) => return (Some(self.learn(Machine::known(info, self.brand))), None),
             Ok(Err(error)) => explain(doing, &error),
             Err(_late) => CollectError::new(Reason::Timeout, format!("cannot {doing}: no answer in time")),
         };
         if matches!(error.reason(), Reason::Permission | Reason::Auth) {
             self.known().denied = true;
-            let machine = last.unwrap_or_else(|| self.learn(Machine::unknown()));
+            let machine = last.unwrap_or_else(|| self.learn(Machine::unknown(self.brand)));
             return (Some(machine), Some(error));
         }
         (last, Some(error))
+    }
+
+    /// Whose engine it is.
+    pub(super) fn brand(&self) -> Brand {
+        self.brand
+    }
+
+    /// The machine's folder for all that the engine keeps, if it has said so.
+    pub(super) fn data_root(&self) -> Option<String> {
+        self.known().machine.as_ref().and_then(|(machine, _)| machine.data_root()).map(str::to_owned)
     }
 
     fn learn(&self, machine: Machine) -> Arc<Machine> {
@@ -129,22 +139,22 @@ impl Engine {
         gone_is_none(answer, "inspect a container")
     }
 
-    /// The ids of the containers in which the kernel killed a process for lack of memory, once per kill.
-    pub(super) async fn ooms(&self, window: Window) -> Result<Vec<String>, CollectError> {
-        let filters = HashMap::from([("type", vec!["container"]), ("event", vec!["oom"])]);
-        let (since, until) = window.as_query();
-        let options = EventsOptionsBuilder::new().since(&since).until(&until).filters(&filters).build();
-        self.client
-            .events(Some(options))
-            .take(MAX_EVENTS)
-            .try_filter_map(|event| async move {
-                let inside = event.time_nano.is_some_and(|at| window.contains(at));
-                Ok(event.actor.and_then(|actor| actor.id).filter(|_| inside))
-            })
-            .try_collect()
-            .await
-            .map_err(|error| explain("read the engine's events", &error))
+    /// Bytes that a container wrote to its own layer. `None`: it is gone, or the engine does not know.
+    ///
+    /// The engine walks through all files of the layer for it.
+    pub(super) async fn layer_size(&self, id: &str) -> Result<Option<u64>, CollectError> {
+        let _permit = self.walks.acquire().await;
+        let options = InspectContainerOptionsBuilder::new().size(true).build();
+        let answer = self.client.inspect_container(id, Some(options)).await;
+        let container = gone_is_none(answer, "ask for the size of a container's layer")?;
+        Ok(container.and_then(|container| container.size_rw).and_then(|bytes| u64::try_from(bytes).ok()))
     }
+}
+
+fn brand(version: &SystemVersion) -> Brand {
+    let named = |name: &str| name.to_ascii_lowercase().contains("podman");
+    let podman = version.components.iter().flatten().any(|component| named(&component.name));
+    if podman { Brand::Podman } else { Brand::Docker }
 }
 
 /// A container that vanished since it was listed is no failure.

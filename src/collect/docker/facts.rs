@@ -2,19 +2,21 @@
 //!
 //! An inspect is believed while the list's words about the container stay the same, at most for [`BELIEVED`]
 //! (`docker update` changes limits silently), and never for a container that started within the last minute:
-//! one that crashes and restarts again and again looks alike at each look.
+//! one that crashes and restarts again and again looks alike at each look. Nor for one whose health check fails: its streak
+//! grows with each check.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{ContainerInspectResponse, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, DriverData, HealthStatusEnum};
 
 use crate::model::{Family, Millis, Suffix};
 
 use super::Look;
-use super::families::SPEC_MEMORY;
+use super::families::{SPEC_CPU_PERIOD, SPEC_CPU_SHARES, SPEC_MEMORY, SPEC_RESERVATION, SPEC_SWAP};
 use super::identity::ContainerLabels;
+use super::lint::Findings;
 use super::sight::Sight;
 
 /// How long an inspect is believed at most.
@@ -24,22 +26,10 @@ const DEFAULT_CPU_PERIOD: i64 = 100_000;
 /// The CPU weight where none is set: the kernel's default.
 const DEFAULT_CPU_SHARES: i64 = 1024;
 
-static SPEC_CPU_PERIOD: Family =
-    Family::gauge("container_spec_cpu_period", "CPU period of the container, in microseconds.");
 static SPEC_CPU_QUOTA: Family = Family::gauge(
     "container_spec_cpu_quota",
     "CPU quota of the container, in microseconds per period; absent without a limit.",
 );
-static SPEC_CPU_SHARES: Family = Family::gauge("container_spec_cpu_shares", "CPU share of the container.");
-static SPEC_RESERVATION: Family = Family::gauge(
-    "container_spec_memory_reservation_limit_bytes",
-    "Memory reservation limit for the container; 0 without one.",
-);
-static SPEC_SWAP: Family = Family::gauge(
-    "container_spec_memory_swap_limit_bytes",
-    "Memory and swap limit for the container; 0 without a limit.",
-);
-
 /// The part of an inspect that is used.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Facts {
@@ -47,10 +37,18 @@ pub(super) struct Facts {
     pub(super) image: Option<String>,
     /// The parent control group, if not the engine's default.
     pub(super) cgroup_parent: Option<String>,
+    /// Its first process, by the machine's numbers, while it runs.
+    pub(super) pid: Option<i64>,
+    /// Whether it uses another container's network, whose traffic is that container's.
+    pub(super) borrows_network: bool,
+    /// A folder of its own layer.
+    pub(super) layer: Option<String>,
     /// Seconds since the epoch.
     pub(super) created: Option<f64>,
     /// When it last started, seconds since the epoch.
     pub(super) started: Option<f64>,
+    /// When it last ended, seconds since the epoch.
+    pub(super) finished: Option<f64>,
     /// What the last exit said.
     pub(super) exit_code: Option<i64>,
     /// Whether it ended for lack of memory. A killed child that it survives does not count; events tell that.
@@ -59,6 +57,10 @@ pub(super) struct Facts {
     pub(super) restart_count: Option<i64>,
     /// The health check's verdict; `None` without a health check.
     pub(super) health: Option<HealthStatusEnum>,
+    /// How often in a row the health check failed; `None` without a health check.
+    pub(super) failing_streak: Option<i64>,
+    /// What is to be said of its settings.
+    pub(super) findings: Findings,
     cpu_shares: i64,
     cpu_period: i64,
     cpu_quota: i64,
@@ -71,18 +73,27 @@ pub(super) struct Facts {
 impl Facts {
     /// Picks what is used.
     pub(super) fn of(inspect: ContainerInspectResponse) -> Arc<Self> {
+        let findings = Findings::of(&inspect);
         let state = inspect.state.unwrap_or_default();
         let host = inspect.host_config.unwrap_or_default();
-        let health = state.health.and_then(|health| health.status);
+        let (health, failing_streak) =
+            state.health.map_or((None, None), |health| (health.status, health.failing_streak));
+        let health = health.filter(|status| !matches!(status, HealthStatusEnum::NONE | HealthStatusEnum::EMPTY));
         Arc::new(Self {
             image: inspect.config.and_then(|config| config.image),
             cgroup_parent: host.cgroup_parent.filter(|parent| !parent.is_empty()),
+            pid: state.pid.filter(|pid| *pid > 0),
+            borrows_network: host.network_mode.is_some_and(|mode| mode.starts_with("container:")),
+            layer: inspect.graph_driver.and_then(layer),
             created: inspect.created.as_deref().and_then(seconds),
             started: state.started_at.as_deref().and_then(seconds),
+            finished: state.finished_at.as_deref().and_then(seconds),
             exit_code: state.exit_code,
             oom_killed: state.oom_killed,
             restart_count: inspect.restart_count,
-            health: health.filter(|status| !matches!(status, HealthStatusEnum::NONE | HealthStatusEnum::EMPTY)),
+            health,
+            failing_streak: failing_streak.filter(|_| health.is_some()),
+            findings,
             cpu_shares: host.cpu_shares.unwrap_or_default(),
             cpu_period: host.cpu_period.unwrap_or_default(),
             cpu_quota: host.cpu_quota.unwrap_or_default(),
@@ -91,6 +102,11 @@ impl Facts {
             memory_reservation: host.memory_reservation.unwrap_or_default(),
             memory_swap: host.memory_swap.unwrap_or_default(),
         })
+    }
+
+    /// Whether its health check fails at present: how often changes with each check.
+    fn is_ailing(&self) -> bool {
+        self.failing_streak.is_some_and(|streak| streak > 0)
     }
 
     fn cpu_period(&self) -> i64 {
@@ -124,6 +140,12 @@ impl Facts {
     }
 }
 
+/// Where a driver of layers keeps what the container itself wrote.
+fn layer(driver: DriverData) -> Option<String> {
+    let mut data = driver.data;
+    data.remove("UpperDir").or_else(|| data.remove("MergedDir"))
+}
+
 /// RFC 3339 as seconds since the epoch. The engine writes year 1 for "never".
 fn seconds(text: &str) -> Option<f64> {
     let at: jiff::Timestamp = text.parse().ok()?;
@@ -147,7 +169,8 @@ impl FactsCache {
         let Some(kept) = self.0.get(&sight.id) else {
             return (None, true);
         };
-        let believed = now.since(kept.at) < BELIEVED && kept.fingerprint == fingerprint(sight) && !is_young(sight);
+        let calm = !is_young(sight) && !kept.facts.is_ailing();
+        let believed = now.since(kept.at) < BELIEVED && kept.fingerprint == fingerprint(sight) && calm;
         (Some(Arc::clone(&kept.facts)), !believed)
     }
 

@@ -24,3 +24,32 @@ pub(super) static MEMORY_CACHE: Family =
 /// cAdvisor's; the machine's is its memory.
 pub(super) static SPEC_MEMORY: Family =
     Family::gauge("container_spec_memory_limit_bytes", "Memory limit for the container; 0 without a limit.");
+
+/// cAdvisor's; with the label `device`.
+pub(super) const FS_READS: Family =
+    Family::counter("container_fs_reads_total", "Read requests that the device completed for the container.");
+/// cAdvisor's; with the label `device`.
+pub(super) const FS_WRITES: Family =
+    Family::counter("container_fs_writes_total", "Write requests that the device completed for the container.");
+
+/// cAdvisor's.
+pub(super) static START_TIME: Family = Family::gauge(
+    "container_start_time_seconds",
+    "Start of the container (of the machine), in seconds since the epoch.",
+);
+/// cAdvisor's.
+pub(super) static SPEC_CPU_PERIOD: Family =
+    Family::gauge("container_spec_cpu_period", "Scheduling period that the CPU quota is for, in microseconds.");
+/// cAdvisor's.
+pub(super) static SPEC_CPU_SHARES: Family =
+    Family::gauge("container_spec_cpu_shares", "Weight of the container when CPUs are contended; 1024 is the usual.");
+/// cAdvisor's; the machine has none.
+pub(super) static SPEC_RESERVATION: Family = Family::gauge(
+    "container_spec_memory_reservation_limit_bytes",
+    "Memory that the container is shrunk to first when memory is short; 0 without one.",
+);
+/// cAdvisor's; the machine's is its swap space.
+pub(super) static SPEC_SWAP: Family = Family::gauge(
+    "container_spec_memory_swap_limit_bytes",
+    "Limit of memory and swap together for the container; 0 without a limit.",
+);

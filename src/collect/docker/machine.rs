@@ -1,139 +1,118 @@
-//! The engine's machine: `machine_*`, `cadvisor_version_info` and the root series `id="/"`.
+//! The engine's machine: `machine_*` and `cadvisor_version_info`, and what else is known of it.
 //!
-//! For an engine behind a socket the machine is ours, and its own `/proc` tells CPU and memory in use
-//! (containers see the machine's). Of an engine elsewhere only what it says itself is known.
+//! What the engine says of it, and what the machine's files say where they are known to be the same machine's.
 
 use bollard::models::{SystemInfo, SystemInfoCgroupDriverEnum};
 
-use crate::collect::host::{memory, stat};
-use crate::model::{Family, Labels, Millis, Suffix};
+use crate::collect::host::memory;
+use crate::model::{Family, Millis, Suffix};
 
 use super::Look;
-use super::families::{CPU_USAGE, LAST_SEEN, MEMORY_CACHE, MEMORY_RSS, MEMORY_USAGE, MEMORY_WORKING_SET, SPEC_MEMORY};
+use super::filesystem::Filesystem;
+use super::identity::{Brand, CgroupDriver};
+use super::root;
+use super::topology::Topology;
+use super::usage::Usage;
 
-static CPU_CORES: Family = Family::gauge("machine_cpu_cores", "Number of logical CPU cores.");
-static MEMORY: Family = Family::gauge("machine_memory_bytes", "Amount of memory installed on the machine.");
+static CPU_CORES: Family = Family::gauge("machine_cpu_cores", "CPUs of the machine, hyper-threads counted.");
+static MEMORY: Family = Family::gauge("machine_memory_bytes", "Memory of the machine, in bytes.");
+static SWAP: Family = Family::gauge("machine_swap_bytes", "Swap space of the machine, in bytes.");
 static VERSION: Family = Family::gauge(
     "cadvisor_version_info",
     "1, with the versions of kernel, operating system, Docker and (as cadvisorVersion) Sidewatch.",
 );
 static SCRAPE_ERROR: Family =
-    Family::gauge("container_scrape_error", "1 if there was an error while getting container metrics, 0 otherwise.");
-
-/// How the engine names control groups.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum CgroupDriver {
-    /// `/docker/<id>`
-    Cgroupfs,
-    /// `/system.slice/docker-<id>.scope`
-    Systemd,
-}
+    Family::gauge("container_scrape_error", "1 if something about the containers could not be obtained, else 0.");
+static MACHINE_ERROR: Family =
+    Family::gauge("machine_scrape_error", "1 if the engine did not say what machine it runs on, else 0.");
 
 /// What the engine says of its machine; nothing where it does not.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Machine {
-    /// How it names control groups; cgroupfs where it does not say.
+    /// How it names control groups; where it does not say, as engines usually do on such a machine.
     pub(super) cgroup_driver: CgroupDriver,
-    /// How many milliseconds its clock is ahead of ours.
-    clock_ahead: i64,
+    /// Whose names it gives them.
+    pub(super) brand: Brand,
+    /// Whether the driver is the engine's own word.
+    driver_is_known: bool,
     info: Option<SystemInfo>,
 }
 
 impl Machine {
-    /// From the engine's own words, which came `answered` by our clock to what was `asked` then.
-    pub(super) fn known(info: SystemInfo, asked: Millis, answered: Millis) -> Self {
+    /// From the engine's own words.
+    pub(super) fn known(info: SystemInfo, brand: Brand) -> Self {
         let cgroup_driver = match info.cgroup_driver {
             Some(SystemInfoCgroupDriverEnum::SYSTEMD) => CgroupDriver::Systemd,
             _ => CgroupDriver::Cgroupfs,
         };
-        let engine_clock: Option<jiff::Timestamp> = info.system_time.as_deref().and_then(|text| text.parse().ok());
-        let middle = i64::midpoint(asked.0, answered.0);
-        let clock_ahead = engine_clock.map_or(0, |clock| clock.as_millisecond() - middle);
-        Self { cgroup_driver, clock_ahead, info: Some(info) }
+        Self { cgroup_driver, brand, driver_is_known: true, info: Some(info) }
     }
 
     /// When the engine, or a proxy before it, does not say.
-    pub(super) fn unknown() -> Self {
-        Self { cgroup_driver: CgroupDriver::Cgroupfs, clock_ahead: 0, info: None }
+    pub(super) fn unknown(brand: Brand) -> Self {
+        Self { cgroup_driver: CgroupDriver::Cgroupfs, brand, driver_is_known: false, info: None }
     }
 
-    /// What the engine's clock says at a moment of ours.
-    pub(super) fn clock(&self, ours: Millis) -> Millis {
-        Millis(ours.0.saturating_add(self.clock_ahead))
+    /// With what the machine's files let expect where the engine does not say.
+    pub(super) fn supposing(&self, usual: Option<CgroupDriver>) -> Self {
+        let cgroup_driver = usual.filter(|_| !self.driver_is_known).unwrap_or(self.cgroup_driver);
+        Self { cgroup_driver, ..self.clone() }
+    }
+
+    /// The machine's folder for all that the engine keeps.
+    pub(super) fn data_root(&self) -> Option<&str> {
+        self.info.as_ref()?.docker_root_dir.as_deref()
     }
 }
 
-/// The files of our own machine that say more of the engine's; none where it is another.
-#[derive(Debug, Default)]
+/// What the files of the engine's machine say; nothing where they are not known to be its.
+#[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct LocalFiles {
     /// `/proc/diskstats`
     pub(super) diskstats: String,
-    stat: String,
-    meminfo: String,
-}
-
-impl LocalFiles {
-    /// Reads them, which may block. What cannot be read is empty.
-    pub(super) fn read() -> Self {
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        Self { diskstats: read("/proc/diskstats"), stat: read("/proc/stat"), meminfo: read("/proc/meminfo") }
-    }
+    /// `/proc/stat`
+    pub(super) stat: String,
+    /// `/proc/meminfo`
+    pub(super) meminfo: String,
+    /// The root control group.
+    pub(super) root: Option<Usage>,
+    /// Its ids, cores and sockets.
+    pub(super) topology: Topology,
+    /// Its file systems on block devices.
+    pub(super) filesystems: Vec<Filesystem>,
 }
 
 /// Adds the machine's figures; last, because they tell whether anything went wrong before.
 pub(super) fn fill(machine: &Machine, local: &LocalFiles, now: Millis, look: &mut Look) {
-    let root = Labels::new([("id", "/")]);
-    look.point(&LAST_SEEN, Suffix::None, root.clone(), now.as_seconds().floor());
     look.value(&SCRAPE_ERROR, f64::from(!look.failures.is_empty()));
-    if let Some(info) = &machine.info {
-        fill_info(info, &root, look);
+    look.value(&MACHINE_ERROR, f64::from(machine.info.is_none()));
+    let meminfo = memory::parse(&local.meminfo);
+    let of = |name: &str| meminfo.iter().find(|field| field.name == name).map(|field| field.value);
+    let said = machine.info.as_ref();
+    let memory = said.and_then(|info| info.mem_total).map(|bytes| bytes as f64).or_else(|| of("MemTotal"));
+    let cores = said.and_then(|info| info.ncpu).map(|count| count as f64);
+    for (family, value) in [(&CPU_CORES, cores), (&MEMORY, memory), (&SWAP, of("SwapTotal"))] {
+        if let Some(value) = value {
+            look.point(family, Suffix::None, local.topology.ids.clone(), value);
+        }
     }
-    if !local.stat.is_empty() {
-        fill_cpu(&stat::parse(&local.stat), &root, look);
+    if *local != LocalFiles::default() {
+        local.topology.fill(look);
     }
-    fill_memory(&memory::parse(&local.meminfo), &root, look);
+    if let Some(info) = said {
+        look.labeled(&VERSION, versions(info), 1.0);
+    }
+    root::fill(local, memory, &meminfo, now, look);
 }
 
-fn fill_info(info: &SystemInfo, root: &Labels, look: &mut Look) {
-    if let Some(cores) = info.ncpu {
-        look.value(&CPU_CORES, cores as f64);
-    }
-    if let Some(bytes) = info.mem_total {
-        look.value(&MEMORY, bytes as f64);
-        look.point(&SPEC_MEMORY, Suffix::None, root.clone(), bytes as f64);
-    }
-    let version = [
+fn versions(info: &SystemInfo) -> [(&'static str, &str); 5] {
+    [
+        ("cadvisorRevision", "sidewatch"),
         ("cadvisorVersion", concat!("sidewatch-", env!("CARGO_PKG_VERSION"))),
         ("dockerVersion", info.server_version.as_deref().unwrap_or_default()),
         ("kernelVersion", info.kernel_version.as_deref().unwrap_or_default()),
         ("osVersion", info.operating_system.as_deref().unwrap_or_default()),
-    ];
-    look.labeled(&VERSION, version, 1.0);
-}
-
-/// Everything but idle, per core: what the root control group accounts.
-fn fill_cpu(stat: &stat::Stat, root: &Labels, look: &mut Look) {
-    for core in &stat.cores {
-        let name = format!("cpu{:0>2}", core.number);
-        look.point(&CPU_USAGE, Suffix::None, root.with("cpu", name), core.busy_seconds());
-    }
-}
-
-/// As the kernel's documentation for the root group of version 2, which has no figures of its own: from `meminfo`.
-fn fill_memory(meminfo: &[memory::Field], root: &Labels, look: &mut Look) {
-    let of = |name: &str| meminfo.iter().find(|field| field.name == name).map(|field| field.value);
-    let used = of("MemTotal").zip(of("MemFree")).map(|(total, free)| total - free);
-    let values = [
-        (&MEMORY_USAGE, used),
-        (&MEMORY_WORKING_SET, used.zip(of("Inactive_file")).map(|(used, inactive)| (used - inactive).max(0.0))),
-        (&MEMORY_CACHE, of("Cached").zip(of("Buffers")).map(|(cached, buffers)| cached + buffers)),
-        (&MEMORY_RSS, of("AnonPages")),
-    ];
-    for (family, value) in values {
-        if let Some(value) = value {
-            look.point(family, Suffix::None, root.clone(), value);
-        }
-    }
+    ]
 }
 
 #[cfg(test)]
@@ -141,23 +120,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engines_clock_is_learned_from_its_own_words() {
-        let info = |time: &str| SystemInfo { system_time: Some(time.into()), ..Default::default() };
-        let machine = Machine::known(info("1970-01-01T00:01:00.5Z"), Millis(1_000), Millis(2_000));
-        assert_eq!(machine.clock(Millis(10_000)), Millis(69_000));
-        let machine = Machine::known(info("1970-01-01T00:00:01Z"), Millis(61_000), Millis(61_000));
-        assert_eq!(machine.clock(Millis(61_000)), Millis(1_000));
-        let machine = Machine::known(info("never"), Millis(61_000), Millis(61_000));
-        assert_eq!(machine.clock(Millis(5)), Millis(5));
-    }
-
-    #[test]
     fn what_was_missed_is_said_and_what_is_unknown_is_absent() {
         let mut look = Look::new();
         look.missed(super::super::CollectError::new(super::super::Reason::Timeout, "no answer"));
-        fill(&Machine::unknown(), &LocalFiles::default(), Millis(1_500), &mut look);
+        fill(&Machine::unknown(Brand::Docker), &LocalFiles::default(), Millis(1_500), &mut look);
         assert_eq!(look.get("container_scrape_error", &[]), Some(1.0));
         assert_eq!(look.get("machine_cpu_cores", &[]), None);
         assert_eq!(look.get("container_memory_usage_bytes", &[("id", "/")]), None);
+    }
+
+    #[test]
+    fn where_the_engine_does_not_say_groups_are_named_as_usual() {
+        let silent = Machine::unknown(Brand::Docker);
+        assert_eq!(silent.supposing(Some(CgroupDriver::Systemd)).cgroup_driver, CgroupDriver::Systemd);
+        let said = Machine::known(SystemInfo::default(), Brand::Docker);
+        assert_eq!(said.supposing(Some(CgroupDriver::Systemd)).cgroup_driver, CgroupDriver::Cgroupfs);
     }
 }

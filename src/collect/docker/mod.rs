@@ -1,25 +1,42 @@
-//! Looks at the containers of a Docker engine, as cAdvisor does, but through the engine's API alone.
+//! Looks at the containers of a Docker engine or of Podman, as cAdvisor does, but through the engine's API alone; where the
+//! machine's control groups and `/proc` can be read, from these, which are finer and cost the engine nothing.
 //!
-//! In: the engine's URL. Out: cAdvisor's `container_*` and `machine_*` families, and the engine's own verdicts
-//! (state, health, restarts, exit code) that cAdvisor does not tell.
+//! In: the engine's URL, and where the machine's files are. Out: cAdvisor's `container_*` and `machine_*` families, and the
+//! engine's own verdicts (state, health, restarts, exit code) that cAdvisor does not tell. What happens to containers is
+//! followed beside the looks, see [`events`].
 //!
-//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list, one events
-//! query, and per container one inspect and one stats request. The first look, and the one after a failed list, ask the
-//! engine's version before; what machine it is (`/info`) is asked when it is not known, and again every ten minutes.
+//! A look goes: list; inspect whom is not known; read the files; ask for the figures that the files do not have.
+//!
+//! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list and per
+//! container one inspect and one stats request, and rarely one for the size of its layer. The first look, and the one after
+//! a failed list, ask the engine's version before; what machine it is (`/info`) is asked when it is not known, and again
+//! every ten minutes.
 
-use crate::runtime::supervise::Supervisor;
+mod cgroup;
+mod deploys;
+mod discovery;
 mod engine;
+pub mod events;
 mod facts;
 mod families;
+mod filesystem;
 mod identity;
+mod lint;
+mod local;
 mod machine;
-mod oom;
+mod patience;
+mod process;
+mod root;
 mod sight;
+mod sizes;
 mod state;
+mod topology;
 mod transport;
 mod usage;
 
-use std::collections::HashSet;
+use std::path::PathBuf;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,16 +47,21 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::model::Millis;
+use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
 use super::dial::Address;
-use super::host::{Aside, host_name};
+use super::host::{Aside, Files, host_name};
 use super::{Collect, CollectError, Look, Reason, TargetSettings};
+pub use discovery::{Finds, Found};
 use engine::Engine;
+use events::{EventLog, Events};
 use facts::FactsCache;
-use machine::{LocalFiles, Machine};
-use oom::OomCounts;
-use sight::Sight;
+use local::{Local, Seen, Wanted};
+use machine::Machine;
+use patience::Hanging;
+use sight::{Question, Sight};
+use sizes::Sizes;
 
 /// Requests about containers at the same time, each on a connection of its own. Docker (seen with 20.10) answers even one-shot stats at the next tick of one
 /// clock, up to a second later, for all that wait: asking a few at a time would cost a second for each few.
@@ -57,6 +79,10 @@ pub struct Settings {
     /// Where the engine, or a proxy before its socket, listens: `unix:///var/run/docker.sock` for the engine of this
     /// machine, or `tcp://host:port` (also `http://`), without TLS.
     pub address: Address,
+    /// Where the files of the engine's machine are; `None`: under `/host` where they are mounted there, else our own.
+    pub files: Option<Files>,
+    /// Whether containers may add targets by their labels.
+    pub discover: bool,
 }
 
 impl TargetSettings for Settings {
@@ -64,12 +90,16 @@ impl TargetSettings for Settings {
     const SCHEMES: &'static [&'static str] = &[];
     const JOB: &'static str = "cadvisor";
 
-    /// Reads the kind's own keys: none beyond `url`.
+    /// Reads the kind's own keys: `discover` (true unless it says false), and `procfs`, `sysfs`, `rootfs`, as a host's.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
-        parse(url)
-            .map_err(|complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375"))
-            .ok()
-            .map(|address| Self { address })
+        let discover = fields.bool("discover").unwrap_or(true);
+        let said = PATHS.iter().any(|key| fields.has(key));
+        let files = said.then(|| files(fields));
+        let wrong = |complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375");
+        let address = parse(url).map_err(wrong).ok();
+        // A key that is wrong spoils the target; none at all does not.
+        let files = files.map_or(Some(None), |files| files.map(Some));
+        address.zip(files).map(|(address, files)| Self { address, files, discover })
     }
 
     /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
@@ -81,9 +111,25 @@ impl TargetSettings for Settings {
         }
     }
 
-    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
-        Ok(Arc::new(Docker::new(self)))
+    fn build(self, supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(Docker::new(self, supervisor)))
     }
+}
+
+/// The keys that say where the machine's files are.
+const PATHS: [&str; 3] = ["procfs", "sysfs", "rootfs"];
+
+/// Where the machine's files are. `None`: a path is wrong.
+fn files(fields: &mut Fields<'_>) -> Option<Files> {
+    let mut path = |key, default: &str| {
+        let path = PathBuf::from(fields.text(key).unwrap_or_else(|| default.to_owned()));
+        if !path.is_absolute() {
+            fields.wrong(key, format!("`{key}` is not an absolute path"), format!("write `{key}: /host{default}`"));
+        }
+        path.is_absolute().then_some(path)
+    };
+    let (procfs, sysfs, rootfs) = (path("procfs", "/proc"), path("sysfs", "/sys"), path("rootfs", "/"));
+    Some(Files { procfs: procfs?, sysfs: sysfs?, rootfs: rootfs? })
 }
 
 fn parse(url: &str) -> Result<Address, String> {
@@ -104,27 +150,41 @@ fn parse(url: &str) -> Result<Address, String> {
     Ok(Address::Tcp { host, port: parsed.port().unwrap_or(default_port) })
 }
 
+/// What an engine tells beyond its looks. Cheap to clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct Containers {
+    /// The containers that ask to be watched.
+    pub finds: Finds,
+    /// The last things that happened.
+    pub log: EventLog,
+}
+
 /// A Docker engine and what is remembered of it between looks.
 pub struct Docker {
     settings: Settings,
+    events: Events,
     kept: Mutex<Kept>,
-    /// Reads our own machine's files.
-    local: Aside,
+    /// Reads the machine's files.
+    aside: Aside,
+    /// Made at the first look, aside. Locked by the thread that reads alone.
+    local: Arc<Mutex<Option<Local>>>,
 }
 
 #[derive(Default)]
 struct Kept {
     engine: Option<Arc<Engine>>,
     facts: FactsCache,
-    ooms: OomCounts,
-    /// Containers whose requests timed out in the last look; they come last in the next.
-    slow: HashSet<String>,
+    sizes: Sizes,
+    hanging: Hanging,
+    /// The control groups that were seen, by container id: a container at rest has none, but keeps its `id`.
+    groups: HashMap<String, String>,
 }
 
 impl Docker {
     /// A target that has not been contacted yet.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, kept: Mutex::default(), local: Aside::default() }
+    pub fn new(settings: Settings, supervisor: &Supervisor) -> Self {
+        let events = Events::new(settings.address.clone(), settings.discover, supervisor);
+        Self { settings, events, kept: Mutex::default(), aside: Aside::default(), local: Arc::default() }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -153,7 +213,7 @@ impl Docker {
         self.kept().engine = None;
     }
 
-    /// Which containers to look at, the slow ones of the last look last.
+    /// Which containers to look at, those that hung of late last.
     fn choose(&self, listed: Vec<ContainerSummary>, now: Millis, look: &mut Look) -> Vec<Sight> {
         let (mut running, mut at_rest): (Vec<_>, Vec<_>) =
             listed.into_iter().filter_map(Sight::of).partition(Sight::has_figures);
@@ -165,19 +225,30 @@ impl Docker {
         at_rest.sort_by_key(|sight| std::cmp::Reverse(sight.created));
         at_rest.truncate(MAX_AT_REST);
         running.append(&mut at_rest);
+        let changed = self.events.take_changed();
         let kept = self.kept();
-        running.sort_by_key(|sight| kept.slow.contains(&sight.id));
+        running.sort_by_key(|sight| kept.hanging.hung(&sight.id));
         for sight in &mut running {
             (sight.facts, sight.must_inspect) = kept.facts.get(sight, now);
+            sight.must_inspect |= changed.contains(sight.id.as_str());
+            sight.group = kept.groups.get(&sight.id).cloned();
+            sight.left_out = kept.hanging.leaves_out(&sight.id);
         }
+        kept.sizes.prepare(&mut running, now);
         running
     }
 
     /// Fills in what the engine tells of each container, each request at most until `bound` and all until `end`.
     /// Those not reached stay as the list has them.
-    async fn ask_all(&self, engine: &Engine, chosen: &mut [Sight], bound: Duration, end: Instant, look: &mut Look) {
+    async fn ask_all(
+        engine: &Engine,
+        chosen: &mut [Sight],
+        question: fn(&Sight) -> Option<Question>,
+        bound: Duration,
+        end: Instant,
+    ) -> Option<CollectError> {
         let questions: Vec<_> =
-            chosen.iter().enumerate().filter_map(|(at, sight)| Some((at, sight.question()?))).collect();
+            chosen.iter().enumerate().filter_map(|(at, sight)| Some((at, question(sight)?))).collect();
         let mut unreached = questions.len();
         let mut asked = stream::iter(questions)
             .map(|(at, question)| async move { (at, question.ask(engine, Instant::now() + bound).await) })
@@ -186,49 +257,80 @@ impl Docker {
             chosen[at].take(answers);
             unreached -= 1;
         }
-        if unreached > 0 {
-            let message = format!("{unreached} of {} containers were not reached", chosen.len());
-            look.missed(CollectError::new(Reason::Timeout, message));
-        }
+        let message = format!("{unreached} of {} containers were not reached", chosen.len());
+        (unreached > 0).then(|| CollectError::new(Reason::Timeout, message))
     }
 
-    /// What machine the engine runs on, and the out-of-memory kills since the last look, counted.
-    async fn ask_engine(&self, engine: &Engine, end: Instant) -> (Arc<Machine>, Vec<CollectError>) {
-        let (machine, failure) = engine.machine(end).await;
-        let mut failures = Vec::from_iter(failure);
-        // Without the engine's clock, what is asked for would be another time.
-        let Some(machine) = machine else {
-            return (Arc::new(Machine::unknown()), failures);
+    /// What the machine's files say of the containers and of itself.
+    async fn read_files(&self, wanted: Vec<Wanted>, end: Instant) -> Result<Seen, CollectError> {
+        let local = Arc::clone(&self.local);
+        let files = self.settings.files.clone();
+        let same_machine = matches!(self.settings.address, Address::Unix(_));
+        let read = move || {
+            let mut local = local.lock().unwrap_or_else(PoisonError::into_inner);
+            let local = local.get_or_insert_with(|| Local::new(files.unwrap_or_else(local::usual_files)));
+            local.read(&wanted, same_machine, std::time::Instant::now())
         };
-        let window = self.kept().ooms.window(machine.clock(Millis::now()));
-        match timeout_at(end, engine.ooms(window)).await {
-            Ok(Ok(ids)) => self.kept().ooms.count(window, &ids),
-            Ok(Err(error)) => failures.push(error),
-            Err(_) => failures.push(CollectError::new(Reason::Timeout, "the engine's events did not come in time")),
-        }
-        (machine, failures)
+        self.aside.run("docker", end, read).await
     }
 
-    /// What our own machine's files say of the engine's, where it is the same.
-    async fn local_files(&self, end: Instant) -> Result<LocalFiles, CollectError> {
-        match self.settings.address {
-            Address::Unix(_) => self.local.run("docker", end, LocalFiles::read).await,
-            Address::Tcp { .. } => Ok(LocalFiles::default()),
+    /// Fills in all that is to be known of the chosen containers and of their machine.
+    async fn see(&self, engine: &Engine, chosen: &mut [Sight], end: Instant, look: &mut Look) -> (Machine, Seen) {
+        let left = end.saturating_duration_since(Instant::now());
+        // A third for the inspects, then half: so that what hangs leaves time for what comes after, and those who wait
+        // for the look get it soon; but never all, so that what did come is taken in before the end.
+        let brief = (left / 3).max(PATIENCE).min(left * 4 / 10);
+        let bound = (left / 2).max(PATIENCE).min(left * 9 / 10);
+        let soon = Instant::now() + bound;
+        let containers = async {
+            let unasked = Self::ask_all(engine, chosen, Sight::who, brief, end).await;
+            let data_root = engine.data_root();
+            let wanted = chosen.iter().filter_map(|sight| sight.wanted(data_root.as_deref())).collect();
+            let seen = self.read_files(wanted, soon.max(Instant::now() + brief).min(end)).await;
+            let (mut seen, failure) = seen.map_or_else(|error| (Seen::default(), Some(error)), |seen| (seen, None));
+            for sight in chosen.iter_mut() {
+                sight.found = seen.containers.remove(&sight.id);
+                sight.group = sight.found.as_ref().map(|found| found.group.clone()).or(sight.group.take());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let unsaid = Self::ask_all(engine, chosen, Sight::what, bound.min(left * 9 / 10), end).await;
+            (seen, [unasked, failure, unsaid])
+        };
+        let ((seen, missed), (machine, failure)) = tokio::join!(containers, engine.machine(soon));
+        let machine = machine.unwrap_or_else(|| Arc::new(Machine::unknown(engine.brand())));
+        for failure in failure.into_iter().chain(missed.into_iter().flatten()) {
+            look.missed(failure);
+        }
+        (machine.supposing(seen.usual_driver), seen)
+    }
+
+    /// Which containers have ended, for the case that no event told it.
+    fn note_ends(&self, seen: &[Sight], now: Millis) {
+        for sight in seen {
+            let Some((facts, finished)) = sight.verdicts().and_then(|facts| Some((facts, facts.finished?))) else {
+                continue;
+            };
+            let exit_code = facts.exit_code.filter(|_| !sight.has_figures());
+            self.events.ended(&sight.id, &facts.findings.subject, Millis::from_seconds(finished), exit_code, now);
         }
     }
 
     /// Keeps what the next look can use.
     fn remember(&self, seen: &[Sight], ids: &HashSet<String>, now: Millis) {
         let mut kept = self.kept();
-        kept.slow = seen.iter().filter(|sight| sight.timed_out()).map(|sight| sight.id.clone()).collect();
+        kept.hanging.learn(seen.iter().map(|sight| (sight.id.as_str(), (!sight.left_out).then(|| sight.timed_out()))));
         kept.facts.keep(seen, ids, now);
-        kept.ooms.keep(ids);
+        kept.sizes.keep(seen, ids, now);
+        let group = |sight: &Sight| Some((sight.id.clone(), sight.group.clone()?));
+        kept.groups = seen.iter().filter_map(group).collect();
     }
 }
 
 #[async_trait]
 impl Collect for Docker {
     async fn look(&self, deadline: Instant) -> Look {
+        self.events.start();
+        let asked = Instant::now();
         let left = deadline.saturating_duration_since(Instant::now());
         let end = deadline.checked_sub((left / 10).min(Duration::from_millis(200))).unwrap_or(deadline);
         let (engine, listed) = match timeout_at(end, self.list()).await {
@@ -240,34 +342,23 @@ impl Collect for Docker {
             }
         };
         let now = Millis::now();
+        self.events.listed(asked, &listed, now);
         let mut look = Look::new();
         let mut seen = self.choose(listed, now, &mut look);
         let ids: HashSet<String> = seen.iter().map(|sight| sight.id.clone()).collect();
-        let left = end.saturating_duration_since(Instant::now());
-        // Half, so that a second round fits after hanging requests, and those who wait for the look get it soon;
-        // but never all, so that what did come is taken in before the end.
-        let bound = (left / 2).max(PATIENCE).min(left * 9 / 10);
-        let soon = Instant::now() + bound;
-        let ((), (machine, failures), local) = tokio::join!(
-            self.ask_all(&engine, &mut seen, bound, end, &mut look),
-            self.ask_engine(&engine, soon),
-            self.local_files(soon),
-        );
-        for failure in failures {
-            look.missed(failure);
-        }
-        let local = local.unwrap_or_else(|error| {
-            look.missed(error);
-            LocalFiles::default()
-        });
+        let (machine, files) = self.see(&engine, &mut seen, end, &mut look).await;
         self.remember(&seen, &ids, now);
         seen.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
-        let devices = usage::Devices::of(&local.diskstats);
+        let devices = usage::Devices::of(&files.machine.diskstats);
         for sight in &mut seen {
-            sight.oom_events = self.kept().ooms.of(&sight.id);
+            let ended_so = sight.facts.as_ref().and_then(|facts| facts.oom_killed).unwrap_or(false);
+            sight.oom_events = self.events.ooms(&sight.id, ended_so);
             sight.fill(&machine, &devices, now, &mut look);
         }
-        machine::fill(&machine, &local, now, &mut look);
+        self.note_ends(&seen, now);
+        lint::fill(&seen, &mut look);
+        self.events.fill(&mut look);
+        machine::fill(&machine, &files.machine, now, &mut look);
         look
     }
 
@@ -276,6 +367,10 @@ impl Collect for Docker {
         look.up = false;
         look.unhealthy(error);
         look
+    }
+
+    fn containers(&self) -> Option<Containers> {
+        Some(self.events.containers())
     }
 }
 

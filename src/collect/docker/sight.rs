@@ -13,8 +13,11 @@ use crate::model::{Millis, Suffix};
 use super::engine::Engine;
 use super::facts::Facts;
 use super::families::LAST_SEEN;
+use super::filesystem;
+use super::local::{Found, Wanted};
 use super::machine::Machine;
-use super::{CollectError, Look, Reason, identity, state, usage};
+use super::usage::{self, Usage};
+use super::{CollectError, Look, Reason, identity, state};
 
 /// An answer in time, a failure, or a container that is gone.
 type Answer<T> = Result<Result<Option<T>, CollectError>, Elapsed>;
@@ -24,26 +27,30 @@ pub(super) struct Question {
     id: String,
     inspect: bool,
     figures: bool,
+    size: bool,
 }
 
 /// What came of it; `None` where nothing was asked.
 pub(super) struct Answers {
     inspect: Option<Answer<ContainerInspectResponse>>,
     figures: Option<Answer<ContainerStatsResponse>>,
+    size: Option<Answer<u64>>,
 }
 
 impl Question {
     /// Asks the engine, each request at most until `end`.
     pub(super) async fn ask(self, engine: &Engine, end: Instant) -> Answers {
-        let Self { id, inspect, figures } = &self;
+        let Self { id, inspect, figures, size } = &self;
         let inspect = async { if *inspect { Some(timeout_at(end, engine.inspect(id)).await) } else { None } };
         let figures = async { if *figures { Some(timeout_at(end, engine.stats(id)).await) } else { None } };
-        let (inspect, figures) = tokio::join!(inspect, figures);
-        Answers { inspect, figures }
+        let size = async { if *size { Some(timeout_at(end, engine.layer_size(id)).await) } else { None } };
+        let (inspect, figures, size) = tokio::join!(inspect, figures, size);
+        Answers { inspect, figures, size }
     }
 }
 
 /// A container as far as it was seen.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one look, and they combine freely")]
 pub(super) struct Sight {
     /// 64 hexadecimal digits.
     pub(super) id: String,
@@ -65,11 +72,24 @@ pub(super) struct Sight {
     pub(super) must_inspect: bool,
     /// Whether `facts` came in this look.
     pub(super) inspected: bool,
-    /// The figures of a running container.
-    pub(super) stats: Option<ContainerStatsResponse>,
+    /// Its control group, once it was seen.
+    pub(super) group: Option<String>,
+    /// What its files say while it runs.
+    pub(super) found: Option<Found>,
+    /// What the engine says it uses, where the files say nothing or less.
+    stats: Option<ContainerStatsResponse>,
+    /// Bytes in its own layer, if they were asked for not long ago.
+    pub(super) layer_bytes: Option<u64>,
+    /// Whether they are to be asked for.
+    pub(super) must_size: bool,
+    /// Whether they were asked for in this look.
+    pub(super) sized: bool,
+    /// Whether it did not answer of late and is not asked in this look.
+    pub(super) left_out: bool,
     /// Out-of-memory kills counted so far.
     pub(super) oom_events: Option<u64>,
     failures: Vec<CollectError>,
+    hung: bool,
     gone: bool,
 }
 
@@ -89,9 +109,16 @@ impl Sight {
             facts: None,
             must_inspect: true,
             inspected: false,
+            group: None,
+            found: None,
             stats: None,
+            layer_bytes: None,
+            must_size: false,
+            sized: false,
+            left_out: false,
             oom_events: None,
             failures: Vec::new(),
+            hung: false,
             gone: false,
         })
     }
@@ -103,13 +130,34 @@ impl Sight {
 
     /// Whether a request about it timed out.
     pub(super) fn timed_out(&self) -> bool {
-        self.failures.iter().any(|failure| failure.reason() == Reason::Timeout)
+        self.hung
     }
 
-    /// What is to be asked; `None` when all is known.
-    pub(super) fn question(&self) -> Option<Question> {
-        let question = Question { id: self.id.clone(), inspect: self.must_inspect, figures: self.has_figures() };
-        (question.inspect || question.figures).then_some(question)
+    /// The inspect to be asked for, before its files are looked for; `None` when it is known.
+    pub(super) fn who(&self) -> Option<Question> {
+        let question = Question { id: self.id.clone(), inspect: true, figures: false, size: false };
+        (self.must_inspect && !self.left_out).then_some(question)
+    }
+
+    /// What its files did not say; `None` when all is known.
+    pub(super) fn what(&self) -> Option<Question> {
+        let networks = self.found.as_ref().map(|found| found.usage.networks.is_some());
+        let figures = self.has_figures() && networks != Some(true);
+        let question = Question { id: self.id.clone(), inspect: false, figures, size: self.must_size };
+        ((question.figures || question.size) && !self.left_out && !self.gone).then_some(question)
+    }
+
+    /// What its files are to be found by.
+    /// Where its own layer is kept nobody says, it is below the engine's `data_root`.
+    pub(super) fn wanted(&self, data_root: Option<&str>) -> Option<Wanted> {
+        let facts = self.facts.as_deref();
+        self.has_figures().then(|| Wanted {
+            id: self.id.clone(),
+            cgroup_parent: facts.and_then(|facts| facts.cgroup_parent.clone()),
+            pid: facts.filter(|_| !self.must_inspect || self.inspected).and_then(|facts| facts.pid),
+            has_network: !facts.is_some_and(|facts| facts.borrows_network),
+            layer: facts.and_then(|facts| facts.layer.as_deref()).or(data_root).map(str::to_owned),
+        })
     }
 
     /// Takes in the answers. Without one to an inspect the last one's facts stay, but not its verdicts.
@@ -120,6 +168,12 @@ impl Sight {
         }
         if let Some(answer) = answers.figures {
             self.stats = self.taken("figures", answer);
+        }
+        if let Some(answer) = answers.size {
+            // An engine may not know a size: that does not mean that the container is gone.
+            let gone = self.gone;
+            self.layer_bytes = self.taken("size", answer);
+            (self.sized, self.gone) = (true, gone);
         }
     }
 
@@ -136,6 +190,7 @@ impl Sight {
             }
             Ok(Err(error)) => self.failures.push(error),
             Err(_) => {
+                self.hung = true;
                 let message = format!("the engine sent no {what} of container {} in time", self.name);
                 self.failures.push(CollectError::new(Reason::Timeout, message));
             }
@@ -146,6 +201,10 @@ impl Sight {
     /// Adds to the look what was seen and what was not. A container that is gone leaves nothing.
     pub(super) fn fill(&mut self, machine: &Machine, devices: &usage::Devices, now: Millis, look: &mut Look) {
         self.failures.drain(..).for_each(|failure| look.missed(failure));
+        if self.left_out {
+            let message = format!("container {} was not asked about: it did not answer in the looks before", self.name);
+            look.missed(CollectError::new(Reason::Timeout, message));
+        }
         if self.gone {
             return;
         }
@@ -154,10 +213,23 @@ impl Sight {
         if let Some(facts) = self.facts.as_deref().filter(|_| self.has_figures()) {
             facts.fill_spec(&labels, look);
         }
-        if let Some(stats) = &self.stats {
+        let filesystem = self.found.as_ref().and_then(|found| found.filesystem.as_ref());
+        filesystem::fill(self.layer_bytes, filesystem, &labels.base, look);
+        if let Some(usage) = usage_of(self.found.take(), self.stats.as_ref()) {
             let limited = self.facts.as_ref().is_some_and(|facts| facts.cpu_quota() != 0);
-            usage::fill(stats, limited, &labels, devices, look);
+            usage.fill(limited, &labels, devices, look);
             look.point(&LAST_SEEN, Suffix::None, labels.base.clone(), now.as_seconds().floor());
         }
     }
+}
+
+/// The files' figures, which are finer, and from the engine what they do not have.
+fn usage_of(found: Option<Found>, stats: Option<&ContainerStatsResponse>) -> Option<Usage> {
+    let Some(Found { mut usage, .. }) = found else {
+        return stats.map(usage::api::usage);
+    };
+    if usage.networks.is_none() {
+        usage.networks = stats.and_then(|stats| stats.networks.as_ref()).map(usage::api::networks);
+    }
+    Some(usage)
 }

@@ -8,11 +8,10 @@ use crate::model::{Family, Suffix};
 
 use super::Look;
 use super::facts::Facts;
+use super::families::START_TIME;
 use super::identity::ContainerLabels;
 use super::sight::Sight;
 
-static START_TIME: Family =
-    Family::gauge("container_start_time_seconds", "Start time of the container, in seconds since the epoch.");
 static CREATION_TIME: Family =
     Family::gauge("container_creation_time_seconds", "Creation time of the container, in seconds since the epoch.");
 static HEALTH_STATE: Family = Family::gauge(
@@ -27,6 +26,10 @@ static STATE: Family =
 static HEALTH_STATUS: Family = Family::gauge(
     "container_health_status",
     "1 for the health check's verdict, 0 for the others; absent without a health check (Sidewatch).",
+);
+static FAILING_STREAK: Family = Family::gauge(
+    "container_health_failing_streak",
+    "How often in a row the health check failed; absent without a health check (Sidewatch).",
 );
 static RESTARTS: Family = Family::gauge(
     "container_restarts",
@@ -72,6 +75,7 @@ pub(super) fn fill(sight: &Sight, labels: &ContainerLabels, look: &mut Look) {
     if sight.has_figures() {
         value(&START_TIME, facts.started);
         value(&HEALTH_STATE, Some(health_state(facts.health)));
+        value(&FAILING_STREAK, facts.failing_streak.map(|streak| streak as f64));
         fill_health(facts, labels, look);
     } else if matches!(sight.state, State::EXITED | State::DEAD | State::RESTARTING) {
         value(&EXIT_CODE, facts.exit_code.map(|code| code as f64));

@@ -21,7 +21,10 @@ async fn engine(script: Script) -> Docker {
         let looks = Arc::clone(&looks);
         async move {
             let path = request.uri().path().to_owned();
-            if path.ends_with("/containers/json") {
+            // The list beside the events is ours and says so; those of the looks are the client's.
+            let beside =
+                request.headers().get("user-agent").is_some_and(|agent| agent == crate::runtime::http_client::AGENT);
+            if !beside && path.ends_with("/containers/json") {
                 looks.fetch_add(1, Ordering::SeqCst);
             }
             let nth = looks.load(Ordering::SeqCst).saturating_sub(1);
@@ -33,7 +36,7 @@ async fn engine(script: Script) -> Docker {
     };
     let address = test_server::http(Router::new().fallback(answer)).await;
     let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-    Docker::new(Settings { address })
+    Docker::new(Settings { address, files: None, discover: true }, &Supervisor::new())
 }
 
 fn well(path: &str) -> Response {
@@ -42,7 +45,7 @@ fn well(path: &str) -> Response {
         "version" => r#"{"ApiVersion": "1.41"}"#.into_response(),
         "info" => format!(r#"{{"NCPU": 4, "SystemTime": "{time}", "CgroupDriver": "systemd"}}"#).into_response(),
         "stats" => r#"{"memory_stats": {"usage": 5, "stats": {}}}"#.into_response(),
-        "events" => "".into_response(),
+        "events" => endless(String::new()),
         "json" if path.ends_with("/containers/json") => {
             r#"[{"Id": "ab", "Names": ["/web"], "Image": "sha256:1", "State": "running", "Status": "Up 4 seconds"}]"#
                 .into_response()
@@ -105,6 +108,22 @@ async fn figures_that_come_too_late_cost_the_figures_only_and_are_missed_once() 
 }
 
 #[tokio::test]
+async fn a_container_that_hangs_look_after_look_no_longer_makes_looks_long() {
+    let docker = engine(|path, _, _| (!path.ends_with("/stats")).then(|| well(path))).await;
+    let mut took = Vec::new();
+    for _ in 0..4 {
+        let start = Instant::now();
+        let look = look_for(&docker, Duration::from_secs(1)).await;
+        took.push(start.elapsed());
+        assert!(look.failures.iter().any(|failure| failure.reason() == Reason::Timeout), "each look says it");
+        assert!(look.up && look.healthy);
+    }
+    let long = Duration::from_millis(400);
+    assert!(took[0] > long && took[1] > long, "{took:?}");
+    assert!(took[2] < long && took[3] < long, "{took:?}");
+}
+
+#[tokio::test]
 async fn a_failed_inspect_costs_the_verdicts_but_not_the_identity() {
     let docker = engine(|path, _, nth| {
         let inspect = path.ends_with("/ab/json");
@@ -122,25 +141,66 @@ async fn a_failed_inspect_costs_the_verdicts_but_not_the_identity() {
     assert_eq!(web(&second, "container_memory_usage_bytes"), Some(5.0));
 }
 
+/// An answer that goes on until it is dropped.
+fn endless(text: String) -> Response {
+    let stream = stream::iter([Ok::<_, std::io::Error>(text)]).chain(stream::pending());
+    axum::body::Body::from_stream(stream).into_response()
+}
+
+async fn look_until(docker: &Docker, family: &str, wanted: f64) -> Look {
+    for _ in 0..100 {
+        let seen = look(docker).await;
+        if web(&seen, family) == Some(wanted) {
+            return seen;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{family} did not become {wanted}");
+}
+
+const KILL: &str = r#"{"Action": "oom", "Actor": {"ID": "ab", "Attributes": {"name": "web", "image": "shop:1"}}, "timeNano": 4102444800000000000}"#;
+
 #[tokio::test]
-async fn kills_are_asked_for_in_the_engines_time() {
-    // Its clock is an hour ahead of ours.
-    let docker = engine(|path, query, nth| {
+async fn kills_count_once_over_broken_streams() {
+    static OPENED: AtomicUsize = AtomicUsize::new(0);
+    let docker = engine(|path, query, _| {
         if !path.ends_with("/events") {
             return Some(well(path));
         }
-        let asked: Url = format!("http://engine/?{query}").parse().unwrap();
-        let of = |name: &str| asked.query_pairs().find(|(key, _)| key == name).unwrap().1.parse::<f64>().unwrap();
-        let engine_now = Millis::now().as_seconds() + 3600.0;
-        assert!((engine_now - 10.0..engine_now - 0.5).contains(&of("until")), "{query}");
-        let nanos = (of("since") * 1e9) as i64 + 1_000_000;
-        let kill = format!(r#"{{"Actor": {{"ID": "ab"}}, "timeNano": {nanos}}}"#);
-        Some(if nth == 0 { "".into_response() } else { kill.into_response() })
+        let nth = OPENED.fetch_add(1, Ordering::SeqCst);
+        // It breaks off twice and tells the same again, as it is asked for the time since.
+        let since = query.contains("since=4102444799.000000000");
+        assert_eq!(since, nth > 0, "{query}");
+        Some(if nth < 2 { format!("{KILL}\n").into_response() } else { endless(format!("{KILL}\n")) })
     })
     .await;
-    assert_eq!(web(&look(&docker).await, "container_oom_events_total"), Some(0.0));
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert_eq!(web(&look(&docker).await, "container_oom_events_total"), Some(1.0));
+    look_until(&docker, "container_oom_events_total", 1.0).await;
+    while OPENED.load(Ordering::SeqCst) < 3 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let last = look(&docker).await;
+    assert_eq!(web(&last, "container_oom_events_total"), Some(1.0));
+    let counted = [("name", "web"), ("image", "shop:1"), ("action", "oom")];
+    assert_eq!(last.get("container_events_total", &counted), Some(1.0));
+    assert_eq!(last.get("container_event_streams_total", &[]), Some(3.0));
+}
+
+#[tokio::test]
+async fn a_proxy_that_denies_events_costs_what_they_tell_and_is_counted_once() {
+    let docker = engine(|path, _, _| {
+        Some(if path.ends_with("/events") { StatusCode::FORBIDDEN.into_response() } else { well(path) })
+    })
+    .await;
+    let mut failures = Vec::new();
+    for _ in 0..5 {
+        let seen = look(&docker).await;
+        assert_eq!(web(&seen, "container_oom_events_total"), None, "absent, not zero");
+        assert_eq!(web(&seen, "container_restarts"), Some(2.0));
+        failures.extend(seen.failures.iter().map(CollectError::reason));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(failures, [Reason::Permission]);
 }
 
 #[test]
@@ -158,7 +218,8 @@ fn addresses_are_sockets_or_plain_tcp() {
 
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_down_and_says_why() {
-    let docker = Docker::new(Settings { address: Address::Unix("/nonexistent/docker.sock".into()) });
+    let address = Address::Unix("/nonexistent/docker.sock".into());
+    let docker = Docker::new(Settings { address, files: None, discover: true }, &Supervisor::new());
     let look = docker.look(Instant::now() + Duration::from_secs(1)).await;
     assert!(!look.up && !look.healthy && look.is_empty());
     assert_eq!(look.failures[0].reason(), Reason::Refused, "{}", look.failures[0]);

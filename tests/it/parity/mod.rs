@@ -4,6 +4,7 @@
 //! where the exporter saw it, or one step beside. A difference that we want is in the exporter's list with its reason.
 
 mod blackbox;
+mod docker;
 mod node;
 mod pgbouncer;
 

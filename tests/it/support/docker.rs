@@ -20,7 +20,7 @@ pub const BASE: &str = "sidewatch-test/base:1";
 pub struct DockerEngine {
     socket: PathBuf,
     own: Option<(Running, TempDir)>,
-    _turn: File,
+    _turn: Option<File>,
 }
 
 impl DockerEngine {
@@ -29,18 +29,51 @@ impl DockerEngine {
         turn.lock().expect("a lock");
         let usual = PathBuf::from("/var/run/docker.sock");
         let engine = if answers(&usual) {
-            Self { socket: usual, own: None, _turn: turn }
+            Self { socket: usual, own: None, _turn: Some(turn) }
         } else {
-            let (process, folder) = start_engine();
-            Self { socket: folder.path().join("docker.sock"), own: Some((process, folder)), _turn: turn }
+            let folder = engine_folder();
+            let process = start_engine(&folder, "exec dockerd");
+            Self { socket: folder.path().join("docker.sock"), own: Some((process, folder)), _turn: Some(turn) }
         };
         engine.import_base();
         engine
     }
 
+    /// An engine of the test's own, which it may stop: in a network of its own, so that it disturbs no other.
+    pub fn private() -> Self {
+        let folder = engine_folder();
+        let process = start_engine(&folder, PRIVATELY);
+        let engine = Self { socket: folder.path().join("docker.sock"), own: Some((process, folder)), _turn: None };
+        engine.import_base();
+        engine
+    }
+
+    /// Ends a private engine, as `systemctl stop docker` does; its containers end with it.
+    pub fn stop(&mut self) {
+        self.own.as_mut().expect("an engine of our own").0.end("TERM");
+    }
+
+    /// SIGKILL to a private engine: its containers live on.
+    pub fn crash(&mut self) {
+        self.own.as_mut().expect("an engine of our own").0.kill();
+    }
+
+    /// Starts it again, with the containers that restart always.
+    pub fn start_again(&mut self) {
+        let (process, folder) = self.own.as_mut().expect("an engine of our own");
+        *process = start_engine(folder, PRIVATELY);
+    }
+
     /// The address, as `DOCKER_HOST` has it.
     pub fn url(&self) -> String {
         format!("unix://{}", self.socket.display())
+    }
+
+    /// A client for another engine that speaks Docker's API, with an image of ours.
+    pub fn at(socket: &Path) -> Self {
+        let engine = Self { socket: socket.to_owned(), own: None, _turn: None };
+        engine.import_base();
+        engine
     }
 
     /// The socket's path.
@@ -156,12 +189,28 @@ fn answers(socket: &Path) -> bool {
     socket.exists() && try_run(&mut command).0
 }
 
+/// Without a bridge an engine removes that of any other in the same network.
+const PRIVATELY: &str = "exec unshare --net dockerd --bridge=none --iptables=false";
+
+fn engine_folder() -> TempDir {
+    tempfile::Builder::new().prefix("sw-docker").tempdir().expect("a folder")
+}
+
 /// An engine with everything of its own in one folder.
-fn start_engine() -> (Running, TempDir) {
-    let folder = tempfile::Builder::new().prefix("sw-docker").tempdir().expect("a folder");
+fn start_engine(folder: &TempDir, how: &str) -> Running {
     let at = |name: &str| folder.path().join(name).display().to_string();
-    let mut command = Command::new("dockerd");
-    command.args(["-H", &format!("unix://{}", at("docker.sock")), "--pidfile", &at("pid")]);
+    // One that was killed leaves its own behind.
+    let _ = std::fs::remove_file(folder.path().join("pid"));
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        &format!("{how} \"$@\""),
+        "dockerd",
+        "-H",
+        &format!("unix://{}", at("docker.sock")),
+        "--pidfile",
+        &at("pid"),
+    ]);
     command.args(["--data-root", &at("data"), "--exec-root", &at("exec")]);
     let mut process = Running::start(&mut command, &folder.path().join("log"));
     let socket = folder.path().join("docker.sock");
@@ -170,5 +219,5 @@ fn start_engine() -> (Running, TempDir) {
         assert!(process.is_running(), "dockerd ended (it needs root):\n{}", log());
         answers(&socket).then_some(())
     });
-    (process, folder)
+    process
 }

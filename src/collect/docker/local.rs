@@ -1,0 +1,306 @@
+//! What the files of the engine's machine say of its containers, where we can read them.
+//!
+//! In: where `/proc`, `/sys` and `/` are, and which containers run. Out: their figures, without a request to the engine.
+//!
+//! Invariants: it blocks, so it runs aside. Only a group that bears a container's id is taken for its group, so that the
+//! files of another machine say nothing. Costly sources (descriptors, states, file systems) are read every [`COSTLY`].
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::collect::host::Files;
+
+use super::cgroup::{Groups, Reader};
+use super::filesystem::{Filesystem, Filesystems};
+use super::machine::LocalFiles;
+use super::process;
+use super::topology::Topology;
+use super::usage::{States, Usage};
+
+/// A little less than half a minute: with looks every ten seconds, every third.
+const COSTLY: Duration = Duration::from_secs(25);
+/// Threads of one container whose states are read; with more it has no states.
+const MAX_THREADS: usize = 1024;
+/// Over how long loads are smoothed, in seconds.
+const LOAD_SECONDS: f64 = 10.0;
+
+/// Where our container has the machine's files, by the convention of `node_exporter` and of the shipped Compose file.
+const USUAL_ROOT: &str = "/host";
+
+/// Where the files are: under `/host` what is mounted there, else our own.
+pub(super) fn usual_files() -> Files {
+    let under = |mark: &str, mounted: &str, own: &str| {
+        let there = Path::new(USUAL_ROOT).join(mark).exists();
+        PathBuf::from(if there { mounted } else { own })
+    };
+    Files {
+        procfs: under("proc/stat", "/host/proc", "/proc"),
+        sysfs: under("sys/fs/cgroup", "/host/sys", "/sys"),
+        rootfs: under("etc", USUAL_ROOT, "/"),
+    }
+}
+
+/// A running container, as far as its files are to be found by it.
+pub(super) struct Wanted {
+    /// 64 hexadecimal digits.
+    pub(super) id: String,
+    /// The parent control group, if not the engine's default.
+    pub(super) cgroup_parent: Option<String>,
+    /// Its first process, by the machine's numbers.
+    pub(super) pid: Option<i64>,
+    /// Whether it has a network, of its own or the machine's, and not another container's.
+    pub(super) has_network: bool,
+    /// A folder of its own layer.
+    pub(super) layer: Option<String>,
+}
+
+/// A container as its files show it.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Its control group, which is its `id`.
+    pub(super) group: String,
+    /// Its figures.
+    pub(super) usage: Usage,
+    /// What it writes to.
+    pub(super) filesystem: Option<Filesystem>,
+}
+
+/// What all files said at one time.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// By container id.
+    pub(super) containers: HashMap<String, Found>,
+    /// Of the machine; empty where it is not known to be the engine's.
+    pub(super) machine: LocalFiles,
+    /// How groups are named here unless the engine says otherwise.
+    pub(super) usual_driver: Option<super::identity::CgroupDriver>,
+}
+
+/// What is remembered between looks.
+#[derive(Debug)]
+pub(super) struct Local {
+    files: Files,
+    groups: Option<Groups>,
+    topology: Topology,
+    known: HashMap<String, Known>,
+    filesystems: Option<(Instant, Filesystems)>,
+    reader: Reader,
+}
+
+/// What is remembered of one container.
+#[derive(Debug, Default)]
+struct Known {
+    group: Option<String>,
+    details: Option<Details>,
+}
+
+/// What is costly to read of a container's processes.
+#[derive(Debug, Clone, Copy)]
+struct Details {
+    at: Instant,
+    descriptors: Option<(u64, u64)>,
+    max_open_files: Option<f64>,
+    states: Option<States>,
+}
+
+impl Local {
+    /// Over these files. Reads what does not change.
+    pub(super) fn new(files: Files) -> Self {
+        Self {
+            groups: Groups::at(&files.sysfs),
+            topology: Topology::read(&files),
+            files,
+            known: HashMap::new(),
+            filesystems: None,
+            reader: Reader::default(),
+        }
+    }
+
+    /// Reads all. `same_machine`: whether the engine's socket is here; else the groups must show it.
+    pub(super) fn read(&mut self, wanted: &[Wanted], same_machine: bool, now: Instant) -> Seen {
+        let ids: HashSet<&str> = wanted.iter().map(|wanted| wanted.id.as_str()).collect();
+        self.known.retain(|id, _| ids.contains(id.as_str()));
+        let mut containers = HashMap::with_capacity(wanted.len());
+        for wanted in wanted {
+            if let Some(found) = self.container(wanted, now) {
+                containers.insert(wanted.id.clone(), found);
+            }
+        }
+        if !same_machine && containers.is_empty() {
+            return Seen::default();
+        }
+        let machine = self.machine(now);
+        for wanted in wanted {
+            if let Some(found) = containers.get_mut(&wanted.id) {
+                let layer = wanted.layer.as_deref();
+                found.filesystem = self.filesystems.as_ref().zip(layer).and_then(|((_, all), at)| all.of(at)).cloned();
+            }
+        }
+        Seen { containers, machine, usual_driver: self.groups.as_ref().map(Groups::usual_driver) }
+    }
+
+    fn container(&mut self, wanted: &Wanted, now: Instant) -> Option<Found> {
+        let groups = self.groups.as_ref()?;
+        let mut known = self.known.remove(&wanted.id).unwrap_or_default();
+        let pid = wanted.pid.filter(|pid| *pid > 0);
+        // `/proc` may be another machine's, or the number may be another process' by now.
+        let membership = pid.and_then(|pid| self.reader.read(&self.files.procfs, &format!("{pid}/cgroup")));
+        let membership = membership.filter(|text| text.contains(&wanted.id)).map(str::to_owned);
+        let group = known.group.take();
+        let group =
+            group.or_else(|| groups.find(&wanted.id, wanted.cgroup_parent.as_deref(), membership.as_deref()))?;
+        let mut usage = groups.read(&group, &mut self.reader)?;
+        let pid = pid.filter(|_| membership.is_some());
+        usage.networks = if wanted.has_network { pid.and_then(|pid| self.networks(pid)) } else { Some(Vec::new()) };
+        if let Some(pid) = pid {
+            self.processes(&group, pid, known.details.as_ref(), now).inspect(|(details, processes)| {
+                details.fill(*processes, &mut usage);
+                known.details = Some(*details);
+            });
+        }
+        known.group = Some(group.clone());
+        self.known.insert(wanted.id.clone(), known);
+        Some(Found { group, usage, filesystem: None })
+    }
+
+    fn networks(&mut self, pid: i64) -> Option<Vec<super::usage::Interface>> {
+        self.reader.read(&self.files.procfs, &format!("{pid}/net/dev")).map(process::interfaces)
+    }
+
+    /// How many processes there are, and what is costly to know of them. `None` when the kernel lists them by other
+    /// numbers than `/proc` does, as it does to a container that has process numbers of its own.
+    fn processes(&mut self, group: &str, pid: i64, last: Option<&Details>, now: Instant) -> Option<(Details, u64)> {
+        let groups = self.groups.as_ref()?;
+        let processes = groups.members(group, false, &mut self.reader)?;
+        processes.iter().find(|process| i64::from(**process) == pid)?;
+        let count = processes.len() as u64;
+        if let Some(last) = last.filter(|last| now.duration_since(last.at) < COSTLY) {
+            return Some((*last, count));
+        }
+        let threads = groups.members(group, true, &mut self.reader).filter(|threads| threads.len() <= MAX_THREADS);
+        let procfs = &self.files.procfs;
+        let states = threads.and_then(|threads| process::states(procfs, &threads, &mut self.reader));
+        let limits = self.reader.read(procfs, &format!("{pid}/limits"));
+        let details = Details {
+            at: now,
+            descriptors: process::descriptors(procfs, &processes),
+            max_open_files: limits.and_then(process::max_open_files),
+            states: states.map(|states| smoothed(states, last, now)),
+        };
+        Some((details, count))
+    }
+
+    fn machine(&mut self, now: Instant) -> LocalFiles {
+        let due = self.filesystems.as_ref().is_none_or(|(at, _)| now.duration_since(*at) >= COSTLY);
+        let mounts = due.then(|| self.of_the_first_process("mounts")).flatten();
+        if let Some(mounts) = mounts {
+            self.filesystems = Some((now, Filesystems::read(&mounts, &self.files.rootfs)));
+        }
+        let networks = self.of_the_first_process("net/dev").map(|text| process::interfaces(&text));
+        let mut root = self.groups.as_ref().and_then(|groups| groups.read("/", &mut self.reader));
+        if let Some(root) = &mut root {
+            root.networks = networks;
+        }
+        let mut read = |path| self.reader.read(&self.files.procfs, path).unwrap_or_default().to_owned();
+        LocalFiles {
+            diskstats: read("diskstats"),
+            stat: read("stat"),
+            meminfo: read("meminfo"),
+            root,
+            topology: self.topology.clone(),
+            filesystems: self.filesystems.as_ref().map(|(_, all)| all.all()).unwrap_or_default(),
+        }
+    }
+
+    /// A file of the machine's first process. Inside a container our own `/proc` may have another first process.
+    fn of_the_first_process(&mut self, file: &str) -> Option<String> {
+        if self.files.procfs == Path::new("/proc") && !sees_all_processes() {
+            return None;
+        }
+        self.reader.read(&self.files.procfs, &format!("1/{file}")).map(str::to_owned)
+    }
+}
+
+/// Whether our processes have the machine's numbers: the kernel gives its first namespace of them a fixed name.
+fn sees_all_processes() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == Path::new("pid:[4026531836]"))
+}
+
+impl Details {
+    fn fill(&self, processes: u64, usage: &mut Usage) {
+        let tasks = &mut usage.tasks;
+        tasks.processes = Some(processes);
+        (tasks.descriptors, tasks.sockets) = self.descriptors.unzip();
+        tasks.max_open_files = self.max_open_files;
+        tasks.states = self.states;
+    }
+}
+
+/// The states with their running averages, which weigh what was seen by how long ago it was.
+fn smoothed(mut states: States, last: Option<&Details>, now: Instant) -> States {
+    let seen = [states.running as f64, states.uninterruptible as f64];
+    states.load = match last.and_then(|last| Some((last.at, last.states?.load))) {
+        None => seen,
+        Some((at, before)) => {
+            let kept = (-now.duration_since(at).as_secs_f64() / LOAD_SECONDS).exp();
+            [0, 1].map(|which| before[which] * kept + seen[which] * (1.0 - kept))
+        }
+    };
+    states
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_fades_over_ten_seconds() {
+        let start = Instant::now();
+        let busy = smoothed(States { running: 2, ..States::default() }, None, start);
+        assert!((busy.load[0] - 2.0).abs() < 1e-9 && busy.load[1].abs() < 1e-9);
+        let last = Details { at: start, descriptors: None, max_open_files: None, states: Some(busy) };
+        let idle = smoothed(States::default(), Some(&last), start + Duration::from_secs(10));
+        assert!((idle.load[0] - 2.0 / std::f64::consts::E).abs() < 1e-9, "{:?}", idle.load);
+    }
+
+    fn wanted(id: &str) -> Wanted {
+        Wanted { id: id.into(), cgroup_parent: None, pid: Some(1), has_network: true, layer: None }
+    }
+
+    #[test]
+    fn files_of_another_machine_say_nothing_of_a_distant_engine() {
+        let files = Files { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() };
+        let mut local = Local::new(files);
+        let seen = local.read(&[wanted(&"0123456789abcdef".repeat(4))], false, Instant::now());
+        assert!(seen.containers.is_empty());
+        assert_eq!(seen.machine, LocalFiles::default());
+    }
+
+    #[test]
+    fn another_process_of_the_same_number_has_no_network_for_us() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = "0123456789abcdef".repeat(4);
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("sys/fs/cgroup/cgroup.controllers", "cpu\n");
+        write(&format!("sys/fs/cgroup/system.slice/docker-{id}.scope/cpu.stat"), "usage_usec 5\n");
+        write("proc/1/net/dev", "  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n");
+        write("proc/1/cgroup", "0::/init.scope\n");
+        let files = Files {
+            procfs: folder.path().join("proc"),
+            sysfs: folder.path().join("sys"),
+            rootfs: folder.path().to_owned(),
+        };
+        let mut local = Local::new(files);
+        let mut look = || local.read(&[wanted(&id)], false, Instant::now()).containers.remove(&id).unwrap();
+        let other = look();
+        assert_eq!(other.group, format!("/system.slice/docker-{id}.scope"));
+        assert_eq!((other.usage.cpu.total, other.usage.networks), (Some(5000), None));
+        write("proc/1/cgroup", &format!("0::/system.slice/docker-{id}.scope\n"));
+        assert_eq!(look().usage.networks.unwrap()[0].name, "eth0");
+    }
+}
