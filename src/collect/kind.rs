@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
-use super::{Collect, dns, docker, host, http, llm, postgres, prometheus, redis, simulated, tcp};
+use super::{Collect, dns, docker, host, http, llm, postgres, prometheus, redis, simulated, smtp, tcp, websocket};
 
 /// What a target of one kind needs beyond the common keys, and what the kind is called.
 pub trait TargetSettings: Debug + Clone + PartialEq + Sized {
@@ -114,6 +114,10 @@ kinds! {
         Tcp(tcp::Settings),
         /// A name server.
         Dns(dns::Settings),
+        /// A mail server.
+        Smtp(smtp::Settings),
+        /// A WebSocket endpoint.
+        WebSocket(websocket::Settings),
         /// A `PostgreSQL` server.
         Postgres(postgres::Settings),
         /// A Redis or Valkey server.
@@ -134,7 +138,7 @@ kinds! {
 }
 
 /// Kinds that the contract names and that are still to come.
-const NOT_BUILT: [&str; 9] = ["pgbouncer", "smtp", "grpc", "ws", "wss", "icmp", "oidc", "mcp", "ssh"];
+const NOT_BUILT: [&str; 6] = ["pgbouncer", "grpc", "icmp", "oidc", "mcp", "ssh"];
 
 fn refuse(word: &str, fields: &mut Fields<'_>) {
     if NOT_BUILT.contains(&word) {

@@ -20,9 +20,11 @@ pub mod prometheus;
 pub mod redis;
 pub mod runner;
 pub mod simulated;
+pub mod smtp;
 mod target;
 pub mod tcp;
 mod web;
+pub mod websocket;
 
 pub use board::{Board, State};
 pub use error::{CollectError, Reason};

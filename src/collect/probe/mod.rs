@@ -5,9 +5,11 @@
 
 mod certificate;
 mod pattern;
+mod trip;
 
 pub use certificate::{Certificate, last_chain_expiry};
 pub use pattern::Pattern;
+pub use trip::{Duplex, Route, Stream, Trip, broken};
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
