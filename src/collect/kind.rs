@@ -8,7 +8,9 @@ use std::sync::Arc;
 use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
-use super::{Collect, dns, docker, host, http, llm, postgres, prometheus, redis, simulated, smtp, tcp, websocket};
+use super::{
+    Collect, dns, docker, host, http, llm, mcp, oidc, postgres, prometheus, redis, simulated, smtp, tcp, websocket,
+};
 
 /// What a target of one kind needs beyond the common keys, and what the kind is called.
 pub trait TargetSettings: Debug + Clone + PartialEq + Sized {
@@ -118,6 +120,10 @@ kinds! {
         Smtp(smtp::Settings),
         /// A WebSocket endpoint.
         WebSocket(websocket::Settings),
+        /// An OpenID provider.
+        Oidc(oidc::Settings),
+        /// An MCP server.
+        Mcp(mcp::Settings),
         /// A `PostgreSQL` server.
         Postgres(postgres::Settings),
         /// A Redis or Valkey server.
@@ -138,7 +144,7 @@ kinds! {
 }
 
 /// Kinds that the contract names and that are still to come.
-const NOT_BUILT: [&str; 6] = ["pgbouncer", "grpc", "icmp", "oidc", "mcp", "ssh"];
+const NOT_BUILT: [&str; 4] = ["pgbouncer", "grpc", "icmp", "ssh"];
 
 fn refuse(word: &str, fields: &mut Fields<'_>) {
     if NOT_BUILT.contains(&word) {

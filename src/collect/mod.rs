@@ -14,6 +14,8 @@ pub mod http;
 mod kind;
 pub mod llm;
 mod look;
+pub mod mcp;
+pub mod oidc;
 pub mod postgres;
 pub mod probe;
 pub mod prometheus;

@@ -292,6 +292,7 @@ impl OtelHttpClient for Client {
             body,
             deadline: Instant::now() + Duration::from_secs(5),
             max_body: 1 << 20,
+            enough: None,
         };
         let http = self.http.clone();
         // Not the supervisor's: the SDK awaits it at once, and its deadline ends it.

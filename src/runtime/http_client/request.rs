@@ -24,6 +24,8 @@ pub struct Request {
     pub deadline: Instant,
     /// How much of the answer's body is kept; [`HttpClient::send`](super::HttpClient::send) fails on a longer one.
     pub max_body: usize,
+    /// Says of the body so far whether it is all that is wanted: a stream of events that never ends is then not waited for.
+    pub enough: Option<fn(&[u8]) -> bool>,
 }
 
 /// What becomes of the part of a body that is longer than [`Request::max_body`].
@@ -38,14 +40,22 @@ pub enum Overflow {
 impl Request {
     /// A GET without special headers, for answers of up to 16 MiB.
     pub fn get(url: Url, deadline: Instant) -> Self {
-        Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), deadline, max_body: 16 << 20 }
+        Self {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            deadline,
+            max_body: 16 << 20,
+            enough: None,
+        }
     }
 
     /// A POST of JSON, for answers of up to 1 MiB.
     pub fn post_json(url: Url, body: impl Into<Bytes>, deadline: Instant) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { method: Method::POST, url, headers, body: body.into(), deadline, max_body: 1 << 20 }
+        Self { method: Method::POST, url, headers, body: body.into(), deadline, max_body: 1 << 20, enough: None }
     }
 }
 
