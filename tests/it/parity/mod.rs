@@ -3,6 +3,8 @@
 //! The exporter is asked before and after the agent looked: what did not move between must be equal, what moved must lie
 //! where the exporter saw it, or one step beside. A difference that we want is in the exporter's list with its reason.
 
+mod blackbox_web;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -29,6 +31,7 @@ pub enum What {
 }
 
 /// A difference that is meant.
+#[derive(Debug, Clone, Copy)]
 pub struct Difference {
     /// The family's name; `*` stands for anything.
     pub family: &'static str,
