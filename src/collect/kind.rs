@@ -47,7 +47,7 @@ macro_rules! kinds {
         internal { $($(#[$internal_doc:meta])* $internal:ident($internal_settings:ty),)* }
     ) => {
         /// What a target is, with the settings of its kind.
-        #[expect(clippy::large_enum_variant, reason = "one for each target, made when the configuration is read")]
+        #[allow(clippy::large_enum_variant, reason = "one for each target, made when the configuration is read")]
         #[derive(Debug, Clone, PartialEq)]
         pub enum Kind {
             $($(#[$doc])* $kind($settings),)+

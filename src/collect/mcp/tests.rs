@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::routing::any;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -57,7 +58,6 @@ async fn serve(State(server): State<Arc<Server>>, method: Method, headers: Heade
     if server.manner != Manner::Stream {
         return response.body(Body::from(answer.to_string())).unwrap();
     }
-    use futures_util::StreamExt as _;
     let event = Ok::<_, std::convert::Infallible>(format!("event: message\r\ndata: {answer}\r\n\r\n"));
     let open = futures_util::stream::iter([event]).chain(futures_util::stream::pending());
     response.header("content-type", "text/event-stream").body(Body::from_stream(open)).unwrap()

@@ -79,8 +79,8 @@ impl Oidc {
         let (keys, journey) = self.get(url, "the key set", watch).await;
         report_phase("keys", journey.timings.total(), look);
         let keys = KeySet::parse(&keys?).map_err(malformed)?;
-        let now = (Millis::now().as_seconds()) as i64;
-        self.judge_keys(&keys, &document, now, look);
+        let now = Millis::now().as_seconds() as i64;
+        judge_keys(&keys, &document, now, look);
         Ok(())
     }
 
@@ -118,23 +118,23 @@ impl Oidc {
             expected(format!("the provider does not sign with {algorithm}"));
         }
     }
+}
 
-    fn judge_keys(&self, keys: &KeySet, document: &Document, now: i64, look: &mut Look) {
-        for ((kind, algorithm), count) in keys.counts() {
-            look.labeled(&KEYS, [("kty", kind), ("alg", algorithm)], count as f64);
-        }
-        if let Some(at) = keys.earliest_expiry() {
-            look.value(&KEY_EXPIRY, at as f64);
-        }
-        let expired = keys.expired(now);
-        let usable = keys.usable(document, now);
-        look.value(&USABLE_KEYS, usable as f64);
-        let mut expected = |complaint: String| look.unhealthy(CollectError::new(Reason::Expectation, complaint));
-        if usable == 0 {
-            expected(format!("none of the {} keys can check a token", keys.len()));
-        } else if expired > 0 {
-            expected(format!("the certificates of {expired} keys have expired"));
-        }
+fn judge_keys(keys: &KeySet, document: &Document, now: i64, look: &mut Look) {
+    for ((kind, algorithm), count) in keys.counts() {
+        look.labeled(&KEYS, [("kty", kind), ("alg", algorithm)], count as f64);
+    }
+    if let Some(at) = keys.earliest_expiry() {
+        look.value(&KEY_EXPIRY, at as f64);
+    }
+    let expired = keys.expired(now);
+    let usable = keys.usable(document, now);
+    look.value(&USABLE_KEYS, usable as f64);
+    let mut expected = |complaint: String| look.unhealthy(CollectError::new(Reason::Expectation, complaint));
+    if usable == 0 {
+        expected(format!("none of the {} keys can check a token", keys.len()));
+    } else if expired > 0 {
+        expected(format!("the certificates of {expired} keys have expired"));
     }
 }
 

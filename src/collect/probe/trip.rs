@@ -38,26 +38,20 @@ pub type Stream = Box<dyn Duplex>;
 pub struct Route {
     host: String,
     port: u16,
-    tls: TlsConnector,
-    verified: bool,
+    /// What shakes hands, and whether it checks the chain; absent where nothing is ever secured.
+    tls: Option<(TlsConnector, bool)>,
 }
 
 impl Route {
-    /// Prepares the way. `host` may stand in brackets, `alpn` is what is offered in the handshake.
+    /// Prepares the way. `host` may stand in brackets. Without `trust` there is no TLS, and no list of authorities in memory;
+    /// `alpn` is what is offered in the handshake.
     ///
     /// # Errors
     /// The CA file is unusable.
-    pub fn new(host: &str, port: u16, trust: &Trust, alpn: &[&[u8]]) -> Result<Self, String> {
-        let mut config = tls::client_config(trust)?;
-        // A resumed session shows the certificate of the first one, and a handshake shorter than a user's.
-        config.resumption = Resumption::disabled();
-        config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-        Ok(Self {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            tls: TlsConnector::from(Arc::new(config)),
-            verified: !trust.insecure_skip_verify,
-        })
+    pub fn new(host: &str, port: u16, trust: Option<&Trust>, alpn: &[&[u8]]) -> Result<Self, String> {
+        let tls =
+            trust.map(|trust| Ok::<_, String>((connector(trust, alpn)?, !trust.insecure_skip_verify))).transpose()?;
+        Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port, tls })
     }
 
     /// Finds the address and connects.
@@ -82,10 +76,19 @@ impl Route {
         let failed =
             |error: &dyn Display| CollectError::new(Reason::Tls, format!("TLS with {} failed: {error}", self.host));
         let name = ServerName::try_from(self.host.clone()).map_err(|error| failed(&error))?;
-        let stream = self.tls.connect(name, stream).await.map_err(|error| failed(&error))?;
-        trip.tls = Some((TlsFacts::of(stream.get_ref().1), self.verified));
+        let (connector, verified) = self.tls.as_ref().ok_or_else(|| failed(&"this way was prepared without"))?;
+        let stream = connector.connect(name, stream).await.map_err(|error| failed(&error))?;
+        trip.tls = Some((TlsFacts::of(stream.get_ref().1), *verified));
         Ok(Box::new(stream))
     }
+}
+
+fn connector(trust: &Trust, alpn: &[&[u8]]) -> Result<TlsConnector, String> {
+    let mut config = tls::client_config(trust)?;
+    // A resumed session shows the certificate of the first one, and a handshake shorter than a user's.
+    config.resumption = Resumption::disabled();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// What was seen on the way.

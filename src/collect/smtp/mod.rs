@@ -18,6 +18,7 @@ use crate::model::Family;
 
 use super::probe::{self, Route, Trip, Watch, report_regex};
 use super::{Collect, CollectError, Look};
+use settings::Security;
 
 static DURATION: Family = Family::gauge(
     "probe_smtp_duration_seconds",
@@ -59,7 +60,8 @@ impl Smtp {
     /// # Errors
     /// The CA file is unusable.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let route = Route::new(&settings.host, settings.port, &settings.trust, &[])?;
+        let trust = (settings.security != Security::Plain).then_some(&settings.trust);
+        let route = Route::new(&settings.host, settings.port, trust, &[])?;
         Ok(Self { settings, route })
     }
 }

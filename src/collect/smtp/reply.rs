@@ -130,7 +130,7 @@ mod tests {
             ("2\u{e4}\r\n".as_bytes(), io::ErrorKind::InvalidData),
             (b"", io::ErrorKind::UnexpectedEof),
             (b"220 unfin", io::ErrorKind::UnexpectedEof),
-            (&[b'2'; 20_000], io::ErrorKind::FileTooLarge),
+            (&vec![b'2'; 20_000], io::ErrorKind::FileTooLarge),
             ("220-x\r\n".repeat(5000).as_bytes(), io::ErrorKind::FileTooLarge),
         ] {
             assert_eq!(read(bytes).await, Err(kind), "{:?}", &bytes[..bytes.len().min(20)]);

@@ -72,11 +72,11 @@ impl Frame {
         match (u8::try_from(length), u16::try_from(length)) {
             (Ok(short), _) if short < 126 => bytes.push(0x80 | short),
             (_, Ok(medium)) => {
-                bytes.push(0x80 | 126);
+                bytes.push(0x80 | 0x7e);
                 bytes.extend(medium.to_be_bytes());
             }
             _ => {
-                bytes.push(0x80 | 127);
+                bytes.push(0x80 | 0x7f);
                 bytes.extend((length as u64).to_be_bytes());
             }
         }

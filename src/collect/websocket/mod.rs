@@ -61,13 +61,14 @@ impl WebSocket {
     pub fn new(settings: Settings) -> Result<Self, String> {
         let (host, port) = (settings.url.host_str().unwrap_or_default(), settings.url.port_or_known_default());
         // HTTP/2 has WebSockets too (RFC 8441), but servers that take them from clients other than browsers are rare.
-        let route = Route::new(host, port.unwrap_or(80), &settings.trust, &[b"http/1.1"])?;
+        let trust = settings.is_secure().then_some(&settings.trust);
+        let route = Route::new(host, port.unwrap_or(80), trust, &[b"http/1.1"])?;
         Ok(Self { settings, route })
     }
 
     async fn visit(&self, trip: &mut Trip, seen: &mut Seen) -> Result<(), CollectError> {
         let mut stream = self.route.open(trip).await?;
-        if self.settings.url.scheme() == "wss" {
+        if self.settings.is_secure() {
             stream = self.route.secure(stream, trip).await?;
         }
         trip.begin("upgrade");

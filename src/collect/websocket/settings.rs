@@ -81,6 +81,13 @@ impl TargetSettings for Settings {
     }
 }
 
+impl Settings {
+    /// Whether TLS is spoken.
+    pub(super) fn is_secure(&self) -> bool {
+        self.url.scheme() == "wss"
+    }
+}
+
 /// A character of a token (RFC 9110, section 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
