@@ -62,9 +62,9 @@ impl Case {
 /// Probes each case with both and compares.
 fn compare_all(cases: &[Case]) {
     let folder = tempfile::tempdir().expect("a folder");
-    let modules: String = cases.iter().map(|case| format!("  {}: {{{}}}\n", case.name, case.module)).collect();
+    let modules: Vec<_> = cases.iter().map(|case| format!("  {}: {{{}}}\n", case.name, case.module)).collect();
     let config = folder.path().join("blackbox.yml");
-    std::fs::write(&config, format!("modules:\n{modules}")).expect("our folder");
+    std::fs::write(&config, format!("modules:\n{}", modules.concat())).expect("our folder");
     let port = free_port();
     let mut command = Command::new(peers::newest("blackbox_exporter"));
     command.arg(format!("--config.file={}", config.display())).arg(format!("--web.listen-address=127.0.0.1:{port}"));
@@ -76,7 +76,7 @@ fn compare_all(cases: &[Case]) {
         let comma = if case.keys.is_empty() { "" } else { ", " };
         format!("  - {{name: {0}, job: {0}, url: \"{1}\", timeout: 2s{comma}{2}}}\n", case.name, case.url, case.keys)
     };
-    let agent = Agent::start(&format!("targets:\n{}", cases.iter().map(target).collect::<String>()));
+    let agent = Agent::start(&format!("targets:\n{}", cases.iter().map(target).collect::<Vec<_>>().concat()));
     let mut complaints = String::new();
     for case in cases {
         let target: String = url::form_urlencoded::byte_serialize(case.target.as_bytes()).collect();
