@@ -61,9 +61,15 @@ enum Socket {
     Unix(UnixStream),
 }
 
-impl Stream {
-    fn new(socket: Socket) -> Self {
-        Self { socket, answered: 0 }
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Self { socket: Socket::Tcp(stream), answered: 0 }
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Self { socket: Socket::Unix(stream), answered: 0 }
     }
 }
 
@@ -113,7 +119,7 @@ impl AsyncWrite for Stream {
 pub async fn dial(address: &Address) -> Result<Stream, CollectError> {
     match address {
         Address::Unix(path) => match UnixStream::connect(path).await {
-            Ok(stream) => Ok(Stream::new(Socket::Unix(stream))),
+            Ok(stream) => Ok(stream.into()),
             Err(error) => Err(unreached(address, &error)),
         },
         Address::Tcp { host, port } => {
@@ -122,7 +128,7 @@ pub async fn dial(address: &Address) -> Result<Stream, CollectError> {
             };
             let peers = resolve(host, *port).await.map_err(unresolved)?;
             let (stream, _) = connect(&peers).await.map_err(|(_, error)| unreached(address, &error))?;
-            Ok(Stream::new(Socket::Tcp(stream)))
+            Ok(stream.into())
         }
     }
 }

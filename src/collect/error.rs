@@ -58,7 +58,7 @@ impl Reason {
     fn of_http(error: &HttpError) -> Self {
         match error {
             HttpError::Resolve { .. } => Self::Resolve,
-            HttpError::Connect { source, .. } => Self::of_io(source),
+            HttpError::Connect { source, .. } | HttpError::ConnectUnix { source, .. } => Self::of_io(source),
             HttpError::Tls { .. } => Self::Tls,
             HttpError::Timeout { .. } => Self::Timeout,
             HttpError::Protocol { source, .. } if source.is_parse() => Self::Malformed,

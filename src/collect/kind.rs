@@ -9,7 +9,8 @@ use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
 use super::{
-    Collect, dns, docker, host, http, llm, mcp, oidc, postgres, prometheus, redis, simulated, smtp, tcp, websocket,
+    Collect, dns, docker, grpc, host, http, icmp, llm, mcp, oidc, pgbouncer, postgres, prometheus, redis, simulated,
+    smtp, tcp, websocket,
 };
 
 /// What a target of one kind needs beyond the common keys, and what the kind is called.
@@ -63,7 +64,7 @@ macro_rules! kinds {
                 let scheme = scheme.to_ascii_lowercase();
                 let means = |schemes: &[&str]| schemes.contains(&&*scheme);
                 $(if means(<$settings>::SCHEMES) { return Some(<$settings>::KIND); })+
-                NOT_BUILT.iter().find(|word| **word == scheme).copied()
+                None
             }
 
             /// Whether the kind cannot do without `url`.
@@ -116,6 +117,10 @@ kinds! {
         Tcp(tcp::Settings),
         /// A name server.
         Dns(dns::Settings),
+        /// A host, by ping.
+        Icmp(icmp::Settings),
+        /// A gRPC server that answers health checks.
+        Grpc(grpc::Settings),
         /// A mail server.
         Smtp(smtp::Settings),
         /// A WebSocket endpoint.
@@ -126,6 +131,8 @@ kinds! {
         Mcp(mcp::Settings),
         /// A `PostgreSQL` server.
         Postgres(postgres::Settings),
+        /// PgBouncer's admin console.
+        PgBouncer(pgbouncer::Settings),
         /// A Redis or Valkey server.
         Redis(redis::Settings),
         /// A Docker Engine.
@@ -143,15 +150,7 @@ kinds! {
     }
 }
 
-/// Kinds that the contract names and that are still to come.
-const NOT_BUILT: [&str; 4] = ["pgbouncer", "grpc", "icmp", "ssh"];
-
 fn refuse(word: &str, fields: &mut Fields<'_>) {
-    if NOT_BUILT.contains(&word) {
-        let said_by = if fields.has("kind") { "kind" } else { "url" };
-        fields.wrong(said_by, format!("targets of kind `{word}` are not built yet"), "remove the target");
-    } else {
-        let kinds = Kind::WORDS.join(", ");
-        fields.wrong("kind", format!("`{word}` is no kind of target"), format!("kinds: {kinds}"));
-    }
+    let kinds = Kind::WORDS.join(", ");
+    fields.wrong("kind", format!("`{word}` is no kind of target"), format!("kinds: {kinds}"));
 }

@@ -287,12 +287,10 @@ impl OtelHttpClient for Client {
         let (head, body) = request.into_parts();
         let request = Request {
             method: head.method,
-            url: Url::parse(&head.uri.to_string())?,
             headers: head.headers,
             body,
-            deadline: Instant::now() + Duration::from_secs(5),
             max_body: 1 << 20,
-            enough: None,
+            ..Request::get(Url::parse(&head.uri.to_string())?, Instant::now() + Duration::from_secs(5))
         };
         let http = self.http.clone();
         // Not the supervisor's: the SDK awaits it at once, and its deadline ends it.

@@ -15,5 +15,6 @@ mod ledger_survives_kill;
 mod metrics_page;
 mod own_voice;
 mod parity;
+mod pgbouncer_faults;
 mod probe_faults;
 mod reload;

@@ -48,11 +48,12 @@ impl Http {
     }
 
     fn request(&self, deadline: Instant) -> Request {
-        let Settings { url, method, headers, body, .. } = &self.settings;
+        let Settings { url, method, headers, body, unix_socket, .. } = &self.settings;
         Request {
             method: method.clone(),
             headers: headers.clone(),
             body: body.clone(),
+            unix_socket: unix_socket.clone(),
             max_body: MOST_BODY,
             ..Request::get(url.clone(), deadline)
         }

@@ -5,6 +5,7 @@ use crate::runtime::supervise::Supervisor;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use url::Url;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub(super) expect: Expect,
     pub(super) follow_redirects: bool,
     pub(super) trust: Trust,
+    /// Connect there instead of to the URL's host.
+    pub(super) unix_socket: Option<PathBuf>,
     /// Texts that no message may show, should the target echo them.
     pub(super) secrets: Vec<Secret>,
 }
@@ -47,7 +50,8 @@ impl TargetSettings for Settings {
     const SCHEMES: &'static [&'static str] = &["http", "https"];
     const JOB: &'static str = probe::JOB;
 
-    /// Reads the kind's own keys: `method`, `headers`, `body`, `expect`, `follow_redirects`, `basic_auth`, `bearer_token`, `tls`.
+    /// Reads the kind's own keys: `method`, `headers`, `body`, `expect`, `follow_redirects`, `basic_auth`, `bearer_token`, `tls`,
+    /// `unix_socket`.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let mut parsed = read_url(url, fields);
         let method = fields.parsed("method", |text| {
@@ -62,10 +66,22 @@ impl TargetSettings for Settings {
             secrets.push(secret);
         }
         let trust = read_trust(fields);
+        let unix_socket = fields.text("unix_socket").map(PathBuf::from);
         let expect = fields.section("expect").map(Expect::read).unwrap_or_default();
         let method = method.unwrap_or(Method::GET);
         let instance = without_credentials(url);
-        Some(Self { url: parsed?, instance, method, headers, body, expect, follow_redirects, trust, secrets })
+        Some(Self {
+            url: parsed?,
+            instance,
+            method,
+            headers,
+            body,
+            expect,
+            follow_redirects,
+            trust,
+            unix_socket,
+            secrets,
+        })
     }
 
     /// The URL as it was written, without credentials.

@@ -216,3 +216,20 @@ async fn https_shows_the_certificate() {
     );
     assert_eq!(labels.get("fingerprint_sha256").map(str::len), Some(64));
 }
+
+#[tokio::test]
+async fn a_unix_socket_answers_for_the_urls_host() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let host = |headers: HeaderMap| async move { headers["host"].to_str().unwrap().to_owned() };
+    let serving = async { axum::serve(listener, Router::new().route("/health", get(host))).await.unwrap() };
+    let keys = format!("{{unix_socket: {}, expect: {{body: ^shop$}}}}", path.display());
+    let seen = tokio::select! { seen = look("http://shop/health", &keys) => seen, () = serving => panic!("it ended") };
+    assert!(seen.healthy, "{:?}", seen.failures);
+    assert_eq!(seen.get("probe_http_status_code", &[]), Some(200.0));
+    assert_eq!(seen.get("probe_ip_protocol", &[]), None, "a socket file has no address");
+    assert!(seen.get("probe_http_duration_seconds", &[("phase", "processing")]).is_some());
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(look("http://shop/health", &keys).await.failures[0].reason(), Reason::Refused);
+}

@@ -21,10 +21,10 @@ mod query;
 mod replication;
 mod rows;
 mod server;
-mod session;
+pub(super) mod session;
 mod settings;
 mod tables;
-mod tls;
+pub(super) mod tls;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -142,7 +142,7 @@ impl Facts {
 }
 
 /// Moves bytes until the client is dropped (a goodbye is sent), the server ends it, or `stop` fires (at once).
-async fn drive<C: Future<Output = Result<(), tokio_postgres::Error>>>(
+pub(in crate::collect) async fn drive<C: Future<Output = Result<(), tokio_postgres::Error>>>(
     connection: C,
     stop: CancellationToken,
     ended: oneshot::Sender<()>,
@@ -206,7 +206,7 @@ impl Session {
 }
 
 /// Puts a driver's error into our words and classes. The server's message is kept, the SQLSTATE becomes the label.
-fn describe(error: &tokio_postgres::Error, what: &str) -> CollectError {
+pub(in crate::collect) fn describe(error: &tokio_postgres::Error, what: &str) -> CollectError {
     if let Some(said) = error.as_db_error() {
         let code = said.code().code();
         return CollectError::new(reason_of(code), format!("{what}: {}", said.message())).with_sqlstate(code);

@@ -92,7 +92,7 @@ impl TargetSettings for Settings {
 
 impl Settings {
     /// Reads a libpq URL. The complaint never repeats the URL, which may hold a password.
-    fn from_url(text: &str) -> Result<Self, (String, String)> {
+    pub(in crate::collect) fn from_url(text: &str) -> Result<Self, (String, String)> {
         let form = || "write postgres://user@host:5432/database".to_owned();
         // libpq takes a user without a host (it is in a parameter then); URLs in general do not.
         let url = Url::parse(&text.replacen("@/", "@localhost/", 1)).map_err(|error| {

@@ -120,7 +120,7 @@ fn a_small_answer_cannot_fill_the_memory() {
         version: hyper::Version::HTTP_11,
         headers: HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]),
         body: compressed.into(),
-        peer: ([127, 0, 0, 1], 1).into(),
+        peer: Some(([127, 0, 0, 1], 1).into()),
         tls: None,
     };
     assert_eq!(page(&reply, 99_999).unwrap_err().reason(), Reason::TooLarge);

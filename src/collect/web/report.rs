@@ -27,7 +27,9 @@ static MODIFIED: Family = Family::gauge(
 /// Tells all that does not depend on what was expected. Without an answer the numbers are 0, as blackbox has them.
 pub fn report_exchange(look: &mut Look, journey: &Journey, verified: bool) {
     let first = &journey.first;
-    report_address(look, first.timings.resolve, first.peer);
+    if !first.unix {
+        report_address(look, first.timings.resolve, first.peer);
+    }
     let timings = &journey.timings;
     for (phase, took) in [
         ("resolve", timings.resolve),
@@ -37,7 +39,7 @@ pub fn report_exchange(look: &mut Look, journey: &Journey, verified: bool) {
         ("transfer", timings.transfer),
     ] {
         // Without an address blackbox never makes a request, and shows no phase of one.
-        if phase != "resolve" && first.peer.is_none() {
+        if phase != "resolve" && first.peer.is_none() && !first.unix {
             break;
         }
         look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());

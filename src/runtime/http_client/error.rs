@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,14 @@ pub enum HttpError {
     Connect {
         /// The first address of the name: the one that would have been used.
         peer: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The Unix socket cannot be reached.
+    #[error("cannot connect to {}: {source}", .path.display())]
+    ConnectUnix {
+        /// The socket.
+        path: PathBuf,
         /// The system's error.
         source: io::Error,
     },

@@ -49,7 +49,7 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let answer = async move { sender.send_request(outgoing).await.map(|response| (response, sender)) };
         alongside(connection, reading.read(answer, trace)).await?
     };
-    let peer = trace.peer.ok_or_else(|| HttpError::Request("there is no connection".into()))?;
+    let peer = trace.peer;
     let tls = trace.tls.clone();
     Ok(Reply { status: head.status, version: head.version, headers: head.headers, body, peer, tls })
 }

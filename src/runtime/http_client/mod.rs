@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
 use tokio::time::{self, Instant};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -77,6 +78,14 @@ impl HttpClient {
         let host = request.url.host_str().ok_or_else(|| HttpError::Request("the URL has no host".into()))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = request.url.port_or_known_default().unwrap_or(80);
+        if let Some(path) = request.unix_socket.clone() {
+            trace.unix = true;
+            let stream = within("connect", deadline, &mut trace.timings.connect, async {
+                UnixStream::connect(&path).await.map_err(|source| HttpError::ConnectUnix { path, source })
+            })
+            .await?;
+            return Box::pin(self.converse(stream, &host, request, overflow, trace)).await;
+        }
         let peers = within("resolve", deadline, &mut trace.timings.resolve, async {
             resolve(&host, port).await.map_err(|source| HttpError::Resolve { host: host.clone(), source })
         })
@@ -87,23 +96,35 @@ impl HttpClient {
         })
         .await?;
         trace.peer = Some(peer);
+        Box::pin(self.converse(stream, &host, request, overflow, trace)).await
+    }
+
+    /// Puts TLS over the connection where the URL asks for it, and asks.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        host: &str,
+        request: Request,
+        overflow: Overflow,
+        trace: &mut Trace,
+    ) -> Result<Reply, HttpError> {
         if request.url.scheme() != "https" {
             return exchange::talk(stream, request, overflow, false, trace).await;
         }
-        let stream = self.secure(&host, stream, deadline, &mut trace.timings.tls).await?;
+        let stream = self.secure(host, stream, request.deadline, &mut trace.timings.tls).await?;
         let connection = stream.get_ref().1;
         trace.tls = Some(TlsFacts::of(connection));
         let h2 = connection.alpn_protocol() == Some(b"h2");
         exchange::talk(stream, request, overflow, h2, trace).await
     }
 
-    async fn secure(
+    async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         host: &str,
-        stream: TcpStream,
+        stream: S,
         deadline: Instant,
         took: &mut Duration,
-    ) -> Result<TlsStream<TcpStream>, HttpError> {
+    ) -> Result<TlsStream<S>, HttpError> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| HttpError::Request(format!("{host} is no TLS server name")))?;
         within("tls", deadline, took, async {

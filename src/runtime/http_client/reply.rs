@@ -48,6 +48,8 @@ pub struct Trace {
     pub timings: Timings,
     /// The address used, or the first one found when no connection came about.
     pub peer: Option<SocketAddr>,
+    /// Whether the way led to a Unix socket, which has no address.
+    pub unix: bool,
     /// Present once a TLS handshake is through.
     pub tls: Option<TlsFacts>,
     /// Present once the head of the answer is there, also when its body never ends.
@@ -105,8 +107,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body as sent: not decompressed.
     pub body: Bytes,
-    /// The address that answered.
-    pub peer: SocketAddr,
+    /// The address that answered; none behind a Unix socket.
+    pub peer: Option<SocketAddr>,
     /// Present over https.
     pub tls: Option<TlsFacts>,
 }

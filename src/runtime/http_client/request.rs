@@ -1,5 +1,7 @@
 //! What is asked.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Method;
@@ -22,6 +24,8 @@ pub struct Request {
     pub body: Bytes,
     /// Answer or failure comes by then.
     pub deadline: Instant,
+    /// Connect there instead of to the URL's host, which then is a name only (curl's `--unix-socket`).
+    pub unix_socket: Option<PathBuf>,
     /// How much of the answer's body is kept; [`HttpClient::send`](super::HttpClient::send) fails on a longer one.
     pub max_body: usize,
     /// Says of the body so far whether it is all that is wanted: a stream of events that never ends is then not waited for.
@@ -40,22 +44,15 @@ pub enum Overflow {
 impl Request {
     /// A GET without special headers, for answers of up to 16 MiB.
     pub fn get(url: Url, deadline: Instant) -> Self {
-        Self {
-            method: Method::GET,
-            url,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            deadline,
-            max_body: 16 << 20,
-            enough: None,
-        }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { method: Method::GET, url, headers, body, deadline, unix_socket: None, max_body: 16 << 20, enough: None }
     }
 
     /// A POST of JSON, for answers of up to 1 MiB.
     pub fn post_json(url: Url, body: impl Into<Bytes>, deadline: Instant) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(hyper::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Self { method: Method::POST, url, headers, body: body.into(), deadline, max_body: 1 << 20, enough: None }
+        Self { method: Method::POST, headers, body: body.into(), max_body: 1 << 20, ..Self::get(url, deadline) }
     }
 }
 

@@ -41,7 +41,7 @@ impl RealPostgres {
     pub fn with(setup: PostgresSetup) -> Self {
         let folder = if setup.newest { tempfile::tempdir_in(newest_root().join("tmp")) } else { tempfile::tempdir() };
         let folder = folder.expect("a folder");
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("our folder");
+        open_to_all(folder.path());
         let mut postgres = Self { port: free_port(), folder, setup, process: None };
         let data = postgres.data();
         let mut initdb = postgres.program("initdb");
@@ -214,6 +214,11 @@ impl Held {
     }
 }
 
+/// Lets the server's own user work in a folder of ours.
+pub(super) fn open_to_all(folder: &Path) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("our folder");
+}
+
 /// Where a program of Postgres is: the newest of Debian's folders, else the path.
 fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
@@ -222,7 +227,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// Postgres refuses to run as root: then it runs as the user that its package made.
-fn as_postgres(name: &str) -> Command {
+pub(super) fn as_postgres(name: &str) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0);
     if !root {
         return Command::new(program(name));

@@ -1,0 +1,178 @@
+//! Looks at PgBouncer through its admin console, in `pgbouncer_exporter`'s families.
+//!
+//! In: a URL of the console. Out: what SHOW tells of pools, databases, totals and clients, and whether one can log in
+//! (`pgbouncer_up`).
+//!
+//! At each look the kept session is asked first, then a new login is tried: passwords are changed and new connections
+//! are refused while an old session goes on. A kept session that breaks, or is silent for half of the look, is dropped, and the
+//! fresh one takes its place within the same look.
+//!
+//! Invariants: one session kept, one login a look, one command under way; a session that did not answer in time is
+//! closed and never read again. PgBouncer takes console users also at `max_client_conn`, so we take no client's place.
+
+mod clients;
+mod console;
+mod facts;
+mod settings;
+mod sheets;
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::model::Family;
+use crate::runtime::supervise::Supervisor;
+
+use super::look::come_back_by;
+use super::{Collect, CollectError, Look, Reason};
+use clients::Clients;
+use console::{Console, Door, Missed};
+use facts::Facts;
+use sheets::Sheet;
+
+pub use settings::Settings;
+
+static UP: Family =
+    Family::gauge("pgbouncer_up", "Whether the last look could log in and got every answer (1) or not (0).");
+
+/// One PgBouncer.
+pub struct PgBouncer {
+    door: Door,
+    /// Taken out for a look and put back only when it answered all that it was asked.
+    kept: Mutex<Option<Console>>,
+}
+
+/// What one look has seen so far.
+#[derive(Default)]
+struct Seen {
+    look: Look,
+    /// Commands that PgBouncer refused.
+    refused: Vec<CollectError>,
+}
+
+impl PgBouncer {
+    /// Prepares; connects at the first look.
+    ///
+    /// # Errors
+    /// What TLS needs (`sslrootcert`) cannot be used.
+    pub fn new(settings: Settings, supervisor: &Supervisor) -> Result<Self, String> {
+        Ok(Self { door: Door::new(settings, supervisor)?, kept: Mutex::new(None) })
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Option<Console>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask_kept(&self, seen: &mut Seen, deadline: Instant) -> Option<Console> {
+        let kept = self.kept().take().filter(|console| !console.is_closed())?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A broken session is no failure yet: the fresh one is asked the same.
+        seen.ask(&kept, Instant::now() + left / 2).await.is_ok().then_some(kept)
+    }
+
+    /// Sees all; an error says why nobody can log in, or why not everything was seen.
+    async fn see(&self, seen: &mut Seen, deadline: Instant) -> Result<(), CollectError> {
+        let kept = self.ask_kept(seen, deadline).await;
+        let login = self.door.login(deadline).await;
+        let console = match (kept, login) {
+            (Some(kept), Ok(fresh)) => {
+                fresh.close(deadline).await;
+                kept
+            }
+            (Some(kept), Err(error)) => {
+                // What the kept session sees tells why nobody else gets in.
+                *self.kept() = Some(kept);
+                return Err(error);
+            }
+            (None, login) => {
+                let fresh = login?;
+                // What a session brought before it broke would stand twice.
+                *seen = Seen::default();
+                seen.ask(&fresh, deadline).await?;
+                fresh
+            }
+        };
+        *self.kept() = Some(console);
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// Runs every command. An error means that the session is of no more use.
+    async fn ask(&mut self, console: &Console, deadline: Instant) -> Result<(), CollectError> {
+        let look = &mut self.look;
+        let (command, columns) = facts::VERSION;
+        let answer = console.show(command, &columns, deadline, |row| facts::read_version(row, look)).await;
+        self.note(answer)?;
+        for facts in Facts::ALL {
+            let look = &mut self.look;
+            let answer = console.show(facts.command, &facts.columns, deadline, |row| facts.read(row, look)).await;
+            self.note(answer)?;
+        }
+        for sheet in Sheet::ALL {
+            let answer = run_sheet(sheet, console, deadline, &mut self.look).await;
+            self.note(answer)?;
+        }
+        let answer = run_clients(console, deadline, &mut self.look).await;
+        self.note(answer)
+    }
+
+    /// A command that PgBouncer refuses costs its own series only.
+    fn note(&mut self, answer: Result<(), Missed>) -> Result<(), CollectError> {
+        match answer {
+            Err(missed) if missed.broken => return Err(missed.error),
+            Err(missed) => self.refused.push(missed.error),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+}
+
+async fn run_sheet(sheet: &Sheet, console: &Console, deadline: Instant, look: &mut Look) -> Result<(), Missed> {
+    let mut rows = 0;
+    let each = |row: console::Row<'_>| {
+        rows += 1;
+        if rows <= sheets::MOST_ROWS {
+            sheet.read(row, look);
+        }
+    };
+    console.show(sheet.command, &sheet.columns(), deadline, each).await?;
+    if rows > sheets::MOST_ROWS {
+        let what = format!("{} has {rows} rows; {} of them are shown", sheet.command, sheets::MOST_ROWS);
+        look.missed(CollectError::new(Reason::TooLarge, what));
+    }
+    Ok(())
+}
+
+async fn run_clients(console: &Console, deadline: Instant, look: &mut Look) -> Result<(), Missed> {
+    let mut clients = Clients::default();
+    console.show(clients::COMMAND, &clients::COLUMNS, deadline, |row| clients.add(row)).await?;
+    let left_out = clients.write(look);
+    if left_out > 0 {
+        let what = format!("{left_out} clients are of more kinds than are counted apart");
+        look.missed(CollectError::new(Reason::TooLarge, what));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Collect for PgBouncer {
+    async fn look(&self, deadline: Instant) -> Look {
+        let mut seen = Seen::default();
+        let outcome = self.see(&mut seen, come_back_by(deadline)).await;
+        let Seen { mut look, refused, .. } = seen;
+        for error in outcome.err().into_iter().chain(refused) {
+            look.unhealthy(error);
+        }
+        look.value(&UP, f64::from(u8::from(look.healthy)));
+        look
+    }
+
+    fn unanswered(&self, error: CollectError) -> Look {
+        let mut look = Look::new();
+        look.value(&UP, 0.0);
+        look.unhealthy(error);
+        look
+    }
+}
