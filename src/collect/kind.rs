@@ -9,7 +9,8 @@ use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
 use super::{
-    Collect, dns, docker, grpc, host, http, icmp, llm, pgbouncer, postgres, prometheus, redis, simulated, tcp,
+    Collect, dns, docker, grpc, host, http, icmp, llm, mcp, oidc, pgbouncer, postgres, prometheus, redis, simulated,
+    smtp, tcp, websocket,
 };
 
 /// What a target of one kind needs beyond the common keys, and what the kind is called.
@@ -47,7 +48,7 @@ macro_rules! kinds {
         internal { $($(#[$internal_doc:meta])* $internal:ident($internal_settings:ty),)* }
     ) => {
         /// What a target is, with the settings of its kind.
-        #[expect(clippy::large_enum_variant, reason = "one for each target, made when the configuration is read")]
+        #[allow(clippy::large_enum_variant, reason = "one for each target, made when the configuration is read")]
         #[derive(Debug, Clone, PartialEq)]
         pub enum Kind {
             $($(#[$doc])* $kind($settings),)+
@@ -63,7 +64,7 @@ macro_rules! kinds {
                 let scheme = scheme.to_ascii_lowercase();
                 let means = |schemes: &[&str]| schemes.contains(&&*scheme);
                 $(if means(<$settings>::SCHEMES) { return Some(<$settings>::KIND); })+
-                NOT_BUILT.iter().find(|word| **word == scheme).copied()
+                None
             }
 
             /// Whether the kind cannot do without `url`.
@@ -120,6 +121,14 @@ kinds! {
         Icmp(icmp::Settings),
         /// A gRPC server that answers health checks.
         Grpc(grpc::Settings),
+        /// A mail server.
+        Smtp(smtp::Settings),
+        /// A WebSocket endpoint.
+        WebSocket(websocket::Settings),
+        /// An OpenID provider.
+        Oidc(oidc::Settings),
+        /// An MCP server.
+        Mcp(mcp::Settings),
         /// A `PostgreSQL` server.
         Postgres(postgres::Settings),
         /// PgBouncer's admin console.
@@ -141,15 +150,7 @@ kinds! {
     }
 }
 
-/// Kinds that the contract names and that are still to come.
-const NOT_BUILT: [&str; 5] = ["smtp", "ws", "wss", "oidc", "mcp"];
-
 fn refuse(word: &str, fields: &mut Fields<'_>) {
-    if NOT_BUILT.contains(&word) {
-        let said_by = if fields.has("kind") { "kind" } else { "url" };
-        fields.wrong(said_by, format!("targets of kind `{word}` are not built yet"), "remove the target");
-    } else {
-        let kinds = Kind::WORDS.join(", ");
-        fields.wrong("kind", format!("`{word}` is no kind of target"), format!("kinds: {kinds}"));
-    }
+    let kinds = Kind::WORDS.join(", ");
+    fields.wrong("kind", format!("`{word}` is no kind of target"), format!("kinds: {kinds}"));
 }

@@ -63,15 +63,20 @@ where
     address
 }
 
-/// A TLS server with its own certificate (`cert.pem` in `dir`, for `localhost`) that sends `answer` after a first read.
-pub async fn tls(dir: &Path, answer: &'static [u8]) -> SocketAddr {
+/// What makes a connection TLS, with its own certificate (`cert.pem` in `dir`, for `localhost`).
+pub fn acceptor(dir: &Path) -> TlsAcceptor {
     let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
     make_certificate(&certificate, &key, Extra::Server);
     let chain = vec![CertificateDer::from_pem_file(&certificate).unwrap()];
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let key = PrivateKeyDer::from_pem_file(&key).unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap()));
+    TlsAcceptor::from(Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap()))
+}
+
+/// A TLS server with an [`acceptor`] that sends `answer` after a first read.
+pub async fn tls(dir: &Path, answer: &'static [u8]) -> SocketAddr {
+    let acceptor = acceptor(dir);
     serve(move |stream| {
         let acceptor = acceptor.clone();
         async move {

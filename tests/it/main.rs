@@ -19,4 +19,5 @@ mod metrics_page;
 mod own_voice;
 mod parity;
 mod pgbouncer_faults;
+mod probe_faults;
 mod reload;

@@ -1,12 +1,15 @@
 //! Kind `dns`: asks a name server one question, as `blackbox_exporter`'s `dns` prober.
 //!
-//! In: `dns://server[:53]/name?type=A`; without a server, the first one of `/etc/resolv.conf`.
+//! In: `dns://server[:53]/name?type=A`, also `&transport=tcp`; without a server, the first one of `/etc/resolv.conf`.
 //! Out: that prober's families. Good is NOERROR with at least one answer, unless `expect` says otherwise.
 
 mod exchange;
 mod settings;
 
 pub use settings::Settings;
+
+use exchange::Times;
+use settings::Transport;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -45,8 +48,7 @@ pub struct Dns {
 struct Seen {
     peer: Option<SocketAddr>,
     resolve: Duration,
-    connect: Duration,
-    request: Duration,
+    times: Times,
     phase: &'static str,
 }
 
@@ -67,19 +69,15 @@ impl Dns {
             CollectError::new(Reason::of_io(&error), format!("the name server {peer} gave no answer: {error}"))
         };
         let question = exchange::Question::new(&self.settings.name, self.settings.kind).map_err(failed)?;
-        seen.phase = "request";
-        let start = Instant::now();
-        let answer = question.over_udp(peer).await;
-        seen.request = start.elapsed();
-        let answer = answer.map_err(failed)?;
-        if !answer.metadata.truncation {
-            return Ok(answer);
+        if self.settings.transport == Transport::Udp {
+            seen.phase = "request";
+            let answer = question.over_udp(peer, &mut seen.times).await.map_err(failed)?;
+            if !answer.metadata.truncation {
+                return Ok(answer);
+            }
         }
         seen.phase = "connect";
-        let (answer, connect, request) = question.over_tcp(peer).await.map_err(failed)?;
-        seen.connect = connect;
-        seen.request += request;
-        Ok(answer)
+        question.over_tcp(peer, &mut seen.times).await.map_err(failed)
     }
 
     async fn server(&self) -> Result<SocketAddr, CollectError> {
@@ -122,7 +120,9 @@ impl Collect for Dns {
         let late = || CollectError::new(Reason::Timeout, format!("no answer in time ({})", seen.phase));
         let outcome = outcome.unwrap_or_else(|_| Err(late()));
         report_address(&mut look, seen.resolve, seen.peer);
-        for (phase, took) in [("resolve", seen.resolve), ("connect", seen.connect), ("request", seen.request)] {
+        for (phase, took) in
+            [("resolve", seen.resolve), ("connect", seen.times.connect), ("request", seen.times.request)]
+        {
             look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());
         }
         look.value(&SUCCEEDED, f64::from(u8::from(outcome.is_ok())));

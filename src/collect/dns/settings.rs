@@ -22,7 +22,16 @@ pub struct Settings {
     pub(super) port: u16,
     pub(super) name: Name,
     pub(super) kind: RecordType,
+    pub(super) transport: Transport,
     pub(super) expect: Expect,
+}
+
+/// What the question goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// UDP, and TCP only for an answer that does not fit.
+    Udp,
+    Tcp,
 }
 
 /// What an answer must be like.
@@ -73,14 +82,19 @@ impl Settings {
         }
         let mut parsed = Name::from_utf8(name).map_err(|error| format!("`{name}` is no domain name: {error}"))?;
         parsed.set_fqdn(true);
-        let mut kind = RecordType::A;
+        let (mut kind, mut transport) = (RecordType::A, Transport::Udp);
         for (key, value) in url.query_pairs() {
-            if key != "type" {
-                return Err(format!("`{key}` is not known in a dns URL"));
+            match (&*key, &*value) {
+                ("type", _) => {
+                    kind = value.to_uppercase().parse().map_err(|_| format!("`{value}` is no DNS record type"))?;
+                }
+                ("transport", "udp") => transport = Transport::Udp,
+                ("transport", "tcp") => transport = Transport::Tcp,
+                ("transport", _) => return Err(format!("`{value}` is neither udp nor tcp")),
+                _ => return Err(format!("`{key}` is not known in a dns URL")),
             }
-            kind = value.to_uppercase().parse().map_err(|_| format!("`{value}` is no DNS record type"))?;
         }
-        Ok(Self { server, port: url.port().unwrap_or(53), name: parsed, kind, expect })
+        Ok(Self { server, port: url.port().unwrap_or(53), name: parsed, kind, transport, expect })
     }
 }
 

@@ -97,6 +97,8 @@ async fn a_truncated_answer_is_fetched_over_tcp() {
     assert!(look.healthy, "{:?}", look.failures);
     assert_eq!(look.get("probe_dns_answer_rrs", &[]), Some(100.0));
     assert!(look.get("probe_dns_duration_seconds", &[("phase", "connect")]) > Some(0.0));
+    let by_tcp = self::look(&format!("dns://{server}/long.test?transport=tcp"), "").await;
+    assert_eq!(by_tcp.get("probe_dns_answer_rrs", &[]), Some(100.0));
 }
 
 #[tokio::test]
@@ -136,6 +138,7 @@ fn urls_are_read_and_complaints_say_a_way_out() {
     for (url, complaint) in [
         ("dns://ns", "names nothing to ask for"),
         ("dns://ns/a?type=B", "`B` is no DNS record type"),
+        ("dns://ns/a?transport=tls", "`tls` is neither udp nor tcp"),
         ("dns://ns/a?kind=A", "`kind` is not known in a dns URL"),
     ] {
         let said = read(url, "url: x").unwrap_err();

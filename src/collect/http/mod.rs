@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::model::Secret;
-use crate::runtime::http_client::{HttpClient, Overflow, Reply, Request};
+use crate::runtime::http_client::{HttpClient, Overflow, Reply, Request, Trace};
 
 use super::probe::{self, Watch, report_regex};
 use super::web::{self, Bounds, Follow, fetch, report_exchange};
@@ -101,10 +101,10 @@ impl Collect for Http {
             Ok(reply) => self.judge(reply, journey.last.body_length, &watch, &mut look),
             Err(error) => {
                 look.unhealthy(self.without_secrets(error.clone()));
-                (false, 0)
+                (false, cut_length(&journey.last))
             }
         };
-        report_exchange(&mut look, &journey, outcome.as_ref().ok(), !self.settings.trust.insecure_skip_verify);
+        report_exchange(&mut look, &journey, !self.settings.trust.insecure_skip_verify);
         web::report_length(&mut look, length);
         report_regex(&mut look, regex);
         watch.finish(&mut look);
@@ -116,6 +116,12 @@ impl Collect for Http {
         web::report_no_answer(&mut look);
         look
     }
+}
+
+/// How much of a body came that then broke off. A redirect's own body is no answer.
+fn cut_length(last: &Trace) -> u64 {
+    let is_answer = last.head.as_ref().is_some_and(|head| !head.status.is_redirection());
+    if is_answer { last.body_length } else { 0 }
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use crate::collect::{Collect, TargetSettings, probe};
 use crate::runtime::supervise::Supervisor;
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HeaderMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use url::Url;
 
-use crate::collect::web::{is_secret, read_authorization, read_trust, read_url, without_credentials};
+use crate::collect::web::{read_authorization, read_headers, read_trust, read_url, without_credentials};
 use crate::model::Secret;
 use crate::runtime::http_client::credentials;
 use crate::runtime::tls::Trust;
@@ -92,26 +92,6 @@ impl TargetSettings for Settings {
     fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
         Ok(Arc::new(super::Http::new(self)?))
     }
-}
-
-fn read_headers(fields: &mut Fields<'_>) -> (HeaderMap, Vec<Secret>) {
-    let (mut headers, mut secrets) = (HeaderMap::new(), Vec::new());
-    for (name, text, at) in fields.text_map("headers") {
-        let (Ok(header), Ok(mut value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&text)) else {
-            fields.problems().add(
-                at,
-                format!("`{name}` cannot be sent as a header"),
-                "check its name and its characters",
-            );
-            continue;
-        };
-        if is_secret(&header) {
-            value.set_sensitive(true);
-            secrets.push(Secret::new(text));
-        }
-        headers.append(header, value);
-    }
-    (headers, secrets)
 }
 
 #[cfg(test)]

@@ -106,6 +106,9 @@ async fn a_redirect_is_followed_unless_told_not_to() {
     assert_eq!((stayed.healthy, stayed.get("probe_http_status_code", &[])), (true, Some(307.0)));
     let lost = look(&format!("http://{app}/loop"), "").await;
     assert_eq!(lost.failures[0].to_string(), "status: more than 10 redirects");
+    // The one too many was asked for too, and so was the one that was not followed.
+    assert_eq!(lost.get("probe_http_redirects", &[]), Some(11.0));
+    assert_eq!(stayed.get("probe_http_redirects", &[]), Some(1.0));
 }
 
 #[tokio::test]
@@ -157,6 +160,24 @@ async fn no_answer_is_status_zero_with_its_reason() {
     assert_eq!(rude.failures[0].reason(), Reason::Malformed);
     let gone = look(&format!("http://{}/", test_server::raw(true, b"").await), "").await;
     assert_eq!(gone.failures[0].reason(), Reason::Unreachable);
+}
+
+#[tokio::test]
+async fn a_body_cut_short_still_shows_its_head() {
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc";
+    let cut = look(&format!("http://{}/", test_server::raw(true, answer).await), "").await;
+    assert_eq!(cut.failures[0].reason(), Reason::Unreachable);
+    for (family, value) in [
+        ("probe_http_status_code", 200.0),
+        ("probe_http_content_length", 100.0),
+        ("probe_http_uncompressed_body_length", 3.0),
+        ("probe_http_version", 1.1),
+    ] {
+        assert_eq!(cut.get(family, &[]), Some(value), "{family}");
+    }
+    let empty = b"HTTP/1.1 204 No Content\r\n\r\n";
+    let empty = look(&format!("http://{}/", test_server::raw(true, empty).await), "").await;
+    assert_eq!(empty.get("probe_http_content_length", &[]), Some(0.0));
 }
 
 #[tokio::test]

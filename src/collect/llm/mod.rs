@@ -137,7 +137,7 @@ impl Collect for Llm {
             }
         };
         self.report_outcome(seen, &mut look);
-        report_exchange(&mut look, &journey, reply.as_ref().ok(), !self.settings.trust.insecure_skip_verify);
+        report_exchange(&mut look, &journey, !self.settings.trust.insecure_skip_verify);
         watch.finish(&mut look);
         look
     }

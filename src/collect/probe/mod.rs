@@ -5,10 +5,12 @@
 
 mod certificate;
 mod pattern;
+mod trip;
 mod way;
 
 pub use certificate::{Certificate, last_chain_expiry};
 pub use pattern::Pattern;
+pub use trip::{Duplex, Route, Stream, Trip, broken};
 pub use way::{Way, connector};
 
 use std::net::{IpAddr, SocketAddr};

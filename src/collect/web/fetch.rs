@@ -27,7 +27,7 @@ pub enum Follow {
 pub struct Journey {
     /// Phases, summed over the redirects.
     pub timings: Timings,
-    /// Redirects followed.
+    /// Redirects that were asked for: also the one that was not followed, as blackbox counts.
     pub redirects: u32,
     /// What was seen of the first exchange: its address is the target's.
     pub first: Trace,
@@ -57,18 +57,22 @@ pub async fn fetch(
             Err(error) => return (Err(CollectError::from(&error)), journey),
         };
         let next = match destination(&request.url, &reply) {
-            Destination::Elsewhere(next) if follow == Follow::Redirects => next,
-            Destination::Nowhere if follow == Follow::Redirects => {
-                let message = format!("status {} with a Location that is no HTTP URL", reply.status.as_u16());
-                return (Err(CollectError::new(Reason::Malformed, message)), journey);
-            }
-            _ => return (Ok(reply), journey),
+            Destination::Here => return (Ok(reply), journey),
+            Destination::Elsewhere(next) => Some(next),
+            Destination::Nowhere => None,
         };
-        if journey.redirects == MOST_REDIRECTS {
+        journey.redirects += 1;
+        if follow == Follow::Nothing {
+            return (Ok(reply), journey);
+        }
+        let Some(next) = next else {
+            let message = format!("status {} with a Location that is no HTTP URL", reply.status.as_u16());
+            return (Err(CollectError::new(Reason::Malformed, message)), journey);
+        };
+        if journey.redirects > MOST_REDIRECTS {
             let message = format!("more than {MOST_REDIRECTS} redirects");
             return (Err(CollectError::new(Reason::Status, message)), journey);
         }
-        journey.redirects += 1;
         redirect(&mut request, reply.status, next.origin() == target);
         request.url = next;
     }

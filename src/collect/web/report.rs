@@ -1,12 +1,12 @@
 //! An exchange as blackbox' `http` prober shows it.
 
-use hyper::Version;
 use hyper::header::{CONTENT_LENGTH, LAST_MODIFIED};
+use hyper::{StatusCode, Version};
 
 use crate::collect::Look;
 use crate::collect::probe::{report_address, report_tls};
 use crate::model::Family;
-use crate::runtime::http_client::Reply;
+use crate::runtime::http_client::Head;
 
 use super::Journey;
 
@@ -25,7 +25,7 @@ static MODIFIED: Family = Family::gauge(
 );
 
 /// Tells all that does not depend on what was expected. Without an answer the numbers are 0, as blackbox has them.
-pub fn report_exchange(look: &mut Look, journey: &Journey, reply: Option<&Reply>, verified: bool) {
+pub fn report_exchange(look: &mut Look, journey: &Journey, verified: bool) {
     let first = &journey.first;
     if !first.unix {
         report_address(look, first.timings.resolve, first.peer);
@@ -44,16 +44,16 @@ pub fn report_exchange(look: &mut Look, journey: &Journey, reply: Option<&Reply>
         }
         look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());
     }
-    let status = reply.map(|reply| reply.status).or(journey.last.status);
-    look.value(&STATUS_CODE, status.map_or(0.0, |status| f64::from(status.as_u16())));
+    let head = journey.last.head.as_ref();
+    look.value(&STATUS_CODE, head.map_or(0.0, |head| f64::from(head.status.as_u16())));
     look.value(&REDIRECTS, f64::from(journey.redirects));
-    look.value(&CONTENT_LENGTH_BYTES, reply.map_or(0.0, content_length));
-    look.value(&HTTP_VERSION, reply.map_or(0.0, version));
+    look.value(&CONTENT_LENGTH_BYTES, head.map_or(0.0, content_length));
+    look.value(&HTTP_VERSION, head.map_or(0.0, version));
     look.value(&SSL, f64::from(u8::from(journey.last.tls.is_some())));
     if let Some(facts) = &journey.last.tls {
         report_tls(look, facts, verified);
     }
-    if let Some(at) = reply.and_then(last_modified) {
+    if let Some(at) = head.and_then(last_modified) {
         look.value(&MODIFIED, at);
     }
 }
@@ -68,14 +68,17 @@ pub fn report_no_answer(look: &mut Look) {
     look.value(&STATUS_CODE, 0.0);
 }
 
-/// The header's value; -1 when the server did not say.
-fn content_length(reply: &Reply) -> f64 {
-    let header = reply.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+/// The header's value; -1 when the server did not say, 0 where the status leaves no room for a body.
+fn content_length(head: &Head) -> f64 {
+    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return 0.0;
+    }
+    let header = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     header.and_then(|text| text.trim().parse::<u64>().ok()).map_or(-1.0, |length| length as f64)
 }
 
-fn version(reply: &Reply) -> f64 {
-    match reply.version {
+fn version(head: &Head) -> f64 {
+    match head.version {
         Version::HTTP_09 => 0.9,
         Version::HTTP_10 => 1.0,
         Version::HTTP_2 => 2.0,
@@ -84,8 +87,8 @@ fn version(reply: &Reply) -> f64 {
     }
 }
 
-fn last_modified(reply: &Reply) -> Option<f64> {
-    let text = reply.headers.get(LAST_MODIFIED)?.to_str().ok()?;
+fn last_modified(head: &Head) -> Option<f64> {
+    let text = head.headers.get(LAST_MODIFIED)?.to_str().ok()?;
     // RFC 9110 writes the zone as GMT, which RFC 2822 knows as an obsolete name for +0000.
     let at = jiff::fmt::rfc2822::parse(text).ok()?;
     Some(at.timestamp().as_second() as f64)

@@ -1,6 +1,6 @@
 //! Settings that are written the same way for every kind of target: the URL, credentials, TLS.
 
-use hyper::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::model::Secret;
@@ -74,6 +74,27 @@ pub fn read_authorization(
         fields.wrong(key, "the token cannot be sent in a header", "check it for line breaks");
     }
     Some((header?, secret))
+}
+
+/// Reads the section `headers`: what the user wants sent, and the secrets in it, which no message may show.
+pub fn read_headers(fields: &mut Fields<'_>) -> (HeaderMap, Vec<Secret>) {
+    let (mut headers, mut secrets) = (HeaderMap::new(), Vec::new());
+    for (name, text, at) in fields.text_map("headers") {
+        let (Ok(header), Ok(mut value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&text)) else {
+            fields.problems().add(
+                at,
+                format!("`{name}` cannot be sent as a header"),
+                "check its name and its characters",
+            );
+            continue;
+        };
+        if is_secret(&header) {
+            value.set_sensitive(true);
+            secrets.push(Secret::new(text));
+        }
+        headers.append(header, value);
+    }
+    (headers, secrets)
 }
 
 /// A URL's text without user and password, else untouched.

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{self, Instant};
 
 use super::request::outgoing;
-use super::{HttpError, Overflow, Reply, Request, Trace, within};
+use super::{Head, HttpError, Overflow, Reply, Request, Trace, within};
 
 /// Sends the request and reads the answer.
 pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -30,7 +30,8 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     h2: bool,
     trace: &mut Trace,
 ) -> Result<Reply, HttpError> {
-    let reading = Reading { deadline: request.deadline, limit: request.max_body, overflow, start: Instant::now() };
+    let Request { deadline, max_body: limit, enough, .. } = request;
+    let reading = Reading { deadline, limit, overflow, enough, start: Instant::now() };
     let outgoing = outgoing(request, h2)?;
     let failed = |source| HttpError::Protocol { phase: "processing", source };
     let io = TokioIo::new(stream);
@@ -62,6 +63,7 @@ struct Reading {
     deadline: Instant,
     limit: usize,
     overflow: Overflow,
+    enough: Option<fn(&[u8]) -> bool>,
     start: Instant,
 }
 
@@ -80,7 +82,7 @@ impl Reading {
         trace.timings.processing = self.start.elapsed();
         let (response, _kept) = answered?.map_err(|source| HttpError::Protocol { phase: "processing", source })?;
         let (head, incoming) = response.into_parts();
-        trace.status = Some(head.status);
+        trace.head = Some(Head { status: head.status, version: head.version, headers: head.headers.clone() });
         let Trace { timings, body_length, .. } = trace;
         let body = within("transfer", self.deadline, &mut timings.transfer, self.body(incoming, body_length)).await?;
         Ok((head, body))
@@ -99,6 +101,9 @@ impl Reading {
                 return Err(HttpError::TooLarge { limit: self.limit });
             }
             body.extend_from_slice(&data[..data.len().min(room)]);
+            if self.enough.is_some_and(|enough| enough(&body)) {
+                break;
+            }
         }
         Ok(body.freeze())
     }

@@ -11,7 +11,7 @@ mod request;
 
 pub use credentials::{basic, bearer, credentials, sensitive};
 pub use error::HttpError;
-pub use reply::{Reply, Timings, TlsFacts, Trace};
+pub use reply::{Head, Reply, Timings, TlsFacts, Trace};
 pub use request::{Overflow, Request};
 
 use std::future::Future;

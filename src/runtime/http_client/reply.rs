@@ -53,9 +53,20 @@ pub struct Trace {
     /// Present once a TLS handshake is through.
     pub tls: Option<TlsFacts>,
     /// Present once the head of the answer is there, also when its body never ends.
-    pub status: Option<StatusCode>,
+    pub head: Option<Head>,
     /// Bytes of the body as sent, also beyond what was kept.
     pub body_length: u64,
+}
+
+/// An answer without its body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// Any status is an answer.
+    pub status: StatusCode,
+    /// The protocol spoken.
+    pub version: Version,
+    /// As sent.
+    pub headers: HeaderMap,
 }
 
 /// What the TLS handshake showed.

@@ -28,6 +28,8 @@ pub struct Request {
     pub unix_socket: Option<PathBuf>,
     /// How much of the answer's body is kept; [`HttpClient::send`](super::HttpClient::send) fails on a longer one.
     pub max_body: usize,
+    /// Says of the body so far whether it is all that is wanted: a stream of events that never ends is then not waited for.
+    pub enough: Option<fn(&[u8]) -> bool>,
 }
 
 /// What becomes of the part of a body that is longer than [`Request::max_body`].
@@ -43,7 +45,7 @@ impl Request {
     /// A GET without special headers, for answers of up to 16 MiB.
     pub fn get(url: Url, deadline: Instant) -> Self {
         let (headers, body) = (HeaderMap::new(), Bytes::new());
-        Self { method: Method::GET, url, headers, body, deadline, unix_socket: None, max_body: 16 << 20 }
+        Self { method: Method::GET, url, headers, body, deadline, unix_socket: None, max_body: 16 << 20, enough: None }
     }
 
     /// A POST of JSON, for answers of up to 1 MiB.

@@ -76,7 +76,23 @@ async fn a_body_cut_short_is_a_failed_transfer_with_a_status() {
     let address = test_server::raw(true, b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc").await;
     let (reply, trace) = client().trace(Request::get(url(address, "/"), soon()), Overflow::Discard).await;
     assert!(matches!(reply, Err(HttpError::Protocol { phase: "transfer", .. })));
-    assert_eq!((trace.status, trace.body_length), (Some(StatusCode::OK), 3));
+    assert_eq!((trace.head.map(|head| head.status), trace.body_length), (Some(StatusCode::OK), 3));
+}
+
+#[tokio::test]
+async fn a_stream_without_end_is_left_once_enough_is_there() {
+    let address = test_server::serve(|mut stream| async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let _ = stream.write_all(head).await;
+        while stream.write_all(b"3\r\nabc\r\n").await.is_ok() {
+            time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let request = Request { enough: Some(|body| body.len() >= 9), ..Request::get(url(address, "/"), soon()) };
+    assert!(client().send(request).await.0.unwrap().body.starts_with(b"abcabcabc"));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! where the exporter saw it, or one step beside. A difference that we want is in the exporter's list with its reason.
 
 mod blackbox;
+mod blackbox_web;
 mod docker;
 mod node;
 mod pgbouncer;
@@ -34,6 +35,7 @@ pub enum What {
 }
 
 /// A difference that is meant.
+#[derive(Debug, Clone, Copy)]
 pub struct Difference {
     /// The family's name; `*` stands for anything.
     pub family: &'static str,

@@ -1,0 +1,163 @@
+//! What a target of kind `smtp` needs beyond the common keys.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::collect::probe::{self, Pattern};
+use crate::collect::web::read_trust;
+use crate::collect::{Collect, TargetSettings};
+use crate::model::Secret;
+use crate::runtime::http_client::credentials;
+use crate::runtime::supervise::Supervisor;
+use crate::runtime::tls::Trust;
+use crate::yaml::Fields;
+
+/// What a target of kind `smtp` needs beyond the common keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) security: Security,
+    pub(super) trust: Trust,
+    /// A user and a password to log in with.
+    pub(super) login: Option<(String, Secret)>,
+    /// What the greeting must match.
+    pub(super) banner: Option<Pattern>,
+}
+
+/// How a connection becomes a secure one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Security {
+    /// Not at all.
+    Plain,
+    /// By STARTTLS, which must be offered.
+    StartTls,
+    /// TLS from the first byte.
+    Implicit,
+}
+
+const WAY_OUT: &str = "write smtp://host:port or smtps://host:port";
+
+impl TargetSettings for Settings {
+    const KIND: &'static str = "smtp";
+    const SCHEMES: &'static [&'static str] = &["smtp", "smtps"];
+    const JOB: &'static str = probe::JOB;
+
+    /// Reads the kind's own keys: `starttls`, `username`, `password(_file)`, `tls`, `expect: {banner: REGEX}`. The URL may hold
+    /// the login and `?tls=off`, so that a mail sender's own URL is understood.
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+        let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "smtp" | "smtps"));
+        let mut parsed = parsed.filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
+        let login = read_login(parsed.as_mut().and_then(credentials), fields);
+        let starttls = fields.bool("starttls");
+        let trust = read_trust(fields);
+        let banner = fields.section("expect").and_then(|mut section| {
+            let banner = section.parsed("banner", Pattern::parse);
+            section.finish();
+            banner
+        });
+        let Some(url) = parsed else {
+            // The text is not repeated: it may hold a password.
+            fields.wrong("url", "this URL names no mail server", WAY_OUT);
+            return None;
+        };
+        let security = security(&url, starttls, login.is_some(), fields);
+        let port = url.port().unwrap_or(if security == Security::Implicit { 465 } else { 25 });
+        Some(Self { host: url.host_str()?.to_owned(), port, security, trust, login, banner })
+    }
+
+    /// `host:port`.
+    fn instance(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(super::Smtp::new(self)?))
+    }
+}
+
+/// The login of the URL, or that of the keys.
+fn read_login(from_url: Option<(String, Secret)>, fields: &mut Fields<'_>) -> Option<(String, Secret)> {
+    let user = fields.text("username");
+    let password = fields.secret("password", "password_file");
+    match (from_url, user, password) {
+        (None, Some(user), Some(password)) => Some((user, password)),
+        (Some(login), None, None) => Some(login),
+        // A URL without a password, as one keeps it in a repository.
+        (Some((user, empty)), None, Some(password)) if empty.expose().is_empty() => Some((user, password)),
+        (None, None, None) => None,
+        (None, user, _) => {
+            let missing = if user.is_some() { "password" } else { "username" };
+            fields.wrong("url", format!("a login without `{missing}`"), format!("add `{missing}: …`"));
+            None
+        }
+        (Some(_), ..) => {
+            let way_out = "keep the user in the URL or `username`, and one password";
+            fields.wrong("url", "credentials are given twice", way_out);
+            None
+        }
+    }
+}
+
+/// A login asks for TLS unless the user says otherwise: a password in plain is for everybody on the way.
+fn security(url: &Url, starttls: Option<bool>, login: bool, fields: &Fields<'_>) -> Security {
+    let off = url.query_pairs().any(|(name, value)| name == "tls" && value == "off");
+    if url.scheme() == "smtps" {
+        if starttls.is_some() {
+            fields.wrong("starttls", "`smtps://` is TLS from the first byte", "remove `starttls`, or write smtp://");
+        }
+        return Security::Implicit;
+    }
+    if starttls.unwrap_or(login && !off) { Security::StartTls } else { Security::Plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Problems;
+    use crate::yaml::parse;
+
+    fn read(url: &str, keys: &str) -> Result<Settings, String> {
+        let node = parse(keys, "f.yml").unwrap();
+        let problems = Problems::new();
+        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
+        let settings = Settings::read(url, &mut fields);
+        fields.finish();
+        let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
+        if said.is_empty() { Ok(settings.unwrap()) } else { Err(said.concat()) }
+    }
+
+    #[test]
+    fn a_login_goes_over_tls_unless_told_otherwise() {
+        for (url, keys, security, port) in [
+            ("smtp://mail", "", Security::Plain, 25),
+            ("smtp://mail:1025", "starttls: true", Security::StartTls, 1025),
+            ("smtp://u:p@mail:587", "", Security::StartTls, 587),
+            ("smtp://u:p@mail:587?tls=off", "", Security::Plain, 587),
+            ("smtp://mail", "{username: u, password: p, starttls: false}", Security::Plain, 25),
+            ("smtps://u@mail", "password: p", Security::Implicit, 465),
+        ] {
+            let settings = read(url, keys).unwrap();
+            assert_eq!((settings.security, settings.port), (security, port), "{url} {keys}");
+        }
+        let settings = read("smtp://me%40x:hunter%2F2@mail", "").unwrap();
+        assert_eq!(settings.login, Some(("me@x".into(), Secret::new("hunter/2"))));
+        assert_eq!(settings.instance(), "mail:25");
+        assert!(!format!("{settings:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn half_a_login_and_two_are_refused() {
+        for (url, keys, complaint) in [
+            ("smtp://mail", "username: u", "a login without `password`"),
+            ("smtp://mail", "password: p", "a login without `username`"),
+            ("smtp://u:p@mail", "{username: u, password: p}", "credentials are given twice"),
+            ("smtp://u:hunter2@:x", "url: x", "this URL names no mail server"),
+            ("smtps://mail", "starttls: true", "`smtps://` is TLS from the first byte"),
+        ] {
+            let said = read(url, keys).unwrap_err();
+            assert!(said.contains(complaint) && !said.contains("hunter2"), "{said}");
+        }
+    }
+}
