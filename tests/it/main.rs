@@ -15,4 +15,7 @@ mod ledger_survives_kill;
 mod metrics_page;
 mod own_voice;
 mod parity;
+mod redis_faults;
+mod redis_keys;
+mod redis_load;
 mod reload;

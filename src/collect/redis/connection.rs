@@ -2,7 +2,7 @@
 //!
 //! Invariant: the connection never outlives its [`Connection`], and one that did not answer in time is not used again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,10 @@ use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls;
 
 use super::settings::Settings;
+
+/// How long a refusal is taken for an answer: rights are seldom given, and each further refusal is an error that the
+/// server counts.
+const REFUSAL: Duration = Duration::from_mins(5);
 
 /// Opens connections to one server.
 pub struct Server {
@@ -88,7 +92,7 @@ impl Server {
         self.supervisor.spawn_once(until(stop.clone(), driver));
         Ok(Connection {
             client,
-            refused: HashSet::new(),
+            refused: HashMap::new(),
             database: 0,
             connect_time: Duration::ZERO,
             ping_time: None,
@@ -118,8 +122,8 @@ async fn until(stop: tokio_util::sync::CancellationToken, driver: impl Future<Ou
 /// An open connection. It closes when dropped.
 pub struct Connection {
     client: MultiplexedConnection,
-    /// What the server forbids this account, by the words of the question: not asked again over this connection.
-    refused: HashSet<&'static str>,
+    /// What the server forbids this account, by the words of the question, and when that was said.
+    refused: HashMap<&'static str, Instant>,
     /// The selected database.
     database: u16,
     /// How long it took to connect and log in.
@@ -180,20 +184,20 @@ impl Connection {
         self.ask(what, commands.ignore_errors(), deadline).await
     }
 
-    /// As [`Self::ask`], for what a server may forbid for good: once refused it is not asked again, and `None` then
-    /// means that nothing is to be had and that this has been said.
+    /// As [`Self::ask`], for what a server may forbid for good: once refused it is not asked again for a while, and
+    /// `None` then means that nothing is to be had and that this has been said.
     pub async fn ask_if_allowed<T: FromRedisValue>(
         &mut self,
         what: &'static str,
         commands: &Pipeline,
         deadline: Instant,
     ) -> Option<Result<T, Missed>> {
-        if self.refused.contains(what) {
+        if self.refused.get(what).is_some_and(|refused| refused.elapsed() < REFUSAL) {
             return None;
         }
         let answer = self.ask(what, commands, deadline).await;
         if answer.as_ref().is_err_and(|missed| missed.error.reason() == Reason::Permission && !missed.broken) {
-            self.refused.insert(what);
+            self.refused.insert(what, Instant::now());
         }
         Some(answer)
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::collect::{CollectError, Look, Reason};
 use crate::model::{Family, Labels, Suffix};
 
+use super::config::is_secret;
 use super::connection::{Connection, Missed};
 use super::info::{Info, is_numbered, part, part_text};
 use super::reply::{items, number_of, text, text_of};
@@ -35,6 +36,10 @@ static PING_REPLY: Family = Family::gauge(
 );
 static PEER: Family =
     Family::gauge("redis_sentinel_peer_info", "Another sentinel of this master, in labels; always 1.");
+
+static CONFIG_VALUE: Family = Family::gauge("redis_sentinel_config_value", "A sentinel's setting that is a number.");
+static CONFIG_KEY_VALUE: Family =
+    Family::gauge("redis_sentinel_config_key_value", "A sentinel's setting with its value as a label; always 1.");
 
 /// Numbers of SENTINEL MASTERS under their own names.
 static SETTINGS: [(&str, Family); 5] = [
@@ -75,7 +80,7 @@ pub fn read_info(info: &Info<'_>, look: &mut Look) {
 }
 
 /// Asks for the masters, and of each for its quorum, its sentinels and its replicas, in two round trips.
-pub async fn ask(connection: &mut Connection, deadline: Instant, look: &mut Look) -> Result<(), Missed> {
+pub async fn ask(connection: &mut Connection, config: bool, deadline: Instant, look: &mut Look) -> Result<(), Missed> {
     let mut commands = Pipeline::new();
     commands.cmd("SENTINEL").arg("MASTERS");
     let Some(answer) = connection.ask_if_allowed::<(Value,)>("SENTINEL MASTERS", &commands, deadline).await else {
@@ -93,7 +98,27 @@ pub async fn ask(connection: &mut Connection, deadline: Instant, look: &mut Look
     for (master, answers) in masters.iter().zip(answers.chunks_exact(3)) {
         read_master(master, answers, look);
     }
+    if config {
+        let mut commands = Pipeline::new();
+        commands.cmd("SENTINEL").arg("CONFIG").arg("GET").arg("*");
+        let answers = connection.ask_each("SENTINEL CONFIG GET", &mut commands, deadline).await?;
+        answers.iter().for_each(|settings| read_config(settings, look));
+    }
     Ok(())
+}
+
+/// Names and values by turns; passwords are left out.
+fn read_config(settings: &Value, look: &mut Look) {
+    for pair in items(settings).chunks_exact(2) {
+        let (Some(name), Some(value)) = (text(&pair[0]), text(&pair[1])) else { continue };
+        if is_secret(&name) {
+            continue;
+        }
+        look.labeled(&CONFIG_KEY_VALUE, [("key", &*name), ("value", &*value)], 1.0);
+        if let Ok(number) = value.parse() {
+            look.labeled(&CONFIG_VALUE, [("key", &*name)], number);
+        }
+    }
 }
 
 /// `answers` are those to CKQUORUM, SENTINELS and SLAVES.

@@ -95,15 +95,16 @@ impl<'v> Visit<'v> {
         memory.sections = if self.facts.telling_module { EVERYTHING } else { ALL };
         let asked = self.ask(memory).await;
         let config = memory.config.get();
-        info::read(&self.info, config.and_then(Config::databases), self.look);
+        // A cluster's node has one database, whatever its settings say.
+        let databases = if self.facts.mode == Mode::Cluster { Some(1) } else { config.and_then(Config::databases) };
+        info::read(&self.info, databases, self.look);
         info::read_modules(self.text, self.look);
         (condition::judge(&self.facts, config, self.look), asked)
     }
 
     async fn ask(&mut self, memory: &mut Memory) -> Result<(), Missed> {
         if self.facts.mode == Mode::Sentinel {
-            sentinel::read_info(&self.info, self.look);
-            return sentinel::ask(self.connection, self.deadline, self.look).await;
+            return self.sentinel(memory).await;
         }
         self.settings(memory).await?;
         self.slow_log(memory).await?;
@@ -112,12 +113,24 @@ impl<'v> Visit<'v> {
             let answer = cluster::ask(self.connection, &self.info, self.deadline, self.look).await;
             self.note(answer)?;
         }
+        self.clients(memory).await?;
+        // While it loads, a server has no keys to show.
+        if self.facts.loading { Ok(()) } else { self.keys(memory).await }
+    }
+
+    async fn sentinel(&mut self, memory: &mut Memory) -> Result<(), Missed> {
+        sentinel::read_info(&self.info, self.look);
+        sentinel::ask(self.connection, memory.config_metrics, self.deadline, self.look).await?;
+        memory.keyspace.show(self.look);
+        self.clients(memory).await
+    }
+
+    async fn clients(&mut self, memory: &Memory) -> Result<(), Missed> {
         if memory.client_list {
             let answer = clients::ask(self.connection, self.facts.server_time, self.deadline, self.look).await;
             self.note(answer)?;
         }
-        // While it loads, a server has no keys to show.
-        if self.facts.loading { Ok(()) } else { self.keys(memory).await }
+        Ok(())
     }
 
     async fn settings(&mut self, memory: &mut Memory) -> Result<(), Missed> {

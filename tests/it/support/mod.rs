@@ -23,7 +23,7 @@ pub use http::{Answer, HttpServer, get, post, request};
 pub use openai::{KEY, OpenAiServer};
 pub use page::Page;
 pub use postgres::{PostgresSetup, RealPostgres};
-pub use process::{free_port, run, run_with_input, try_run, wait_until};
+pub use process::{Running, free_port, run, run_with_input, try_run, wait_until};
 pub use prometheus::RealPrometheus;
 pub use redis::{RealRedis, RedisSetup};
 pub use silent::{BlackHole, Silent};

@@ -88,7 +88,8 @@ impl Config {
     }
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a setting is a password, or a credential of a replica.
+pub fn is_secret(name: &str) -> bool {
     name.contains("pass") || name.ends_with("auth")
 }
 
