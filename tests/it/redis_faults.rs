@@ -128,10 +128,9 @@ fn at_maxmemory_writes_are_told_to_be_refused_while_reads_go_on() {
     let agent = agent(&[("cache", &url(&redis.url()))]);
     let refuses = [("job", "cache"), ("reason", "oom")];
     assert_value(&agent, "redis_refuses_writes", &refuses, |value| value == Some(0.0));
-    let fill = "for i = 1, 100000 do redis.call('SET', 'key:' .. i, string.rep('x', 1000)) end";
-    assert!(redis.cli(&["EVAL", fill, "0"]).contains("OOM"), "the server is full");
+    redis.cli(&["EVAL", "for i = 1, 4000 do redis.call('SET', 'key:' .. i, string.rep('x', 1000)) end", "0"]);
     // A script is let go over the limit; a client's writes are not.
-    while !redis.cli(&["APPEND", "more", &"x".repeat(10_000)]).contains("OOM") {}
+    wait_until("a write is refused", SOON, || redis.cli(&["APPEND", "more", "x"]).contains("OOM").then_some(()));
     assert_value(&agent, "redis_refuses_writes", &refuses, |value| value == Some(1.0));
     assert!(failures(&agent, "cache", "limit") > 0.0);
     assert_verdict(&agent, "cache", &["ok"]);
@@ -198,7 +197,8 @@ fn behind_tls_with_an_authority_of_its_own() {
     assert_verdict(&agent, "trusting", &["ok"]);
     assert_verdict(&agent, "heedless", &["ok"]);
     assert_verdict(&agent, "stranger", &["tls", "certificate"]);
-    assert_verdict(&agent, "no-tls-there", &["tls"]);
+    // A server without TLS takes the greeting for the beginning of a command, and waits for the rest.
+    assert_verdict(&agent, "no-tls-there", &["timeout"]);
     wait_until("a plain client is not answered", SOON, || {
         (agent.metrics().value("redis_up", &[("job", "plaintext")]) == Some(0.0)).then_some(())
     });

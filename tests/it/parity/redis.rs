@@ -52,7 +52,7 @@ const ALL_OPTIONS: [&str; 10] = [
 const ALL_KEYS: &str = r#"config_metrics: true, client_list: true, streams: ["chat-*"], keys: ["k:*", hot, none],
     key_groups: ["session:*", "query:*"]"#;
 
-const DIFFERENCES: [Difference; 15] = [
+const DIFFERENCES: [Difference; 16] = [
     Difference {
         family: "redis_exporter_build_info",
         what: What::Missing,
@@ -64,6 +64,11 @@ const DIFFERENCES: [Difference; 15] = [
         what: What::Missing,
         why: "the exporter takes the fourth field of a database's line for cached keys, whatever its name: here it is \
               `subexpiry`, which later exporters and we call redis_db_keys_with_expiring_items",
+    },
+    Difference {
+        family: "redis_config_key_value",
+        what: What::Series,
+        why: "the exporter leaves out `masterauth` but not Valkey's new name for it, `primaryauth`: a password",
     },
     Difference {
         family: "redis_instance_info",
