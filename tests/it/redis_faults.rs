@@ -11,9 +11,11 @@ const SOON: Duration = Duration::from_secs(10);
 
 /// An agent with these targets, each with its name for a job.
 fn agent(targets: &[(&str, &str)]) -> Agent {
-    let lines: String =
-        targets.iter().map(|(name, rest)| format!("  - {{name: {name}, job: {name}, {rest}}}\n")).collect();
-    Agent::start(&format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\ntargets:\n{lines}"))
+    let mut config = "global: {scrape_interval: 1s, scrape_timeout: 1s}\ntargets:\n".to_owned();
+    for (name, rest) in targets {
+        config.extend(["  - {name: ", name, ", job: ", name, ", ", rest, "}\n"]);
+    }
+    Agent::start(&config)
 }
 
 fn url(url: &str) -> String {
@@ -118,7 +120,7 @@ fn a_server_that_loads_its_data_says_so_and_how_far_it_is() {
     redis.start_again_with(&["--key-load-delay", "400", "--loading-process-events-interval-bytes", "1024"]);
     assert_verdict(&agent, "cache", &["LOADING"]);
     assert_eq!(agent.metrics().value("redis_loading_dump_file", &[]), Some(1.0), "what INFO tells stays to be seen");
-    wait_until("it is loaded", Duration::from_secs(60), || redis.cli(&["PING"]).starts_with("PONG").then_some(()));
+    wait_until("it is loaded", Duration::from_mins(1), || redis.cli(&["PING"]).starts_with("PONG").then_some(()));
     assert_verdict(&agent, "cache", &["ok"]);
 }
 

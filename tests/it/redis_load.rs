@@ -45,7 +45,7 @@ fn a_minute_of_looks_costs_less_than_a_third_of_the_exporters_scrapes() {
     let looks = || agent.metrics().value("redis_exporter_scrapes_total", &[]).expect("looks");
     let before = looks();
     let last = before + f64::from(LOOKS);
-    wait_until("the looks", Duration::from_secs(120), || (looks() >= last).then_some(()));
+    wait_until("the looks", Duration::from_mins(2), || (looks() >= last).then_some(()));
     let ours = Cost::of(&redis);
     assert!(ours.commands < theirs.commands / 3.0, "{ours:?} beside {theirs:?}");
     assert_eq!((ours.connections, theirs.connections), (0.0, f64::from(LOOKS)), "one connection is kept");

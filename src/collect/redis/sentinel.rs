@@ -102,7 +102,9 @@ pub async fn ask(connection: &mut Connection, config: bool, deadline: Instant, l
         let mut commands = Pipeline::new();
         commands.cmd("SENTINEL").arg("CONFIG").arg("GET").arg("*");
         let answers = connection.ask_each("SENTINEL CONFIG GET", &mut commands, deadline).await?;
-        answers.iter().for_each(|settings| read_config(settings, look));
+        for settings in &answers {
+            read_config(settings, look);
+        }
     }
     Ok(())
 }
