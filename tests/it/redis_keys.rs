@@ -27,35 +27,36 @@ fn a_million_keys_are_counted_without_a_slow_command() {
     redis.cli(&["CONFIG", "SET", "slowlog-log-slower-than", "1000"]);
     redis.undisturbed();
     let groups = r#"key_groups: ["query:*", {pattern: "ai_api_limit:*", limit: 901}, "session:*"]"#;
-    // A machine that takes the processor away in the middle of a command makes any command slow: a second try is fair.
-    let mut slow = String::new();
-    for _ in 0..3 {
-        redis.cli(&["SLOWLOG", "RESET"]);
-        redis.cli(&["CONFIG", "RESETSTAT"]);
-        let agent = agent(&redis, "1s", groups);
-        let (page, _) = whole_pass(&agent, 0.0, Duration::from_mins(10));
-        let group = |name: &str, group: &str| page.value(name, &[("key_group", group)]);
-        assert_eq!(group("redis_key_group_count", "query:*"), Some(999_000.0));
-        assert_eq!(group("redis_key_group_count", "session:*"), Some(0.0));
-        assert_eq!(group("redis_key_group_memory_usage_bytes", "session:*"), Some(0.0));
-        // Each key takes some 140 bytes; a sample tells the whole within a few percent.
-        let bytes = group("redis_key_group_memory_usage_bytes", "query:*").expect("memory");
-        assert!((100e6..200e6).contains(&bytes), "{bytes} bytes");
-        assert_eq!(group("redis_key_group_keys_expiring", "query:*"), Some(0.0));
-        // The whole group is looked at, so these are exact.
-        assert_eq!(group("redis_key_group_keys_at_limit", "ai_api_limit:*"), Some(100.0));
-        assert_eq!(group("redis_key_group_keys_near_limit", "ai_api_limit:*"), Some(280.0));
-        assert_eq!(group("redis_key_group_highest_count", "ai_api_limit:*"), Some(1000.0));
-        let looks = page.value("redis_exporter_scrapes_total", &[]).expect("looks");
-        assert!(looks > 3.0, "the pass took {looks} looks: a look has a budget");
-        let scans = calls(&redis, "scan");
-        assert!((9_000.0..12_000.0).contains(&scans), "{scans} SCANs of a hundred keys");
-        slow = redis.cli(&["SLOWLOG", "GET", "-1"]);
-        if !slow.to_ascii_lowercase().contains("scan") {
-            return;
-        }
-    }
-    panic!("a SCAN of ours took more than a millisecond in each of three passes: {slow}");
+    redis.cli(&["SLOWLOG", "RESET"]);
+    redis.cli(&["CONFIG", "RESETSTAT"]);
+    let agent = agent(&redis, "1s", groups);
+    let (page, _) = whole_pass(&agent, 0.0, Duration::from_mins(10));
+    let group = |name: &str, group: &str| page.value(name, &[("key_group", group)]);
+    assert_eq!(group("redis_key_group_count", "query:*"), Some(999_000.0));
+    assert_eq!(group("redis_key_group_count", "session:*"), Some(0.0));
+    assert_eq!(group("redis_key_group_memory_usage_bytes", "session:*"), Some(0.0));
+    // Each key takes some 140 bytes; a sample tells the whole within a few percent.
+    let bytes = group("redis_key_group_memory_usage_bytes", "query:*").expect("memory");
+    assert!((100e6..200e6).contains(&bytes), "{bytes} bytes");
+    assert_eq!(group("redis_key_group_keys_expiring", "query:*"), Some(0.0));
+    // The whole group is looked at, so these are exact.
+    assert_eq!(group("redis_key_group_keys_at_limit", "ai_api_limit:*"), Some(100.0));
+    assert_eq!(group("redis_key_group_keys_near_limit", "ai_api_limit:*"), Some(280.0));
+    assert_eq!(group("redis_key_group_highest_count", "ai_api_limit:*"), Some(1000.0));
+    let looks = page.value("redis_exporter_scrapes_total", &[]).expect("looks");
+    assert!(looks > 3.0, "the pass took {looks} looks: a look has a budget");
+    let scans = calls(&redis, "scan");
+    assert!((9_000.0..12_000.0).contains(&scans), "{scans} SCANs of a hundred keys");
+    // A machine that takes the processor away in the middle of a command makes any command slow, so a few in ten
+    // thousand are let pass here; a SCAN that is slow by itself is slow each time.
+    let slow = redis.cli(&["SLOWLOG", "GET", "-1"]).lines().filter(|line| *line == "SCAN").count();
+    assert!(slow as f64 <= scans / 1000.0, "{slow} of {scans} SCANs took more than a millisecond");
+    let latencies = redis.cli(&["INFO", "latencystats"]);
+    let p99 = latencies
+        .lines()
+        .find(|line| line.starts_with("latency_percentiles_usec_scan"))
+        .and_then(|line| line.split(',').find_map(|part| part.strip_prefix("p99=")?.parse::<f64>().ok()));
+    assert!(p99.is_some_and(|usec| usec < 1000.0), "99 of 100 SCANs are within {p99:?} microseconds");
 }
 
 fn calls(redis: &RealRedis, command: &str) -> f64 {
