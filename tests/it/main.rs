@@ -20,4 +20,7 @@ mod own_voice;
 mod parity;
 mod pgbouncer_faults;
 mod probe_faults;
+mod redis_faults;
+mod redis_keys;
+mod redis_load;
 mod reload;

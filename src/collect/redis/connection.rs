@@ -2,12 +2,13 @@
 //!
 //! Invariant: the connection never outlives its [`Connection`], and one that did not answer in time is not used again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError};
+use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,6 +21,10 @@ use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls;
 
 use super::settings::Settings;
+
+/// How long a refusal is taken for an answer: rights are seldom given, and each further refusal is an error that the
+/// server counts.
+const REFUSAL: Duration = Duration::from_mins(5);
 
 /// Opens connections to one server.
 pub struct Server {
@@ -44,8 +49,16 @@ impl Server {
         Ok(Self { settings, tls, supervisor: supervisor.clone() })
     }
 
-    /// Connects and logs in.
+    /// Connects, logs in and says who we are.
     pub async fn connect(&self, deadline: Instant) -> Result<Connection, CollectError> {
+        let started = Instant::now();
+        let mut connection = self.log_in_anew(deadline).await?;
+        connection.connect_time = started.elapsed();
+        connection.introduce(deadline).await;
+        Ok(connection)
+    }
+
+    async fn log_in_anew(&self, deadline: Instant) -> Result<Connection, CollectError> {
         by(deadline, &format!("login at {}", self.settings.instance()), async {
             let stream = dial(&self.settings.address).await?;
             let mut connection = match &self.tls {
@@ -77,7 +90,14 @@ impl Server {
             .map_err(|error| describe(&error, &format!("cannot talk to {}", self.settings.instance())))?;
         let stop = self.supervisor.stop_token().child_token();
         self.supervisor.spawn_once(until(stop.clone(), driver));
-        Ok(Connection { client, refused: HashSet::new(), _stop: stop.drop_guard() })
+        Ok(Connection {
+            client,
+            refused: HashMap::new(),
+            database: 0,
+            connect_time: Duration::ZERO,
+            ping_time: None,
+            _stop: stop.drop_guard(),
+        })
     }
 
     async fn log_in(&self, connection: &mut Connection, deadline: Instant) -> Result<(), Missed> {
@@ -90,7 +110,7 @@ impl Server {
         let mut pipeline = Pipeline::new();
         pipeline.add_command(auth);
         let what = format!("login at {}", self.settings.instance());
-        connection.ask::<redis::Value>(&what, &pipeline, deadline).await.map(drop)
+        connection.ask::<Value>(&what, &pipeline, deadline).await.map(drop)
     }
 }
 
@@ -102,8 +122,14 @@ async fn until(stop: tokio_util::sync::CancellationToken, driver: impl Future<Ou
 /// An open connection. It closes when dropped.
 pub struct Connection {
     client: MultiplexedConnection,
-    /// What the server forbids this account, by the words of the question: not asked again over this connection.
-    refused: HashSet<&'static str>,
+    /// What the server forbids this account, by the words of the question, and when that was said.
+    refused: HashMap<&'static str, Instant>,
+    /// The selected database.
+    database: u16,
+    /// How long it took to connect and log in.
+    pub connect_time: Duration,
+    /// How long the server took to answer a PING right after.
+    pub ping_time: Option<Duration>,
     _stop: DropGuard,
 }
 
@@ -123,20 +149,55 @@ impl Missed {
 }
 
 impl Connection {
-    /// As [`Self::ask`], for what a server may forbid for good: once refused it is not asked again, and `None` then
-    /// means that nothing is to be had and that this has been said.
+    /// Gives the connection a name for CLIENT LIST and measures a round trip. A server that refuses either tells so by
+    /// what it answers to INFO.
+    async fn introduce(&mut self, deadline: Instant) {
+        let mut commands = Pipeline::new();
+        commands.cmd("CLIENT").arg("SETNAME").arg("sidewatch").ignore_errors();
+        let _ = self.ask::<Vec<Value>>("CLIENT SETNAME", &commands, deadline).await;
+        let started = Instant::now();
+        if self.ask::<Value>("PING", Pipeline::new().cmd("PING"), deadline).await.is_ok() {
+            self.ping_time = Some(started.elapsed());
+        }
+    }
+
+    /// Goes to a database, unless it is there.
+    pub async fn select(&mut self, database: u16, deadline: Instant) -> Result<(), Missed> {
+        if self.database != database {
+            let what = format!("SELECT {database}");
+            self.ask::<Value>(&what, Pipeline::new().cmd("SELECT").arg(database), deadline).await?;
+            self.database = database;
+        }
+        Ok(())
+    }
+
+    /// Sends commands in one go and gives each its own answer: what failed is a [`Value::ServerError`].
+    pub async fn ask_each(
+        &mut self,
+        what: &str,
+        commands: &mut Pipeline,
+        deadline: Instant,
+    ) -> Result<Vec<Value>, Missed> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ask(what, commands.ignore_errors(), deadline).await
+    }
+
+    /// As [`Self::ask`], for what a server may forbid for good: once refused it is not asked again for a while, and
+    /// `None` then means that nothing is to be had and that this has been said.
     pub async fn ask_if_allowed<T: FromRedisValue>(
         &mut self,
         what: &'static str,
         commands: &Pipeline,
         deadline: Instant,
     ) -> Option<Result<T, Missed>> {
-        if self.refused.contains(what) {
+        if self.refused.get(what).is_some_and(|refused| refused.elapsed() < REFUSAL) {
             return None;
         }
         let answer = self.ask(what, commands, deadline).await;
         if answer.as_ref().is_err_and(|missed| missed.error.reason() == Reason::Permission && !missed.broken) {
-            self.refused.insert(what);
+            self.refused.insert(what, Instant::now());
         }
         Some(answer)
     }
@@ -157,6 +218,13 @@ impl Connection {
             }
         }
     }
+}
+
+/// The class and words of one command's error reply.
+pub fn refusal(answer: &Value, what: &str) -> Option<CollectError> {
+    let Value::ServerError(error) = answer else { return None };
+    let (code, detail) = (error.code(), error.details().unwrap_or_default());
+    Some(CollectError::new(reason_of(code, detail), format!("{what}: {code} {detail}")))
 }
 
 /// Puts the client's error into our words and classes.
@@ -191,6 +259,8 @@ fn reason_of(code: &str, detail: &str) -> Reason {
         // Managed servers take commands away by renaming them.
         "ERR" if detail.to_ascii_lowercase().starts_with("unknown command") => Reason::Permission,
         "ERR" if detail.contains("max number of clients") => Reason::Limit,
+        // A write at `maxmemory`.
+        "OOM" => Reason::Limit,
         // Before 6.0 a wrong password had no code of its own.
         "ERR" if detail.contains("invalid password") || detail.contains("without any password") => Reason::Auth,
         _ => Reason::Status,

@@ -1,15 +1,18 @@
 //! A Redis target as users write it: a URL and a few keys.
 
-use crate::collect::{Collect, TargetSettings};
-use crate::runtime::supervise::Supervisor;
 use std::sync::Arc;
+
 use url::Url;
 
 use crate::collect::dial::Address;
 use crate::collect::web::read_trust;
+use crate::collect::{Collect, TargetSettings};
 use crate::model::{Secret, percent_decode};
+use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
+
+use super::keys::{Wanted, database_of, settings as key_settings};
 
 /// What a target of this kind needs beyond the common keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +25,12 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// Whom to trust, for `rediss://`: the section `tls`, as http targets have it.
     pub tls: Option<Trust>,
+    /// Keys, streams and groups of keys: `keys`, `streams`, `key_groups`.
+    pub keys: Wanted,
+    /// Whether each connection is shown, as the exporter's `export-client-list`.
+    pub client_list: bool,
+    /// Whether every setting is shown, as the exporter's `include-config-metrics`.
+    pub config_metrics: bool,
 }
 
 impl TargetSettings for Settings {
@@ -31,8 +40,9 @@ impl TargetSettings for Settings {
 
     /// Reads the kind's own keys. `url` is the target's URL, already substituted.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
-        fields.not_built("streams");
-        fields.not_built("key_groups");
+        let keys = key_settings::read(database_of(url), fields);
+        let client_list = fields.bool("client_list").unwrap_or(false);
+        let config_metrics = fields.bool("config_metrics").unwrap_or(false);
         let password = fields.secret("password", "password_file");
         match Self::from_url(url) {
             Ok(settings) => {
@@ -41,7 +51,14 @@ impl TargetSettings for Settings {
                     let trust = read_trust(fields);
                     Trust { insecure_skip_verify: trust.insecure_skip_verify || marked.insecure_skip_verify, ..trust }
                 });
-                Some(Self { password: password.or(settings.password), tls, ..settings })
+                Some(Self {
+                    password: password.or(settings.password),
+                    tls,
+                    keys,
+                    client_list,
+                    config_metrics,
+                    ..settings
+                })
             }
             Err(what) => {
                 fields.take("tls");
@@ -63,7 +80,7 @@ impl TargetSettings for Settings {
 
 impl Settings {
     /// Reads a URL. The complaint never repeats it, since it may hold a password. Parameters of the
-    /// application's own driver, and the database number, are passed over: INFO tells of all databases.
+    /// application's own driver are passed over; INFO tells of all databases, whichever the URL names.
     fn from_url(text: &str) -> Result<Self, String> {
         // A socket's URL with a user has no host, which URLs in general must have then.
         let text = if text.contains("unix://") { text.replacen("@/", "@localhost/", 1) } else { text.to_owned() };
@@ -93,6 +110,9 @@ impl Settings {
             user,
             password: password.map(Secret::new),
             tls: encrypted.then_some(Trust { ca_file: None, insecure_skip_verify: insecure, ..Trust::default() }),
+            keys: Wanted::default(),
+            client_list: false,
+            config_metrics: false,
         })
     }
 }
@@ -150,6 +170,24 @@ mod tests {
         let complaint = read("http://cache", "url: x").unwrap_err();
         assert!(complaint.contains("redis+unix:///path"), "{complaint}");
         assert_eq!(crate::collect::Kind::of_scheme("redis+unix"), Some("redis"));
+    }
+
+    #[test]
+    fn keys_are_of_the_urls_database_unless_they_name_another() {
+        let keys = "{streams: [chat-events], keys: [db3=queue], key_groups: [\"s:*\", {pattern: \"l:*\", limit: 100}]}";
+        let keys = read("redis://cache/2", keys).unwrap().keys;
+        assert_eq!((keys.streams[0].database, keys.keys[0].database), (2, 3));
+        assert_eq!((keys.groups[0].limit, keys.groups[1].limit), (None, Some(100.0)));
+        assert_eq!(keys.groups[1].pattern.name, b"l:*");
+        for (wrong, words) in [
+            ("{key_groups: [{limit: 5}]}", "pattern"),
+            ("{key_groups: [{pattern: a, limit: 0}]}", "limit"),
+            ("{key_groups: [a, a]}", "twice"),
+            ("{streams: [\"\"]}", "empty"),
+        ] {
+            let complaint = read("redis://cache", wrong).unwrap_err();
+            assert!(complaint.contains(words), "{wrong}: {complaint}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod blackbox_web;
 mod docker;
 mod node;
 mod pgbouncer;
+pub mod redis;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

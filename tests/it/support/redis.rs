@@ -26,6 +26,13 @@ pub struct RealRedis {
     process: Option<Running>,
 }
 
+impl RedisSetup {
+    /// The installed server with these arguments.
+    pub fn installed(arguments: &[&str]) -> Self {
+        Self { newest: None, arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect() }
+    }
+}
+
 impl RealRedis {
     pub fn start() -> Self {
         Self::with(RedisSetup::default())
@@ -48,7 +55,31 @@ impl RealRedis {
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(self.home()).args(&self.setup.arguments);
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
-        wait_until("Redis answers", Duration::from_secs(20), || self.cli(&["ping"]).starts_with("PONG").then_some(()));
+        // One that asks for a password or reads its data first is there too.
+        let there = |answer: &str| ["PONG", "NOAUTH", "LOADING", "MASTERDOWN"].iter().any(|word| answer.contains(word));
+        wait_until("Redis answers", Duration::from_secs(20), || there(&self.cli(&["ping"])).then_some(()));
+    }
+
+    /// Stops it at once and starts it with other arguments, on the data that it saved.
+    pub fn start_again_with(&mut self, arguments: &[&str]) {
+        self.stop();
+        self.setup.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.start_again();
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        self.process.as_ref().expect("a running server").signal(name);
+    }
+
+    /// Gives it the processor before all others, where we may: how long a command takes is then its own doing.
+    pub fn undisturbed(&self) {
+        let id = self.process.as_ref().expect("a running server").id().to_string();
+        let _ = try_run(Command::new("chrt").args(["--fifo", "--pid", "1", &id]));
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its folder as the server itself sees it.

@@ -29,7 +29,7 @@ pub fn find(name: &str) -> Option<&'static Field> {
 }
 
 /// Sorted by name.
-static FIELDS: [Field; 174] = [
+static FIELDS: [Field; 183] = [
     counter("acl_access_denied_auth", "redis_acl_access_denied_auth_total", "`acl_access_denied_auth` of INFO."),
     counter(
         "acl_access_denied_channel",
@@ -97,7 +97,16 @@ static FIELDS: [Field; 174] = [
     ),
     gauge("clients_in_timeout_table", "redis_clients_in_timeout_table", "`clients_in_timeout_table` of INFO."),
     gauge("cluster_connections", "redis_cluster_connections", "`cluster_connections` of INFO."),
+    gauge("cluster_current_epoch", "redis_cluster_current_epoch", "`cluster_current_epoch` of CLUSTER INFO."),
     gauge("cluster_enabled", "redis_cluster_enabled", "`cluster_enabled` of INFO."),
+    gauge("cluster_known_nodes", "redis_cluster_known_nodes", "`cluster_known_nodes` of CLUSTER INFO."),
+    gauge("cluster_my_epoch", "redis_cluster_my_epoch", "`cluster_my_epoch` of CLUSTER INFO."),
+    gauge("cluster_size", "redis_cluster_size", "`cluster_size` of CLUSTER INFO."),
+    gauge("cluster_slots_assigned", "redis_cluster_slots_assigned", "`cluster_slots_assigned` of CLUSTER INFO."),
+    gauge("cluster_slots_fail", "redis_cluster_slots_fail", "`cluster_slots_fail` of CLUSTER INFO."),
+    gauge("cluster_slots_ok", "redis_cluster_slots_ok", "`cluster_slots_ok` of CLUSTER INFO."),
+    gauge("cluster_slots_pfail", "redis_cluster_slots_pfail", "`cluster_slots_pfail` of CLUSTER INFO."),
+    gauge("cluster_state", "redis_cluster_state", "`cluster_state` of CLUSTER INFO."),
     gauge(
         "cluster_stats_messages_received",
         "redis_cluster_messages_received_total",

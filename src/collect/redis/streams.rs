@@ -1,0 +1,225 @@
+//! Streams with their groups and consumers: XINFO of the streams that the target names.
+//!
+//! In: streams by name. Out: `redis_stream_*`. Entries themselves are never kept: of the first and the last only the id.
+//!
+//! Invariant: at most [`MOST_STREAMS`] streams, [`MOST_GROUPS`] groups of a stream and [`MOST_CONSUMERS`] consumers of a
+//! group; what these drop is said.
+
+use redis::{Pipeline, Value};
+use tokio::time::Instant;
+
+use crate::collect::{CollectError, Look, Reason};
+use crate::model::{Family, Labels, Suffix};
+
+use super::connection::{Connection, Missed, refusal};
+use super::keys::Key;
+use super::reply::{field, items, number_of, text, text_of};
+
+/// Streams looked at.
+pub const MOST_STREAMS: usize = 64;
+/// Groups shown of a stream.
+const MOST_GROUPS: usize = 32;
+/// Consumers shown of a group.
+const MOST_CONSUMERS: usize = 64;
+
+const fn gauge(name: &'static str, help: &'static str) -> Family {
+    Family::gauge(name, help)
+}
+
+/// Of XINFO STREAM.
+static STREAM_NUMBERS: [(&str, Family); 5] = [
+    ("length", gauge("redis_stream_length", "Entries in the stream.")),
+    ("radix-tree-keys", gauge("redis_stream_radix_tree_keys", "Keys of the stream's tree.")),
+    ("radix-tree-nodes", gauge("redis_stream_radix_tree_nodes", "Nodes of the stream's tree.")),
+    ("groups", gauge("redis_stream_groups", "Groups that read the stream.")),
+    (
+        "entries-added",
+        Family::counter(
+            "redis_stream_entries_added_total",
+            "Entries added to the stream since it was created (Redis 7).",
+        ),
+    ),
+];
+
+/// Of XINFO STREAM: ids, told by their milliseconds.
+static STREAM_IDS: [(&str, Family); 4] = [
+    ("last-generated-id", gauge("redis_stream_last_generated_id", "Milliseconds of the newest id given out.")),
+    ("max-deleted-entry-id", gauge("redis_stream_max_deleted_entry_id", "Milliseconds of the newest id deleted.")),
+    ("first-entry", gauge("redis_stream_first_entry_id", "Milliseconds of the oldest entry's id.")),
+    ("last-entry", gauge("redis_stream_last_entry_id", "Milliseconds of the newest entry's id.")),
+];
+
+/// Of XINFO GROUPS. The lag is unknown, and then absent, where entries were deleted from the middle.
+static GROUP_NUMBERS: [(&str, Family); 4] = [
+    ("consumers", gauge("redis_stream_group_consumers", "Consumers of the group.")),
+    ("pending", gauge("redis_stream_group_messages_pending", "Entries delivered to the group and not acknowledged.")),
+    ("entries-read", gauge("redis_stream_group_entries_read", "Entries that the group has read (Redis 7).")),
+    ("lag", gauge("redis_stream_group_lag", "Entries that the group has still to read (Redis 7).")),
+];
+static GROUP_ID: Family =
+    gauge("redis_stream_group_last_delivered_id", "Milliseconds of the newest id delivered to the group.");
+
+static CONSUMER_PENDING: Family =
+    gauge("redis_stream_group_consumer_messages_pending", "Entries delivered to the consumer and not acknowledged.");
+static CONSUMER_IDLE: Family =
+    gauge("redis_stream_group_consumer_idle_seconds", "How long ago the consumer tried to read, in seconds.");
+
+/// Looks at streams of one database, which is selected: in two round trips, however many they are.
+pub async fn ask(
+    connection: &mut Connection,
+    streams: &[&Key],
+    deadline: Instant,
+    look: &mut Look,
+) -> Result<(), Missed> {
+    let mut commands = Pipeline::new();
+    for stream in streams {
+        commands.cmd("XINFO").arg("STREAM").arg(&stream.name).cmd("XINFO").arg("GROUPS").arg(&stream.name);
+    }
+    let answers = connection.ask_each("XINFO STREAM", &mut commands, deadline).await?;
+    let mut readers = Vec::new();
+    for (stream, answers) in streams.iter().zip(answers.chunks_exact(2)) {
+        let labels = stream.labels("stream");
+        read_stream(&answers[0], stream, &labels, look);
+        readers.extend(read_groups(&answers[1], stream, &labels, look));
+    }
+    let mut commands = Pipeline::new();
+    for (stream, group, _) in &readers {
+        commands.cmd("XINFO").arg("CONSUMERS").arg(&stream.name).arg(group);
+    }
+    let answers = connection.ask_each("XINFO CONSUMERS", &mut commands, deadline).await?;
+    for ((_, _, labels), answer) in readers.iter().zip(&answers) {
+        read_consumers(answer, labels, look);
+    }
+    Ok(())
+}
+
+fn read_stream(answer: &Value, stream: &Key, labels: &Labels, look: &mut Look) {
+    // A stream begins with its first entry: until then there is nothing to see, and nothing wrong.
+    let gone = matches!(answer, Value::ServerError(error) if error.details().is_some_and(|words| words.contains("no such key")));
+    if let (false, Some(error)) = (gone, refusal(answer, &format!("XINFO STREAM {stream}"))) {
+        look.missed(error);
+    }
+    for (name, family) in &STREAM_NUMBERS {
+        if let Some(value) = number_of(answer, name) {
+            look.point(family, Suffix::None, labels.clone(), value);
+        }
+    }
+    for (name, family) in &STREAM_IDS {
+        let id = field(answer, name);
+        if let Some(millis) = id.and_then(|id| milliseconds(items(id).first().unwrap_or(id))) {
+            look.point(family, Suffix::None, labels.clone(), millis);
+        }
+    }
+}
+
+/// `1700000000123-0`
+fn milliseconds(id: &Value) -> Option<f64> {
+    text(id)?.split('-').next()?.parse().ok()
+}
+
+/// Gives the groups whose consumers are to be looked at: stream, the group's name, and its labels.
+fn read_groups<'s>(
+    answer: &Value,
+    stream: &'s Key,
+    labels: &Labels,
+    look: &mut Look,
+) -> Vec<(&'s Key, Vec<u8>, Labels)> {
+    let mut readers = Vec::new();
+    for group in items(answer).iter().take(MOST_GROUPS) {
+        let Some(Value::BulkString(name)) = field(group, "name") else { continue };
+        let labels = labels.with("group", &*String::from_utf8_lossy(name));
+        for (field, family) in &GROUP_NUMBERS {
+            if let Some(value) = number_of(group, field) {
+                look.point(family, Suffix::None, labels.clone(), value);
+            }
+        }
+        if let Some(millis) = field(group, "last-delivered-id").and_then(milliseconds) {
+            look.point(&GROUP_ID, Suffix::None, labels.clone(), millis);
+        }
+        if number_of(group, "consumers").is_some_and(|consumers| consumers > 0.0) {
+            readers.push((stream, name.clone(), labels));
+        }
+    }
+    say_dropped(items(answer).len(), MOST_GROUPS, &format!("groups of {stream}"), look);
+    readers
+}
+
+fn read_consumers(answer: &Value, labels: &Labels, look: &mut Look) {
+    for consumer in items(answer).iter().take(MOST_CONSUMERS) {
+        let Some(name) = text_of(consumer, "name") else { continue };
+        let labels = labels.with("consumer", &*name);
+        if let Some(pending) = number_of(consumer, "pending") {
+            look.point(&CONSUMER_PENDING, Suffix::None, labels.clone(), pending);
+        }
+        if let Some(millis) = number_of(consumer, "idle") {
+            look.point(&CONSUMER_IDLE, Suffix::None, labels, millis / 1e3);
+        }
+    }
+    let of = format!("consumers of {}", labels.get("group").unwrap_or_default());
+    say_dropped(items(answer).len(), MOST_CONSUMERS, &of, look);
+}
+
+fn say_dropped(all: usize, most: usize, what: &str, look: &mut Look) {
+    if all > most {
+        look.missed(CollectError::new(Reason::TooLarge, format!("{} {what} are not shown", all - most)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::redis::reply::tests::bulk;
+
+    fn stream() -> Key {
+        Key { database: 2, name: "chat-events".into() }
+    }
+
+    const LABELS: [(&str, &str); 2] = [("db", "db2"), ("stream", "chat-events")];
+
+    #[test]
+    fn ids_are_told_by_their_milliseconds() {
+        let entry = Value::Array(vec![bulk("1700000000001-0"), Value::Array(vec![bulk("message"), bulk("a secret")])]);
+        let answer = Value::Array(vec![
+            bulk("length"),
+            Value::Int(5),
+            bulk("last-generated-id"),
+            bulk("1700000000005-3"),
+            bulk("first-entry"),
+            entry,
+            bulk("last-entry"),
+            Value::Nil,
+        ]);
+        let mut look = Look::new();
+        read_stream(&answer, &stream(), &stream().labels("stream"), &mut look);
+        assert_eq!(look.get("redis_stream_length", &LABELS), Some(5.0));
+        assert_eq!(look.get("redis_stream_last_generated_id", &LABELS), Some(1_700_000_000_005.0));
+        assert_eq!(look.get("redis_stream_first_entry_id", &LABELS), Some(1_700_000_000_001.0));
+        assert_eq!(look.get("redis_stream_last_entry_id", &LABELS), None, "an empty stream has none");
+        assert!(!format!("{look:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_lag_that_the_server_does_not_know_is_absent() {
+        let group = [
+            (bulk("name"), bulk("ai")),
+            (bulk("consumers"), Value::Int(0)),
+            (bulk("pending"), Value::Int(3)),
+            (bulk("lag"), Value::Nil),
+        ];
+        let group = Value::Array(group.into_iter().flat_map(|(name, value)| [name, value]).collect());
+        let mut look = Look::new();
+        let readers = read_groups(&Value::Array(vec![group]), &stream(), &stream().labels("stream"), &mut look).len();
+        let labels: Vec<_> = LABELS.into_iter().chain([("group", "ai")]).collect();
+        assert_eq!((readers, look.get("redis_stream_group_messages_pending", &labels)), (0, Some(3.0)));
+        assert_eq!(look.get("redis_stream_group_lag", &labels), None);
+    }
+
+    #[test]
+    fn what_the_bounds_drop_is_said() {
+        let consumer = Value::Array(vec![bulk("name"), bulk("c"), bulk("pending"), Value::Int(1)]);
+        let mut look = Look::new();
+        read_consumers(&Value::Array(vec![consumer; MOST_CONSUMERS + 2]), &Labels::empty(), &mut look);
+        assert_eq!(look.len(), MOST_CONSUMERS);
+        assert!(look.failures[0].to_string().contains("2 consumers"));
+    }
+}

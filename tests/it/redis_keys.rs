@@ -1,0 +1,125 @@
+//! Keys, streams and groups of keys on a real server, and what looking at them costs it.
+
+use std::time::Duration;
+
+use crate::support::{Agent, Page, RealRedis, RedisSetup, wait_until};
+
+fn agent(redis: &RealRedis, interval: &str, keys: &str) -> Agent {
+    let target = format!("{{name: cache, url: \"{}\", {keys}}}", redis.url());
+    Agent::start(&format!("global: {{scrape_interval: {interval}, scrape_timeout: 1s}}\ntargets: [{target}]"))
+}
+
+/// Waits for a whole pass that ended after `since`; its page and its time.
+fn whole_pass(agent: &Agent, since: f64, limit: Duration) -> (Page, f64) {
+    wait_until("a whole pass over the keys", limit, || {
+        let page = agent.metrics();
+        let ended = page.value("redis_key_groups_last_pass_timestamp_seconds", &[])?;
+        (ended > since).then_some((page, ended))
+    })
+}
+
+#[test]
+fn a_million_keys_are_counted_without_a_slow_command() {
+    let redis = RealRedis::with(RedisSetup::installed(&["--enable-debug-command", "yes"]));
+    redis.cli(&["DEBUG", "POPULATE", "999000", "query", "64"]);
+    redis.cli(&["EVAL", "for i = 1, 1000 do redis.call('SET', 'ai_api_limit:' .. i, i, 'EX', 900) end", "0"]);
+    assert_eq!(redis.cli(&["DBSIZE"]).trim(), "1000000");
+    redis.cli(&["CONFIG", "SET", "slowlog-log-slower-than", "1000"]);
+    redis.undisturbed();
+    let groups = r#"key_groups: ["query:*", {pattern: "ai_api_limit:*", limit: 901}, "session:*"]"#;
+    redis.cli(&["SLOWLOG", "RESET"]);
+    redis.cli(&["CONFIG", "RESETSTAT"]);
+    let agent = agent(&redis, "1s", groups);
+    let (page, _) = whole_pass(&agent, 0.0, Duration::from_mins(10));
+    let group = |name: &str, group: &str| page.value(name, &[("key_group", group)]);
+    assert_eq!(group("redis_key_group_count", "query:*"), Some(999_000.0));
+    assert_eq!(group("redis_key_group_count", "session:*"), Some(0.0));
+    assert_eq!(group("redis_key_group_memory_usage_bytes", "session:*"), Some(0.0));
+    // Each key takes some 140 bytes; a sample tells the whole within a few percent.
+    let bytes = group("redis_key_group_memory_usage_bytes", "query:*").expect("memory");
+    assert!((100e6..200e6).contains(&bytes), "{bytes} bytes");
+    assert_eq!(group("redis_key_group_keys_expiring", "query:*"), Some(0.0));
+    // The whole group is looked at, so these are exact.
+    assert_eq!(group("redis_key_group_keys_at_limit", "ai_api_limit:*"), Some(100.0));
+    assert_eq!(group("redis_key_group_keys_near_limit", "ai_api_limit:*"), Some(280.0));
+    assert_eq!(group("redis_key_group_highest_count", "ai_api_limit:*"), Some(1000.0));
+    let looks = page.value("redis_exporter_scrapes_total", &[]).expect("looks");
+    assert!(looks > 3.0, "the pass took {looks} looks: a look has a budget");
+    let scans = calls(&redis, "scan");
+    assert!((9_000.0..12_000.0).contains(&scans), "{scans} SCANs of a hundred keys");
+    // A machine that takes the processor away in the middle of a command makes any command slow, so a few in ten
+    // thousand are let pass here; a SCAN that is slow by itself is slow each time.
+    let slow = redis.cli(&["SLOWLOG", "GET", "-1"]).lines().filter(|line| *line == "SCAN").count();
+    assert!(slow as f64 <= scans / 1000.0, "{slow} of {scans} SCANs took more than a millisecond");
+    let latencies = redis.cli(&["INFO", "latencystats"]);
+    let p99 = latencies
+        .lines()
+        .find(|line| line.starts_with("latency_percentiles_usec_scan"))
+        .and_then(|line| line.split(',').find_map(|part| part.strip_prefix("p99=")?.parse::<f64>().ok()));
+    assert!(p99.is_some_and(|usec| usec < 1000.0), "99 of 100 SCANs are within {p99:?} microseconds");
+}
+
+fn calls(redis: &RealRedis, command: &str) -> f64 {
+    let stats = redis.cli(&["INFO", "commandstats"]);
+    let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn what_a_group_lost_is_told_by_its_sample() {
+    let redis = RealRedis::start();
+    redis.cli(&["EVAL", "for i = 1, 100 do redis.call('SET', 'session:' .. i, i, 'PX', 4000) end", "0"]);
+    redis.cli(&["EVAL", "for i = 1, 100 do redis.call('SET', 'query:' .. i, i) end", "0"]);
+    let agent = agent(&redis, "1s", r#"key_groups: ["session:*", "query:*"]"#);
+    let (page, first) = whole_pass(&agent, 0.0, Duration::from_secs(20));
+    let ttl = page.value("redis_key_group_avg_ttl_seconds", &[("key_group", "session:*")]).expect("a time to live");
+    assert!((0.1..4.0).contains(&ttl), "{ttl} s");
+    wait_until("sessions expire", Duration::from_secs(20), || (redis.cli(&["DBSIZE"]).trim() == "100").then_some(()));
+    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+    redis.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    wait_until("answers are evicted", Duration::from_secs(20), || (redis.cli(&["DBSIZE"]).trim() == "0").then_some(()));
+    redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+
+    let (page, _) = whole_pass(&agent, first, Duration::from_secs(90));
+    for (group, expired, evicted) in [("session:*", 100.0, 0.0), ("query:*", 0.0, 100.0)] {
+        let labels = [("key_group", group)];
+        assert_eq!(page.value("redis_key_group_expired_keys_total", &labels), Some(expired), "{group}");
+        assert_eq!(page.value("redis_key_group_evicted_keys_total", &labels), Some(evicted), "{group}");
+        assert_eq!(page.value("redis_key_group_count", &labels), Some(0.0), "{group}");
+    }
+}
+
+#[test]
+fn streams_and_keys_are_found_in_the_database_that_is_meant() {
+    let redis = RealRedis::start();
+    let two = |arguments: &[&str]| redis.cli(&[&["-n", "2"], arguments].concat());
+    for number in ["1", "2", "3"] {
+        two(&["XADD", "chat-events", "*", "message", number]);
+    }
+    two(&["XGROUP", "CREATE", "chat-events", "ai-processors", "0"]);
+    two(&["XREADGROUP", "GROUP", "ai-processors", "worker-1", "COUNT", "2", "STREAMS", "chat-events", ">"]);
+    two(&["RPUSH", "queue", "a", "b"]);
+    two(&["SET", "chat-title", "hush"]);
+    redis.cli(&["-n", "3", "PFADD", "visitors", "a", "b", "c"]);
+    redis.cli(&["-n", "3", "SET", "gauge", "1.5"]);
+    let keys = r#"streams: ["chat-*", not-yet], keys: [queue, "db3=visitors", "db3=gauge", "chat-t*", gone]"#;
+    let target = format!("{{name: cache, url: \"{}/2\", {keys}}}", redis.url());
+    let agent = Agent::start(&format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\ntargets: [{target}]"));
+    let page = wait_until("the pattern's stream is found", Duration::from_secs(10), || {
+        let page = agent.metrics();
+        page.value("redis_stream_length", &[])?;
+        Some(page)
+    });
+    let group = [("db", "db2"), ("stream", "chat-events"), ("group", "ai-processors")];
+    assert_eq!(page.value("redis_stream_length", &[("stream", "chat-events"), ("db", "db2")]), Some(3.0));
+    assert_eq!(page.value("redis_stream_group_lag", &group), Some(1.0));
+    assert_eq!(page.value("redis_stream_group_consumer_messages_pending", &group), Some(2.0));
+    for (key, size) in [("queue", 2.0), ("visitors", 3.0), ("gauge", 3.0), ("chat-title", 4.0), ("gone", 0.0)] {
+        assert_eq!(page.value("redis_key_size", &[("key", key)]), Some(size), "{key}");
+    }
+    assert_eq!(page.value("redis_key_value", &[("key", "gauge"), ("db", "db3")]), Some(1.5));
+    assert_eq!(page.value("redis_key_value", &[("key", "chat-title")]), None);
+    assert!(!agent.metrics_as("text/plain").body.contains("hush"), "a text is not shown");
+    let failures = page.sum("sidewatch_target_failures_total", &[("job", "redis")]);
+    assert_eq!(failures, Some(0.0), "a stream that is not there yet is nothing wrong");
+}
