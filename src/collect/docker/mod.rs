@@ -95,12 +95,11 @@ impl TargetSettings for Settings {
         let discover = fields.bool("discover").unwrap_or(true);
         let said = PATHS.iter().any(|key| fields.has(key));
         let files = said.then(|| files(fields));
-        let address = parse(url).map_err(|complaint| {
-            fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375")
-        });
+        let wrong = |complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375");
+        let address = parse(url).map_err(wrong).ok();
         // A key that is wrong spoils the target; none at all does not.
         let files = files.map_or(Some(None), |files| files.map(Some));
-        address.ok().zip(files).map(|(address, files)| Self { address, files, discover })
+        address.zip(files).map(|(address, files)| Self { address, files, discover })
     }
 
     /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`

@@ -70,9 +70,9 @@ mod tests {
         (seen[0].sized, seen[0].layer_bytes) = (true, Some(5));
         seen[1].sized = true;
         sizes.keep(&seen, &ids, Millis(0));
-        let asks = |at: u64, who: usize| {
+        let asks = |at: i64, who: usize| {
             let mut seen = running(10);
-            sizes.prepare(&mut seen, Millis(at as i64 * 60_000));
+            sizes.prepare(&mut seen, Millis(at * 60_000));
             (seen[who].must_size, seen[who].layer_bytes)
         };
         assert_eq!(asks(4, 0), (false, Some(5)));

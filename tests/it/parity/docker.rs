@@ -4,6 +4,7 @@
 //! lie between. The families are cAdvisor's of its default groups.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -203,7 +204,7 @@ fn figures_are_those_of_the_control_groups() {
             ["_total", "failcnt", "max_usage_bytes", "threads_max"].iter().any(|end| source.family.ends_with(end));
         let slack = if counter { 1e-9 * high } else { 2.0 * (high - low) + 3e6 };
         if !ours.is_some_and(|ours| (low - slack..=high + slack).contains(&ours)) {
-            wrong += &format!("{}: {ours:?}, and its file had {before}, then {after}\n", source.family);
+            let _ = writeln!(wrong, "{}: {ours:?}, and its file had {before}, then {after}", source.family);
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
