@@ -4,6 +4,7 @@
 //! where the exporter saw it, or one step beside. A difference that we want is in the exporter's list with its reason.
 
 mod docker;
+mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
