@@ -131,9 +131,9 @@ impl Targets {
 
 /// Hands each change of who asks on, until the engine's target ends.
 fn follow(containers: &Containers, changed: Arc<Notify>, stop: &CancellationToken, supervisor: &Supervisor) {
-    let (mut changes, stop) = (containers.finds.changes(), stop.clone());
+    let (mut finds, stop) = (containers.finds.changes(), stop.clone());
     supervisor.spawn_once(async move {
-        while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+        while let Some(Ok(())) = stop.run_until_cancelled(finds.changed()).await {
             changed.notify_one();
         }
     });

@@ -19,8 +19,9 @@ fn watch(url: &str) -> Agent {
     agent
 }
 
-fn count(agent: &Agent, container: &str, action: &str) -> f64 {
-    agent.metrics().value("container_events_total", &[("name", container), ("action", action)]).unwrap_or(0.0)
+fn count(agent: &Agent, container: &str, action: &str) -> u64 {
+    let counted = agent.metrics().value("container_events_total", &[("name", container), ("action", action)]);
+    counted.map_or(0, |count| count as u64)
 }
 
 fn events(agent: &Agent, query: &str) -> Vec<Value> {
@@ -44,11 +45,11 @@ fn a_container_that_dies_again_and_again_is_counted_exactly_over_an_engines_rest
     engine.stop();
     engine.start_again();
     die(&engine, 6);
-    wait_until("every death is counted", LIMIT, || (count(&agent, "dies", "die") >= 12.0).then_some(()));
+    wait_until("every death is counted", LIMIT, || (count(&agent, "dies", "die") >= 12).then_some(()));
     let kept_up = || (count(&agent, "stays", "start"), count(&agent, "stays", "die"));
-    wait_until("the other is up again", LIMIT, || (kept_up() == (2.0, 1.0)).then_some(()));
-    assert_eq!((count(&agent, "dies", "start"), count(&agent, "dies", "die")), (12.0, 12.0));
-    assert_eq!(kept_up(), (2.0, 1.0));
+    wait_until("the other is up again", LIMIT, || (kept_up() == (2, 1)).then_some(()));
+    assert_eq!((count(&agent, "dies", "start"), count(&agent, "dies", "die")), (12, 12));
+    assert_eq!(kept_up(), (2, 1));
     let page = agent.metrics();
     assert_eq!(page.value("container_last_exit_code", &[("name", "dies")]), Some(3.0));
     assert!(page.value("container_event_streams_total", &[]) >= Some(2.0));
@@ -67,12 +68,12 @@ fn a_death_while_the_engine_was_dead_is_known_afterwards() {
     let mut engine = DockerEngine::private();
     let agent = watch(&engine.url());
     engine.docker(&["run", "-d", "--network", "none", "--name", "ends", BASE, "sh", "-c", "sleep 3; exit 4"]);
-    wait_until("it runs", LIMIT, || (count(&agent, "ends", "start") == 1.0).then_some(()));
+    wait_until("it runs", LIMIT, || (count(&agent, "ends", "start") == 1).then_some(()));
     let pid = engine.docker(&["inspect", "--format", "{{.State.Pid}}", "ends"]);
     engine.crash();
     wait_until("it ends", LIMIT, || (!std::path::Path::new(&format!("/proc/{pid}/root/bin")).exists()).then_some(()));
     engine.start_again();
-    wait_until("its death is known", LIMIT, || (count(&agent, "ends", "die") == 1.0).then_some(()));
+    wait_until("its death is known", LIMIT, || (count(&agent, "ends", "die") == 1).then_some(()));
     assert_eq!(agent.metrics().value("container_last_exit_code", &[("name", "ends")]), Some(4.0));
     let told = events(&agent, "container=ends&action=die");
     assert_eq!((told.len(), &told[0]["exit_code"]), (1, &4.into()), "{told:?}");
@@ -95,7 +96,7 @@ fn kills_for_lack_of_memory_and_failing_health_checks_are_told() {
     });
     assert_eq!(hungry.inspect("{{.State.Running}}"), "true");
     wait_until("the verdict on health is counted", LIMIT, || {
-        (count(&agent, sick.name(), "health_status: unhealthy") == 1.0).then_some(())
+        (count(&agent, sick.name(), "health_status: unhealthy") == 1).then_some(())
     });
     let streak = || agent.metrics().value("container_health_failing_streak", &[("name", sick.name())]);
     wait_until("the streak grows", LIMIT, || (streak() > Some(4.0)).then_some(()));
@@ -151,7 +152,7 @@ fn a_proxy_that_allows_little_is_enough() {
     let dies = engine.run("dies", &["--network", "none", "--label", &url, BASE, "sleep", "1000"]);
     wait_until("its target appears", LIMIT, || (agent.health().1["checks"][dies.name()] == "ok").then_some(()));
     dies.kill();
-    wait_until("its death is counted", LIMIT, || (count(&agent, dies.name(), "die") == 1.0).then_some(()));
+    wait_until("its death is counted", LIMIT, || (count(&agent, dies.name(), "die") == 1).then_some(()));
     let page = agent.metrics();
     assert_eq!(page.value("container_last_exit_code", &[("name", dies.name())]), Some(137.0));
     let denied = page.value("sidewatch_target_failures_total", &[("job", "cadvisor"), ("reason", "permission")]);

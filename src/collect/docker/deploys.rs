@@ -60,39 +60,40 @@ struct Newest<'l> {
     created: i64,
 }
 
+impl Newest<'_> {
+    fn deployed(&self, at: Millis, words: &str) -> Event {
+        Event::deploy(at, self.subject.clone(), self.summary.id.as_deref().unwrap_or_default(), words)
+    }
+}
+
 impl Deploys {
     /// Compares a whole list with what was known. The events are the deployments since.
     pub(super) fn observe(&mut self, listed: &[ContainerSummary], now: Millis) -> Vec<Event> {
         let mut events = Vec::new();
         for (key, newest) in newest(listed) {
-            events.extend(self.take(key, &newest, now));
+            events.extend(self.take(&key, &newest, now));
         }
         self.started = true;
         self.forget(now);
         events
     }
 
-    fn take(&mut self, key: Key, newest: &Newest<'_>, now: Millis) -> Option<Event> {
+    fn take(&mut self, key: &Key, newest: &Newest<'_>, now: Millis) -> Option<Event> {
         let created = Millis(newest.created.saturating_mul(1000));
-        if let Some(known) = self.services.get_mut(&key) {
+        if let Some(known) = self.services.get_mut(key) {
             known.seen = now;
             if known.image_id == newest.image_id && known.config_hash == newest.config_hash {
                 return None;
             }
             let words = known.difference(newest);
             let count = known.count + 1;
-            self.services.insert(key.clone(), Service::of(&key, newest, created, count, now));
-            return Some(self.event(newest, created, &words));
+            self.services.insert(key.clone(), Service::of(key, newest, created, count, now));
+            return Some(newest.deployed(created, &words));
         }
         // A container that Compose did not start may be any job; its first run is no deployment.
         let first = self.started && !key.0.is_empty();
-        self.services.insert(key.clone(), Service::of(&key, newest, created, u64::from(first), now));
-        first.then(|| self.event(newest, created, &format!("new, image {}", newest.subject.image)))
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a sentence beside its callers")]
-    fn event(&self, newest: &Newest<'_>, created: Millis, words: &str) -> Event {
-        Event::deploy(created, newest.subject.clone(), newest.summary.id.as_deref().unwrap_or_default(), words)
+        self.services.insert(key.clone(), Service::of(key, newest, created, u64::from(first), now));
+        first.then(|| newest.deployed(created, &format!("new, image {}", newest.subject.image)))
     }
 
     fn forget(&mut self, now: Millis) {
@@ -105,7 +106,9 @@ impl Deploys {
         if gone.len() > MAX_GONE {
             gone.sort_unstable();
             gone.truncate(gone.len() - MAX_GONE);
-            gone.iter().for_each(|(_, key)| drop(self.services.remove(key)));
+            for (_, key) in gone {
+                self.services.remove(&key);
+            }
         }
     }
 

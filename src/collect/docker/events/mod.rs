@@ -63,7 +63,9 @@ impl Shared {
             self.finds.offer(asked, listed);
         }
         let deploys = self.record().listed(listed, now);
-        deploys.into_iter().for_each(|deploy| self.log.push(deploy));
+        for deploy in deploys {
+            self.log.push(deploy);
+        }
     }
 }
 
@@ -114,7 +116,9 @@ impl Events {
     /// Takes in what an inspect says of a container's last end: an engine that died itself tells no event of it.
     pub(super) fn ended(&self, id: &str, subject: &Subject, at: Millis, exit_code: Option<i64>, now: Millis) {
         let untold = self.shared.record().ended(id, subject, at, exit_code, now);
-        untold.into_iter().for_each(|death| self.shared.log.push(death));
+        if let Some(death) = untold {
+            self.shared.log.push(death);
+        }
     }
 
     /// Adds all counts to a look.

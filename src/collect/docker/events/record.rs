@@ -96,7 +96,9 @@ impl Record {
     fn live(&mut self, event: &Event) {
         if self.lives.len() >= MAX_LIVES && !self.lives.contains_key(&event.id) {
             let quiet = self.lives.iter().min_by_key(|(_, life)| life.last).map(|(id, _)| Arc::clone(id));
-            quiet.into_iter().for_each(|id| drop(self.lives.remove(&id)));
+            if let Some(id) = quiet {
+                self.lives.remove(&id);
+            }
         }
         if self.changed.len() < MAX_LIVES {
             self.changed.insert(Arc::clone(&event.id));

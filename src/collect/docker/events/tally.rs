@@ -92,7 +92,9 @@ impl Tally {
         self.rows.entry(subject.clone()).or_insert_with(|| {
             let base = subject.labels();
             let mut cells = Vec::new();
-            FROM_ZERO.into_iter().for_each(|action| add(&mut cells, action, 0, &base));
+            for action in FROM_ZERO {
+                add(&mut cells, action, 0, &base);
+            }
             Row { base, cells, last_exit: None, last: at }
         })
     }

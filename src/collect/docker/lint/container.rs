@@ -103,7 +103,7 @@ pub(super) fn advise_on_redis(inspect: &ContainerInspectResponse, environment: &
         return None;
     }
     let limit = given.iter().position(|word| *word == "--maxmemory").and_then(|at| given.get(at + 1));
-    if limit.is_some_and(|limit| limit.trim_matches('0') != "") {
+    if limit.is_some_and(|limit| !limit.trim_matches('0').is_empty()) {
         return None;
     }
     let advice =

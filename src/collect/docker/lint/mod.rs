@@ -45,16 +45,16 @@ struct Advice {
     /// What it is now; empty where it is absent or a secret.
     value: String,
     /// What is wrong with that and what would be right.
-    advice: String,
+    words: String,
 }
 
 impl Advice {
-    fn new(setting: &str, value: &str, advice: impl Into<String>) -> Self {
-        Self { setting: printable(setting), value: printable(value), advice: advice.into() }
+    fn new(setting: &str, value: &str, words: impl Into<String>) -> Self {
+        Self { setting: printable(setting), value: printable(value), words: words.into() }
     }
 
     fn labels(self, subject: &Labels) -> Labels {
-        subject.overlaid(&Labels::new([("setting", self.setting), ("value", self.value), ("advice", self.advice)]))
+        subject.overlaid(&Labels::new([("setting", self.setting), ("value", self.value), ("advice", self.words)]))
     }
 }
 
