@@ -13,8 +13,11 @@
 //! session; a session that did not answer in time is closed and never read again.
 
 mod activity;
+mod advice;
 mod answers;
 mod background;
+mod blocking;
+mod connections;
 mod database;
 mod facts;
 mod figures;
@@ -32,6 +35,7 @@ mod session;
 mod settings;
 mod tables;
 mod tls;
+mod vector;
 mod visits;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

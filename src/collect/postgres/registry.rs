@@ -3,11 +3,17 @@
 //! A new question is a line here.
 
 use super::query::Query;
-use super::{activity, background, database, locks, parameters, replication, server, tables};
+use super::{
+    activity, advice, background, blocking, connections, database, locks, parameters, replication, server, tables,
+    vector,
+};
 
 /// All of them. Which ones a server is asked depends on its version, its extensions and the role's rights.
 pub static ALL: &[&Query] = &[
     &activity::ACTIVITY,
+    &connections::CONNECTIONS,
+    &connections::SLOTS,
+    &blocking::BLOCKED,
     &background::LONG_TRANSACTIONS,
     &replication::STANDBYS,
     &tables::VACUUMS,
@@ -26,6 +32,9 @@ pub static ALL: &[&Query] = &[
     &tables::BLOCKS,
     &background::WAL,
     &database::LIMITS,
+    &vector::SEARCH,
+    &advice::ADVICE,
     &tables::SIZES,
+    &vector::INDEXES,
     &database::SIZES,
 ];
