@@ -68,7 +68,7 @@ fn config(port: u16) -> Config {
 }
 
 fn target(name: &str, part: Part, start: Millis) -> Target {
-    let settings = Simulated { part, start };
-    let labels = Labels::new([("job", settings.job()), ("instance", &settings.instance()), ("simulated", "true")]);
-    Target { name: name.into(), interval: INTERVAL, timeout: INTERVAL, labels, kind: Kind::Simulated(settings) }
+    let kind = Kind::Simulated(Simulated { part, start });
+    let labels = Labels::new([("job", kind.job(name)), ("instance", &kind.instance()), ("simulated", "true")]);
+    Target { name: name.into(), interval: INTERVAL, timeout: INTERVAL, labels, kind }
 }

@@ -2,10 +2,10 @@
 //!
 //! In: a target's settings. Out: a [`Look`] into the store.
 //!
-//! A new kind is its own file with `Settings`, a constructor and [`Collect`]; a variant in [`Kind`]; and a line in its matches.
+//! A new kind is its own file with settings ([`TargetSettings`]) and [`Collect`], and one line in [`Kind`]'s registry.
 
 mod board;
-mod dial;
+pub mod dial;
 pub mod dns;
 pub mod docker;
 mod error;
@@ -26,7 +26,7 @@ mod web;
 
 pub use board::{Board, State};
 pub use error::{CollectError, Reason};
-pub use kind::Kind;
+pub use kind::{Kind, TargetSettings};
 pub use look::Look;
 pub use target::Target;
 

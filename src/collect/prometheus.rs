@@ -15,7 +15,7 @@ pub use settings::Settings;
 
 use super::probe::Watch;
 use super::web::{Bounds, Follow, decode, fetch};
-use super::{Collect, CollectError, Look, Reason};
+use super::{Collect, CollectError, Look, Reason, TargetSettings as _};
 use crate::exposition::{Format, Limits, Parsed, Wrong, parse};
 use crate::runtime::http_client::{HttpClient, Overflow, Reply, Request};
 

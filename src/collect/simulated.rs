@@ -3,12 +3,16 @@
 //! The story repeats every four minutes: all is well; the cache dies and comes back; the database fills up with
 //! connections; the app starts to fail. Every series carries `simulated="true"`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::time::Instant;
 
 use crate::model::{Family, Millis};
+use crate::runtime::supervise::Supervisor;
+use crate::yaml::Fields;
 
-use super::{Collect, CollectError, Look, Reason};
+use super::{Collect, CollectError, Look, Reason, TargetSettings};
 
 /// Which part of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,20 +38,28 @@ pub struct Settings {
     pub start: Millis,
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "simulated";
+    const SCHEMES: &'static [&'static str] = &[];
+    const JOB: &'static str = Self::KIND;
+
+    fn read(_url: &str, _fields: &mut Fields<'_>) -> Option<Self> {
+        None
+    }
+
     /// The job that the real kind would have.
-    pub fn job(&self) -> &'static str {
+    fn job<'n>(&self, _target: &'n str) -> &'n str {
         match self.part {
-            Part::App => super::http::JOB,
-            Part::Postgres => super::postgres::JOB,
-            Part::Redis => super::redis::JOB,
-            Part::Llm => super::llm::JOB,
-            Part::Containers => super::docker::JOB,
+            Part::App => super::http::Settings::JOB,
+            Part::Postgres => super::postgres::Settings::JOB,
+            Part::Redis => super::redis::Settings::JOB,
+            Part::Llm => super::llm::Settings::JOB,
+            Part::Containers => super::docker::Settings::JOB,
         }
     }
 
     /// A name from the story.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         match self.part {
             Part::App => "http://shop.demo:3000/health",
             Part::Postgres => "postgres.demo:5432",
@@ -56,6 +68,10 @@ impl Settings {
             Part::Containers => "engine.demo",
         }
         .into()
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(Simulated::new(self)))
     }
 }
 

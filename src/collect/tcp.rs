@@ -4,6 +4,7 @@
 //!
 //! A handshake alone says little: a frozen server's kernel still accepts. Where the protocol allows it, expect a line.
 
+use crate::runtime::supervise::Supervisor;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +26,7 @@ use crate::yaml::Fields;
 
 use super::probe::{self, Pattern, Watch, report_address, report_regex, report_tls, shortened};
 use super::web::read_trust;
-use super::{Collect, CollectError, Look, Reason};
-
-/// The default job of TCP probes.
-pub const JOB: &str = probe::JOB;
+use super::{Collect, CollectError, Look, Reason, TargetSettings};
 
 /// How much a server may say before the expected line.
 const MOST_READ: usize = 64 << 10;
@@ -48,9 +46,13 @@ pub struct Settings {
     banner: Option<Pattern>,
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "tcp";
+    const SCHEMES: &'static [&'static str] = &["tcp", "tls"];
+    const JOB: &'static str = probe::JOB;
+
     /// Reads the kind's own keys: `send`, `expect: {banner}`, and `tls` for `tls://`.
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let send = fields.text("send");
         let banner = fields.section("expect").and_then(|mut section| {
             let banner = section.parsed("banner", Pattern::parse);
@@ -69,8 +71,12 @@ impl Settings {
     }
 
     /// `host:port`.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(Tcp::new(self)?))
     }
 }
 

@@ -174,10 +174,11 @@ fn everything_is_up_with_its_values(agent: &Agent, stack: &Stack, container: &st
     let app = stack.app.url("/health");
     assert_eq!(page.value("probe_success", &[("job", "blackbox"), ("instance", &app)]), Some(1.0));
     assert_eq!(page.value("probe_http_status_code", &[("job", "blackbox")]), Some(200.0));
-    assert!(
-        page.value("http_requests_total", &[("job", "app-metrics"), ("status", "200")])
-            .is_some_and(|asked| asked > 0.0)
-    );
+    // The first scrape may have come before the first probe of the application.
+    wait_until("the application has counted a probe", Duration::from_secs(5), || {
+        let asked = agent.metrics().value("http_requests_total", &[("job", "app-metrics"), ("status", "200")]);
+        asked.filter(|asked| *asked > 0.0)
+    });
     assert_eq!(page.value("llm_tokens_processed", &[("model", "gpt-5"), ("type", "input")]), Some(1234.0));
     assert_eq!(page.value("pg_up", &[("instance", &stack.postgres.instance())]), Some(1.0));
     assert_eq!(page.value("pg_settings_max_connections", &[]), Some(10.0));

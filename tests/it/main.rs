@@ -14,4 +14,5 @@ mod layers;
 mod ledger_survives_kill;
 mod metrics_page;
 mod own_voice;
+mod parity;
 mod reload;

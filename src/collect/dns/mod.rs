@@ -23,9 +23,6 @@ use crate::runtime::resolve::resolve;
 use super::probe::{self, Watch, report_address, shortened};
 use super::{Collect, CollectError, Look, Reason};
 
-/// The default job of DNS probes.
-pub const JOB: &str = probe::JOB;
-
 static DURATION: Family = Family::gauge("probe_dns_duration_seconds", "Duration of DNS request by phase");
 static ANSWERS: Family =
     Family::gauge("probe_dns_answer_rrs", "Returns number of entries in the answer resource record list");

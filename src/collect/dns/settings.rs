@@ -1,6 +1,9 @@
 //! What a target of kind `dns` needs beyond the common keys.
 
+use crate::collect::{Collect, TargetSettings, probe};
+use crate::runtime::supervise::Supervisor;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{Name, RecordType};
@@ -33,9 +36,13 @@ pub(super) struct Expect {
 
 const WAY_OUT: &str = "write dns://server/name?type=A";
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "dns";
+    const SCHEMES: &'static [&'static str] = &["dns"];
+    const JOB: &'static str = probe::JOB;
+
     /// Reads the kind's own keys: `expect: {rcode: [NXDOMAIN], answer: REGEX}`.
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let expect = fields.section("expect").map(Expect::read).unwrap_or_default();
         let parsed = Url::parse(url).map_err(|error| format!("this is not a URL: {error}"));
         match parsed.and_then(|url| Self::of(&url, expect)) {
@@ -47,6 +54,17 @@ impl Settings {
         }
     }
 
+    /// `host:port` of the name server; `system:53` for the system's.
+    fn instance(&self) -> String {
+        format!("{}:{}", self.server.as_deref().unwrap_or("system"), self.port)
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(super::Dns::new(self)))
+    }
+}
+
+impl Settings {
     fn of(url: &Url, expect: Expect) -> Result<Self, String> {
         let server = url.host_str().filter(|host| !host.is_empty()).map(ToOwned::to_owned);
         let name = url.path().trim_matches('/');
@@ -63,11 +81,6 @@ impl Settings {
             kind = value.to_uppercase().parse().map_err(|_| format!("`{value}` is no DNS record type"))?;
         }
         Ok(Self { server, port: url.port().unwrap_or(53), name: parsed, kind, expect })
-    }
-
-    /// `host:port` of the name server; `system:53` for the system's.
-    pub fn instance(&self) -> String {
-        format!("{}:{}", self.server.as_deref().unwrap_or("system"), self.port)
     }
 }
 

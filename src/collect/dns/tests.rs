@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
+use crate::collect::TargetSettings as _;
 use crate::model::Problems;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::test_server;

@@ -7,6 +7,7 @@
 //! query, and per container one inspect and one stats request. The first look, and the one after a failed list, ask the
 //! engine's version before; what machine it is (`/info`) is asked when it is not known, and again every ten minutes.
 
+use crate::runtime::supervise::Supervisor;
 mod engine;
 mod facts;
 mod families;
@@ -33,15 +34,12 @@ use crate::yaml::Fields;
 
 use super::dial::Address;
 use super::host::{Aside, host_name};
-use super::{Collect, CollectError, Look, Reason};
+use super::{Collect, CollectError, Look, Reason, TargetSettings};
 use engine::Engine;
 use facts::FactsCache;
 use machine::{LocalFiles, Machine};
 use oom::OomCounts;
 use sight::Sight;
-
-/// The default job of these targets, as rules and dashboards for cAdvisor hard-code it.
-pub const JOB: &str = "cadvisor";
 
 /// Requests about containers at the same time, each on a connection of its own. Docker (seen with 20.10) answers even one-shot stats at the next tick of one
 /// clock, up to a second later, for all that wait: asking a few at a time would cost a second for each few.
@@ -61,9 +59,13 @@ pub struct Settings {
     pub address: Address,
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "docker";
+    const SCHEMES: &'static [&'static str] = &[];
+    const JOB: &'static str = "cadvisor";
+
     /// Reads the kind's own keys: none beyond `url`.
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         parse(url)
             .map_err(|complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375"))
             .ok()
@@ -72,11 +74,15 @@ impl Settings {
 
     /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
     /// where our container sees only its own id, which changes with every container; for TCP `host:port`.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         match &self.address {
             Address::Unix(_) => host_name(),
             Address::Tcp { .. } => self.address.to_string(),
         }
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(Docker::new(self)))
     }
 }
 

@@ -6,6 +6,8 @@
 //! never a second one; a file that is missing costs its own families only. Where nothing of the host can be read,
 //! it is down.
 
+use crate::runtime::supervise::Supervisor;
+use std::sync::Arc;
 mod aside;
 mod disk;
 mod files;
@@ -30,14 +32,11 @@ use tokio::time::Instant;
 use crate::model::{Family, Millis};
 use crate::yaml::Fields;
 
-use super::{Collect, CollectError, Look, Reason};
+use super::{Collect, CollectError, Look, Reason, TargetSettings};
 pub(super) use aside::Aside;
 pub use files::Files;
 pub(super) use files::host_name;
 use filesystem::Filesystems;
-
-/// The default job of these targets, as rules and dashboards for `node_exporter` hard-code it.
-pub const JOB: &str = "node";
 
 static SUCCESS: Family =
     Family::gauge("node_scrape_collector_success", "node_exporter: Whether a collector succeeded.");
@@ -51,9 +50,14 @@ pub struct Settings {
     pub files: Files,
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "host";
+    const SCHEMES: &'static [&'static str] = &[];
+    const JOB: &'static str = "node";
+    const NEEDS_URL: bool = false;
+
     /// Reads the kind's own keys: `procfs`, `sysfs`, `rootfs`. A host has no `url`.
-    pub fn read(_url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(_url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let path = |fields: &mut Fields<'_>, key, default: &str| {
             let path = PathBuf::from(fields.text(key).unwrap_or_else(|| default.to_owned()));
             if !path.is_absolute() {
@@ -68,8 +72,12 @@ impl Settings {
     }
 
     /// The machine's host name; `localhost` where our container does not see it.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         self.files.host_name().unwrap_or_else(|| "localhost".to_owned())
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(Host::new(self)))
     }
 }
 

@@ -24,9 +24,6 @@ use super::web::{self, Bounds, Follow, fetch, report_exchange};
 use super::{Collect, CollectError, Look, Reason};
 use expect::Answer;
 
-/// The default job of HTTP probes.
-pub const JOB: &str = probe::JOB;
-
 /// How much of a body is kept to be looked into; the rest is read, counted and dropped.
 const MOST_BODY: usize = 1 << 20;
 /// How much of a packed body is unpacked to be counted.

@@ -1,8 +1,11 @@
 //! What a target of kind `http` needs beyond the common keys.
 
+use crate::collect::{Collect, TargetSettings, probe};
+use crate::runtime::supervise::Supervisor;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
 use url::Url;
 
 use crate::collect::web::{is_secret, read_authorization, read_trust, read_url, without_credentials};
@@ -39,9 +42,13 @@ impl std::fmt::Debug for Settings {
     }
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "http";
+    const SCHEMES: &'static [&'static str] = &["http", "https"];
+    const JOB: &'static str = probe::JOB;
+
     /// Reads the kind's own keys: `method`, `headers`, `body`, `expect`, `follow_redirects`, `basic_auth`, `bearer_token`, `tls`.
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let mut parsed = read_url(url, fields);
         let method = fields.parsed("method", |text| {
             Method::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` is no HTTP method"))
@@ -62,8 +69,12 @@ impl Settings {
     }
 
     /// The URL as it was written, without credentials.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         self.instance.clone()
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(super::Http::new(self)?))
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use super::*;
+use crate::collect::TargetSettings as _;
 use crate::model::Problems;
 use crate::runtime::test_server;
 use crate::yaml::{Fields, parse};

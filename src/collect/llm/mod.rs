@@ -28,9 +28,6 @@ use super::{Collect, CollectError, Look, Reason};
 use outcome::{Class, OF_ANSWERS, classify};
 use rate_limit::rate_limits;
 
-/// The default job of LLM providers.
-pub const JOB: &str = "llm";
-
 /// From one look to the next, unless the target says otherwise. The question is free but counts against rate limits, and a
 /// provider seldom changes within seconds.
 pub const INTERVAL: Duration = Duration::from_mins(1);

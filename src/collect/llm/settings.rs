@@ -1,6 +1,9 @@
 //! What a target of kind `llm` needs beyond the common keys, and how each provider lists its models.
 
+use crate::collect::{Collect, TargetSettings};
+use crate::runtime::supervise::Supervisor;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
 use url::Url;
 
 use crate::collect::web::{read_trust, read_url, without_credentials};
@@ -54,9 +57,13 @@ const PROVIDERS: [(&str, Dialect, bool); 17] = [
 /// The version of Anthropic's API that we read.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "llm";
+    const SCHEMES: &'static [&'static str] = &[];
+    const JOB: &'static str = "llm";
+
     /// Reads the kind's own keys: `provider`, `api_key` (or `api_key_file`), `tls`.
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let provider = fields.required("provider");
         let api_key = fields.secret("api_key", "api_key_file").filter(|key| !key.expose().is_empty());
         let trust = read_trust(fields);
@@ -96,10 +103,16 @@ impl Settings {
     }
 
     /// The URL as it was written.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         self.instance.clone()
     }
 
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(super::Llm::new(self)?))
+    }
+}
+
+impl Settings {
     /// Where the models are listed: never a paid call.
     pub(super) fn models_url(&self) -> Url {
         let mut url = self.url.clone();

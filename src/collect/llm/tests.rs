@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 
 use super::*;
+use crate::collect::TargetSettings as _;
 use crate::model::Problems;
 use crate::runtime::test_server;
 use crate::yaml::{Fields, parse};

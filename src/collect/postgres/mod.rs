@@ -58,9 +58,6 @@ use visits::{Visit, Visits};
 
 pub use settings::{Settings, TlsMode};
 
-/// The default job.
-pub const JOB: &str = "postgres";
-
 static UP: Family = Family::gauge("pg_up", "Whether the last look could log in anew and query (1) or not (0).");
 static SCRAPE_DURATION: Family =
     Family::gauge("pg_exporter_last_scrape_duration_seconds", "How long the last look took, in seconds.");

@@ -1,6 +1,6 @@
 //! The server itself: version and start.
 
-use crate::collect::Look;
+use crate::collect::{Look, TargetSettings as _};
 use crate::model::{Family, MetricKind};
 
 use super::query::Query;

@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
 use crate::collect::dial::{by, dial};
-use crate::collect::{CollectError, Reason};
+use crate::collect::{CollectError, Reason, TargetSettings as _};
 use crate::runtime::supervise::Supervisor;
 
 use super::facts::Facts;

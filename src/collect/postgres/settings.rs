@@ -1,6 +1,9 @@
 //! A `PostgreSQL` target as users write it: a libpq URL and a few keys.
 
+use crate::collect::{Collect, TargetSettings};
+use crate::runtime::supervise::Supervisor;
 use std::path::Path;
+use std::sync::Arc;
 
 use url::Url;
 
@@ -56,12 +59,16 @@ impl TlsMode {
     }
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "postgres";
+    const SCHEMES: &'static [&'static str] = &["postgres", "postgresql"];
+    const JOB: &'static str = "postgres";
+
     /// Reads the kind's own keys. `url` is the target's URL, already substituted.
     ///
     /// URL parameters that are not about reaching the server are passed over: the URL is often the
     /// application's own, with its driver's parameters (`schema`, `connection_limit`, `pgbouncer`).
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let password = fields.secret("password", "password_file");
         let databases = fields.texts("databases");
         match Self::from_url(url) {
@@ -73,6 +80,17 @@ impl Settings {
         }
     }
 
+    /// `host:port`, or the socket's path.
+    fn instance(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn build(self, supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(super::Postgres::new(self, supervisor)?))
+    }
+}
+
+impl Settings {
     /// Reads a libpq URL. The complaint never repeats the URL, which may hold a password.
     fn from_url(text: &str) -> Result<Self, (String, String)> {
         let form = || "write postgres://user@host:5432/database".to_owned();
@@ -108,11 +126,6 @@ impl Settings {
         let root_certificate = parameter("sslrootcert").filter(|path| path != "system");
         let address = address(&host, port);
         Ok(Self { address, user, password, database, tls, root_certificate, databases: Vec::new() })
-    }
-
-    /// `host:port`, or the socket's path.
-    pub fn instance(&self) -> String {
-        self.address.to_string()
     }
 
     /// Whether a database's own figures are wanted.

@@ -1,6 +1,9 @@
 //! What a target of this kind is told in the configuration.
 
+use crate::collect::{Collect, TargetSettings};
+use crate::runtime::supervise::Supervisor;
 use hyper::header::HeaderValue;
+use std::sync::Arc;
 use url::Url;
 
 use crate::collect::web::{read_authorization, read_trust, read_url};
@@ -21,9 +24,13 @@ pub struct Settings {
     pub(super) trust: Trust,
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "prometheus";
+    const SCHEMES: &'static [&'static str] = &[];
+    const JOB: &'static str = "prometheus";
+
     /// Reads the kind's own keys: `basic_auth`, `bearer_token(_file)`, `sample_limit`, `tls`.
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let mut url = read_url(url, fields);
         let authorization = read_authorization(url.as_mut().and_then(credentials), fields);
         let sample_limit = fields.number("sample_limit").filter(|limit| *limit > 0);
@@ -36,8 +43,16 @@ impl Settings {
         })
     }
 
+    fn job<'n>(&self, target: &'n str) -> &'n str {
+        target
+    }
+
     /// `host:port`, as Prometheus labels a scraped target.
-    pub fn instance(&self) -> String {
+    fn instance(&self) -> String {
         format!("{}:{}", self.url.host_str().unwrap_or_default(), self.url.port_or_known_default().unwrap_or(80))
+    }
+
+    fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(super::Prometheus::new(self)?))
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::DropGuard;
 
 use crate::collect::dial::{Address, by, dial};
-use crate::collect::{CollectError, Reason};
+use crate::collect::{CollectError, Reason, TargetSettings as _};
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls;
 

@@ -20,13 +20,10 @@ use crate::model::Family;
 use crate::runtime::supervise::Supervisor;
 
 use super::look::come_back_by;
-use super::{Collect, CollectError, Look, Reason};
+use super::{Collect, CollectError, Look, Reason, TargetSettings as _};
 use connection::{Connection, Missed, Server};
 
 pub use settings::Settings;
-
-/// The default job.
-pub const JOB: &str = "redis";
 
 static UP: Family = Family::gauge("redis_up", "Whether the server answered PING and INFO at the last look.");
 

@@ -1,5 +1,8 @@
 //! A Redis target as users write it: a URL and a few keys.
 
+use crate::collect::{Collect, TargetSettings};
+use crate::runtime::supervise::Supervisor;
+use std::sync::Arc;
 use url::Url;
 
 use crate::collect::dial::Address;
@@ -21,9 +24,13 @@ pub struct Settings {
     pub tls: Option<Trust>,
 }
 
-impl Settings {
+impl TargetSettings for Settings {
+    const KIND: &'static str = "redis";
+    const SCHEMES: &'static [&'static str] = &["redis", "rediss", "redis+unix", "valkey", "valkeys"];
+    const JOB: &'static str = "redis";
+
     /// Reads the kind's own keys. `url` is the target's URL, already substituted.
-    pub fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
+    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         fields.not_built("streams");
         fields.not_built("key_groups");
         let password = fields.secret("password", "password_file");
@@ -44,6 +51,17 @@ impl Settings {
         }
     }
 
+    /// `host:port`, or the socket's path.
+    fn instance(&self) -> String {
+        self.address.to_string()
+    }
+
+    fn build(self, supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
+        Ok(Arc::new(super::Redis::new(self, supervisor)?))
+    }
+}
+
+impl Settings {
     /// Reads a URL. The complaint never repeats it, since it may hold a password. Parameters of the
     /// application's own driver, and the database number, are passed over: INFO tells of all databases.
     fn from_url(text: &str) -> Result<Self, String> {
@@ -76,11 +94,6 @@ impl Settings {
             password: password.map(Secret::new),
             tls: encrypted.then_some(Trust { ca_file: None, insecure_skip_verify: insecure, ..Trust::default() }),
         })
-    }
-
-    /// `host:port`, or the socket's path.
-    pub fn instance(&self) -> String {
-        self.address.to_string()
     }
 }
 

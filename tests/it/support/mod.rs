@@ -7,6 +7,7 @@ mod http;
 mod inbox;
 mod openai;
 mod page;
+pub mod peers;
 mod postgres;
 mod process;
 mod prometheus;

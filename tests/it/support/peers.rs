@@ -1,0 +1,23 @@
+//! The newest exporters and servers, as `tests/provide` has put them into the cache.
+
+use std::path::PathBuf;
+
+/// A program of the newest set: `postgres_exporter`, `redis_exporter`, `node_exporter`, `blackbox_exporter`,
+/// `pgbouncer_exporter`, `prometheus`, `promtool`.
+pub fn newest(program: &str) -> PathBuf {
+    provided(&format!("peers/{program}"))
+}
+
+/// The root file system with PostgreSQL 18, pgvector, Redis 8 and Valkey, for `chroot`.
+pub fn newest_root() -> PathBuf {
+    provided("root")
+}
+
+fn provided(what: &str) -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").expect("a home"));
+    let cache = std::env::var_os("SIDEWATCH_TEST_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("XDG_CACHE_HOME")?).join("sidewatch-test")));
+    let path = cache.unwrap_or_else(|| home().join(".cache/sidewatch-test")).join(what);
+    assert!(path.exists(), "{} is not there: run tests/provide", path.display());
+    path
+}
