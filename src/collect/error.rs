@@ -111,6 +111,13 @@ impl CollectError {
         self
     }
 
+    /// The same in another class, where more is known than the error tells.
+    #[must_use]
+    pub fn of_class(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+
     /// The same with other words, made of the present ones.
     #[must_use]
     pub fn reworded(mut self, words: impl FnOnce(&str) -> String) -> Self {

@@ -15,4 +15,5 @@ mod ledger_survives_kill;
 mod metrics_page;
 mod own_voice;
 mod parity;
+mod postgres_faults;
 mod reload;

@@ -21,6 +21,16 @@ pub fn describe(error: &tokio_postgres::Error, what: &str) -> CollectError {
     CollectError::new(reason, format!("{what}: {cause}"))
 }
 
+/// Whether the server turned a session away that may not use TLS, most likely because it must; before version 12 it wrote
+/// `SSL off`. A server that has no rule at all for the role or address says the same, so its words stay.
+pub fn wants_tls(error: &tokio_postgres::Error) -> bool {
+    let is_so = |said: &tokio_postgres::error::DbError| {
+        let plain = [", no encryption", ", SSL off"].iter().any(|end| said.message().ends_with(end));
+        said.code().code() == "28000" && said.message().starts_with("no pg_hba.conf entry") && plain
+    };
+    error.as_db_error().is_some_and(is_so)
+}
+
 fn carries_tls_error(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }

@@ -18,9 +18,9 @@ use crate::runtime::supervise::Supervisor;
 
 use super::facts::Facts;
 use super::limits::Limits;
-use super::reasons::describe;
+use super::reasons::{describe, wants_tls};
 use super::rows::Table;
-use super::settings::Settings;
+use super::settings::{Settings, TlsMode};
 use super::tls::Connector;
 
 /// As it stands in `pg_stat_activity`, so that an operator knows whose session it is.
@@ -63,6 +63,12 @@ impl Server {
         by(deadline, &format!("login at {}", self.instance()), self.connect(database, deadline)).await
     }
 
+    fn refused(&self, error: &tokio_postgres::Error) -> CollectError {
+        let refused = describe(error, &format!("cannot log in at {}", self.instance()));
+        let needs_tls = self.settings.tls == TlsMode::Disable && wants_tls(error);
+        if needs_tls { refused.of_class(Reason::Tls) } else { refused }
+    }
+
     async fn connect(&self, database: Option<&str>, deadline: Instant) -> Result<Session, CollectError> {
         let limits = Limits::within(deadline.saturating_duration_since(Instant::now()));
         let config =
@@ -71,10 +77,8 @@ impl Server {
         let stream = dial(&self.settings.address).await?;
         let connected = began.elapsed();
         let tls = self.tls.timed();
-        let (client, connection) = config
-            .connect_raw(stream, tls.clone())
-            .await
-            .map_err(|error| describe(&error, &format!("cannot log in at {}", self.instance())))?;
+        let (client, connection) =
+            config.connect_raw(stream, tls.clone()).await.map_err(|error| self.refused(&error))?;
         let encrypted = tls.took();
         let phases = Phases {
             connect: connected,

@@ -22,7 +22,7 @@ pub use docker::{BASE, DockerEngine};
 pub use http::{Answer, HttpServer, get, post, request};
 pub use openai::{KEY, OpenAiServer};
 pub use page::Page;
-pub use postgres::RealPostgres;
+pub use postgres::{RealPostgres, as_postgres};
 pub use process::{free_port, run, run_with_input, try_run, wait_until};
 pub use prometheus::RealPrometheus;
 pub use redis::RealRedis;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -20,10 +20,17 @@ pub struct RealPostgres {
     port: u16,
     folder: TempDir,
     process: Option<Running>,
+    /// Given beside those that every server here has, each as `name=value`.
+    settings: Vec<String>,
 }
 
 impl RealPostgres {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further settings, each as `name=value`.
+    pub fn start_with(settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("our folder");
         let data = folder.path().join("data");
@@ -37,7 +44,8 @@ impl RealPostgres {
             "UTF8",
             "--locale=C",
         ]));
-        let mut postgres = Self { port: free_port(), folder, process: None };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let mut postgres = Self { port: free_port(), folder, process: None, settings };
         postgres.start_again();
         for statement in ["create role sidewatch login", "grant pg_monitor to sidewatch", "create role app login"] {
             postgres.sql(statement);
@@ -47,6 +55,12 @@ impl RealPostgres {
 
     /// Starts it and waits until it answers.
     pub fn start_again(&mut self) {
+        self.start_deaf();
+        wait_until("Postgres answers", Duration::from_mins(1), || self.try_sql("select 1").0.then_some(()));
+    }
+
+    /// Starts it without waiting, since it may take no sessions at all.
+    pub fn start_deaf(&mut self) {
         let mut command = as_postgres("postgres");
         command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
         for setting in [
@@ -59,15 +73,51 @@ impl RealPostgres {
         ] {
             command.args(["-c", &setting]);
         }
+        self.settings.iter().for_each(|setting| drop(command.args(["-c", setting])));
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
-        wait_until("Postgres answers", Duration::from_mins(1), || self.try_sql("select 1").0.then_some(()));
+    }
+
+    /// Adds a setting, or gives it another value, from the next start on.
+    pub fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
+    /// Replaces what decides who may log in, and how. The superuser always may.
+    pub fn admit(&self, rules: &str) {
+        let rules = format!("host all postgres 127.0.0.1/32 trust\n{rules}\n");
+        std::fs::write(self.data().join("pg_hba.conf"), rules).expect("the server's folder");
+        self.sql("select pg_reload_conf()");
+    }
+
+    /// Where its data are.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Stops all its processes where they are (`STOP`), or lets them go on (`CONT`).
+    pub fn signal_all(&self, signal: &str) {
+        let postmaster = self.postmaster().expect("a running server");
+        let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+        let children = std::fs::read_to_string(children).expect("children of the postmaster");
+        let all = std::iter::once(postmaster.as_str()).chain(children.split_whitespace());
+        run(Command::new("kill").arg(format!("-{signal}")).args(all));
+    }
+
+    /// The first line of its pid file; the child that we started may be another program, which changes the user.
+    fn postmaster(&self) -> Option<String> {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        file.lines().next().map(str::to_owned)
     }
 
     /// Stops it at once, with its sessions: the immediate shutdown.
     pub fn stop(&mut self) {
-        // The child may be `runuser`; the server's own id is the first line of its pid file.
-        let pid = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap_or_default();
-        if let Some(pid) = pid.lines().next() {
+        if let Some(pid) = self.postmaster() {
+            let pid = pid.as_str();
             try_run(Command::new("kill").args(["-QUIT", pid]));
             let alive = || Path::new("/proc").join(pid).exists();
             wait_until("Postgres has ended", Duration::from_secs(20), || (!alive() || self.reaped()).then_some(()));
@@ -145,6 +195,19 @@ impl RealPostgres {
         }
     }
 
+    /// A session of the superuser in which a statement was run, open until dropped: it holds what the statement took.
+    pub fn hold(&self, application: &str, statement: &str) -> Holding {
+        let mut psql = Command::new(program("psql"));
+        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-d", "postgres", "-XAtq"]);
+        psql.env("PGAPPNAME", application).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = psql.spawn().expect("psql starts");
+        let stdin = child.stdin.as_mut().expect("a pipe");
+        writeln!(stdin, "begin;\n{statement};\n\\echo held").expect("psql reads");
+        let mut told = [0; 4];
+        child.stdout.as_mut().expect("a pipe").read_exact(&mut told).expect("the statement worked");
+        Holding(child)
+    }
+
     /// The URL of the role that watches.
     pub fn url(&self) -> String {
         format!("postgres://sidewatch@{}/postgres", self.instance())
@@ -161,6 +224,16 @@ impl Drop for RealPostgres {
     }
 }
 
+/// A session that ends when dropped, and its transaction with it.
+pub struct Holding(Child);
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 /// Sessions that end when dropped.
 pub struct Held {
     sessions: Vec<TcpStream>,
@@ -173,14 +246,14 @@ impl Held {
 }
 
 /// Where a program of Postgres is: the newest of Debian's folders, else the path.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
     let newest = versions.map(|folder| folder.join("bin").join(name)).filter(|path| path.exists()).max();
     newest.unwrap_or_else(|| name.into())
 }
 
 /// Postgres refuses to run as root: then it runs as the user that its package made.
-fn as_postgres(name: &str) -> Command {
+pub fn as_postgres(name: &str) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0);
     if !root {
         return Command::new(program(name));
