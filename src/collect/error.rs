@@ -123,6 +123,11 @@ impl CollectError {
         self.reason
     }
 
+    /// The server's own code, where a database gave one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
     /// The value of the label `reason`: the SQLSTATE where a database gave one, else the class.
     pub fn label(&self) -> String {
         self.code.as_ref().map_or_else(|| self.reason.as_str().to_owned(), |code| format!("sqlstate_{code}"))

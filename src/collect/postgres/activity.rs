@@ -18,10 +18,9 @@ static LONGEST: Family = Family::gauge(
 /// Only for a role that sees the sessions of others: their state is NULL for any other, and the 0 would be a lie.
 ///
 /// Not limited by `databases`: the connections of all of them fill the server.
-pub const ACTIVITY: Query = Query {
-    collector: "stat_activity",
-    since: 100_000,
-    sql: "SELECT d.datname, s.state, a.usename, a.application_name, a.backend_type, a.wait_event_type, a.wait_event, \
+pub const ACTIVITY: Query = Query::new(
+    "stat_activity",
+    "SELECT d.datname, s.state, a.usename, a.application_name, a.backend_type, a.wait_event_type, a.wait_event, \
         coalesce(a.count, 0) AS count, coalesce(a.longest, 0) AS longest \
         FROM (VALUES ('active'), ('idle'), ('idle in transaction'), ('idle in transaction (aborted)'), \
         ('fastpath function call'), ('disabled')) AS s(state) CROSS JOIN pg_database d \
@@ -29,7 +28,8 @@ pub const ACTIVITY: Query = Query {
         wait_event_type, wait_event, count(*) AS count, max(extract(epoch FROM now() - xact_start)) AS longest \
         FROM pg_stat_activity GROUP BY 1, 2, 3, 4, 5, 6, 7) a ON a.state = s.state AND a.datname = d.datname",
     read,
-};
+)
+.about_others();
 
 const LABELS: [&str; 7] =
     ["datname", "state", "usename", "application_name", "backend_type", "wait_event_type", "wait_event"];

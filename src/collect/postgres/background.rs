@@ -7,46 +7,43 @@ use super::query::Query;
 use super::rows::{Column, Table, add_columns};
 
 /// The background writer; before 17 also the checkpoints.
-pub const WRITER: Query = Query {
-    collector: "stat_bgwriter",
-    since: 0,
-    sql: "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_bgwriter",
-    read: |table, _, look| only_row(table, look, &WRITER_COLUMNS),
-};
+pub const WRITER: Query = Query::new(
+    "stat_bgwriter",
+    "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_bgwriter",
+    |table, _, look| only_row(table, look, &WRITER_COLUMNS),
+);
 
 /// The checkpointer, from 17 on.
-pub const CHECKPOINTER: Query = Query {
-    collector: "stat_checkpointer",
-    since: 170_000,
-    sql: "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_checkpointer",
-    read: |table, _, look| only_row(table, look, &CHECKPOINTER_COLUMNS),
-};
+pub const CHECKPOINTER: Query = Query::new(
+    "stat_checkpointer",
+    "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_checkpointer",
+    |table, _, look| only_row(table, look, &CHECKPOINTER_COLUMNS),
+)
+.since(170_000);
 
 /// The archive of write-ahead log.
-pub const ARCHIVER: Query = Query {
-    collector: "stat_archiver",
-    since: 0,
-    sql: "SELECT *, extract(epoch FROM now() - last_archived_time) AS age FROM pg_stat_archiver",
-    read: |table, _, look| only_row(table, look, &ARCHIVER_COLUMNS),
-};
+pub const ARCHIVER: Query = Query::new(
+    "stat_archiver",
+    "SELECT *, extract(epoch FROM now() - last_archived_time) AS age FROM pg_stat_archiver",
+    |table, _, look| only_row(table, look, &ARCHIVER_COLUMNS),
+);
 
 /// The write-ahead log on disk; needs `pg_monitor`.
-pub const WAL: Query = Query {
-    collector: "wal",
-    since: 100_000,
-    sql: "SELECT count(*) AS segments, sum(size) AS size FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'",
-    read: |table, _, look| only_row(table, look, &WAL_COLUMNS),
-};
+pub const WAL: Query = Query::new(
+    "wal",
+    "SELECT count(*) AS segments, sum(size) AS size FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'",
+    |table, _, look| only_row(table, look, &WAL_COLUMNS),
+);
 
 /// Open transactions that do something or hold something.
-pub const LONG_TRANSACTIONS: Query = Query {
-    collector: "long_running_transactions",
-    since: 0,
-    sql: "SELECT count(*) AS transactions, extract(epoch FROM min(xact_start)) AS oldest FROM pg_stat_activity \
+pub const LONG_TRANSACTIONS: Query = Query::new(
+    "long_running_transactions",
+    "SELECT count(*) AS transactions, extract(epoch FROM min(xact_start)) AS oldest FROM pg_stat_activity \
         WHERE state IS DISTINCT FROM 'idle' AND query NOT LIKE 'autovacuum:%' AND xact_start IS NOT NULL \
         AND pid <> pg_backend_pid()",
-    read: |table, _, look| only_row(table, look, &LONG_TRANSACTION_COLUMNS),
-};
+    |table, _, look| only_row(table, look, &LONG_TRANSACTION_COLUMNS),
+)
+.about_others();
 
 static WRITER_COLUMNS: [Column; 11] = [
     Column::new(

@@ -8,29 +8,40 @@ use super::rows::{Column, Table, add_columns};
 use super::settings::Settings;
 
 /// All columns of the view; times of reset as seconds.
-pub const STATISTICS: Query = Query {
-    collector: "stat_database",
-    since: 0,
-    sql: "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_database WHERE datname IS NOT NULL",
-    read: |table, settings, look| per_database(table, settings, look, &STATISTIC_COLUMNS),
-};
+pub const STATISTICS: Query = Query::new(
+    "stat_database",
+    "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_database WHERE datname IS NOT NULL",
+    |table, settings, look| per_database(table, settings, look, &STATISTIC_COLUMNS),
+);
 
 /// Queries that a standby had to cancel.
-pub const CONFLICTS: Query = Query {
-    collector: "stat_database_conflicts",
-    since: 0,
-    sql: "SELECT * FROM pg_stat_database_conflicts WHERE datname IS NOT NULL",
-    read: |table, settings, look| per_database(table, settings, look, &CONFLICT_COLUMNS),
-};
+pub const CONFLICTS: Query = Query::new(
+    "stat_database_conflicts",
+    "SELECT * FROM pg_stat_database_conflicts WHERE datname IS NOT NULL",
+    |table, settings, look| per_database(table, settings, look, &CONFLICT_COLUMNS),
+);
 
 /// Connection limits of roles.
-pub const ROLES: Query =
-    Query { collector: "roles", since: 0, sql: "SELECT rolname, rolconnlimit FROM pg_roles", read: read_roles };
+pub const ROLES: Query = Query::new("roles", "SELECT rolname, rolconnlimit FROM pg_roles", read_roles).slow();
 
-/// The collector of sizes and limits.
-pub const COLLECTOR: &str = "database";
-/// The databases there are. A limit of -2 marks one whose DROP was cut off; it cannot be measured.
-pub const LIST: &str = "SELECT oid, datname, datconnlimit FROM pg_database WHERE datconnlimit <> -2";
+/// Connection limits of databases. A limit of -2 marks one whose DROP was cut off.
+pub const LIMITS: Query = Query::new(
+    "database",
+    "SELECT datname, datconnlimit FROM pg_database WHERE datconnlimit <> -2",
+    |table, settings, look| {
+        per_name(table, settings, look, "datconnlimit", &CONNECTION_LIMIT);
+    },
+)
+.slow();
+
+/// Sizes of databases: each walks a directory. One that the role may not connect to has no size for it.
+pub const SIZES: Query = Query::new(
+    "database",
+    "SELECT datname, CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') \
+        THEN pg_database_size(oid) END AS size FROM pg_database WHERE datconnlimit <> -2",
+    |table, settings, look| per_name(table, settings, look, "size", &SIZE),
+)
+.slow();
 
 static SIZE: Family = Family::gauge("pg_database_size_bytes", "Disk space used by the database, in bytes.");
 static CONNECTION_LIMIT: Family =
@@ -97,46 +108,18 @@ fn per_database(table: &Table, settings: &Settings, look: &mut Look, columns: &[
     }
 }
 
+fn per_name(table: &Table, settings: &Settings, look: &mut Look, column: &str, family: &Family) {
+    for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
+        if let Some(value) = row.number(column) {
+            look.point(family, Suffix::None, row.labels(&["datname"]), value);
+        }
+    }
+}
+
 fn read_roles(table: &Table, _: &Settings, look: &mut Look) {
     for row in table.rows() {
         if let Some(limit) = row.number("rolconnlimit") {
             look.point(&ROLE_LIMIT, Suffix::None, row.labels(&["rolname"]), limit);
-        }
-    }
-}
-
-/// A database whose size shall be asked.
-pub struct Database {
-    oid: u32,
-    /// Its name.
-    pub name: String,
-}
-
-/// Reads the list and its limits.
-pub fn read_list(table: &Table, settings: &Settings, look: &mut Look) -> Vec<Database> {
-    let mut found = Vec::new();
-    for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
-        let name = row.label("datname");
-        if let Some(limit) = row.number("datconnlimit") {
-            look.labeled(&CONNECTION_LIMIT, [("datname", name)], limit);
-        }
-        if let Some(oid) = row.text("oid").and_then(|oid| oid.parse().ok()) {
-            found.push(Database { oid, name: name.to_owned() });
-        }
-    }
-    found
-}
-
-impl Database {
-    /// Asked by number, so that no name needs quoting.
-    pub fn size_query(&self) -> String {
-        format!("SELECT pg_database_size({}::oid) AS size", self.oid)
-    }
-
-    /// Reads the answer; NULL when the database was dropped meanwhile.
-    pub fn read_size(&self, table: &Table, look: &mut Look) {
-        if let Some(size) = table.first().and_then(|row| row.number("size")) {
-            look.labeled(&SIZE, [("datname", self.name.as_str())], size);
         }
     }
 }

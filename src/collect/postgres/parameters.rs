@@ -8,13 +8,13 @@ use super::rows::{Row, Table};
 use super::settings::Settings;
 
 /// All parameters that have a number. Of those that a session set, our own time-outs, the value without it is taken.
-pub const PARAMETERS: Query = Query {
-    collector: "settings",
-    since: 0,
-    sql: "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END AS setting, unit, short_desc \
+pub const PARAMETERS: Query = Query::new(
+    "settings",
+    "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END AS setting, unit, short_desc \
         FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real')",
     read,
-};
+)
+.slow();
 
 fn read(table: &Table, _: &Settings, look: &mut Look) {
     for row in table.rows() {

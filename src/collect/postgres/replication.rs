@@ -8,38 +8,36 @@ use super::rows::{Column, Table, add_columns};
 use super::settings::Settings;
 
 /// Primary or standby, and how far behind. On a primary the lag is 0 by definition, as in the exporter.
-pub const ROLE: Query = Query {
-    collector: "replication",
-    since: 100_000,
-    sql: "SELECT pg_is_in_recovery() AS is_replica, \
+pub const ROLE: Query = Query::new(
+    "replication",
+    "SELECT pg_is_in_recovery() AS is_replica, \
         CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 \
         ELSE greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())) END AS lag, \
         greatest(0, extract(epoch FROM now() - pg_last_xact_replay_timestamp())) AS last_replay",
-    read: |table, _, look| each(table, look, &[], &ROLE_COLUMNS),
-};
+    |table, _, look| each(table, look, &[], &ROLE_COLUMNS),
+);
 
 /// The write-ahead log that slots hold back.
-pub const SLOTS: Query = Query {
-    collector: "replication_slots",
-    since: 100_000,
-    sql: "SELECT s.*, h.head - '0/0' AS current, s.confirmed_flush_lsn - '0/0' AS confirmed, \
+pub const SLOTS: Query = Query::new(
+    "replication_slots",
+    "SELECT s.*, h.head - '0/0' AS current, s.confirmed_flush_lsn - '0/0' AS confirmed, \
         h.head - s.restart_lsn AS held \
         FROM pg_replication_slots s, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
         ELSE pg_current_wal_lsn() END AS head) h",
-    read: read_slots,
-};
+    read_slots,
+);
 
 /// The standbys that read from here.
-pub const STANDBYS: Query = Query {
-    collector: "stat_replication",
-    since: 100_000,
-    sql: "SELECT r.application_name, host(r.client_addr) AS client_addr, r.pid, r.state, s.slot_name, \
+pub const STANDBYS: Query = Query::new(
+    "stat_replication",
+    "SELECT r.application_name, host(r.client_addr) AS client_addr, r.pid, r.state, s.slot_name, \
         h.head - '0/0' AS current, h.head - r.replay_lsn AS behind \
         FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid, \
         (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() \
         ELSE pg_current_wal_lsn() END AS head) h",
-    read: |table, _, look| each(table, look, &STANDBY_LABELS, &STANDBY_COLUMNS),
-};
+    |table, _, look| each(table, look, &STANDBY_LABELS, &STANDBY_COLUMNS),
+)
+.about_others();
 
 const STANDBY_LABELS: [&str; 5] = ["application_name", "client_addr", "pid", "slot_name", "state"];
 const SLOT_LABELS: [&str; 2] = ["slot_name", "slot_type"];

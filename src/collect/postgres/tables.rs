@@ -14,47 +14,49 @@ use super::settings::Settings;
 const MOST: usize = 1000;
 
 /// How tables are used and looked after.
-pub const ACCESS: Query = Query {
-    collector: "stat_user_tables",
-    since: 0,
-    sql: "SELECT *, current_database() AS datname, extract(epoch FROM last_vacuum) AS vacuum_at, \
+pub const ACCESS: Query = Query::new(
+    "stat_user_tables",
+    "SELECT *, current_database() AS datname, extract(epoch FROM last_vacuum) AS vacuum_at, \
         extract(epoch FROM last_autovacuum) AS autovacuum_at, extract(epoch FROM last_analyze) AS analyze_at, \
         extract(epoch FROM last_autoanalyze) AS autoanalyze_at \
         FROM pg_stat_user_tables ORDER BY n_live_tup DESC, relid LIMIT 1001",
-    read: |table, settings, look| per_table(table, settings, look, &ACCESS_COLUMNS),
-};
+    |table, settings, look| per_table(table, settings, look, &ACCESS_COLUMNS),
+)
+.per_database();
 
 /// Where their blocks come from.
-pub const BLOCKS: Query = Query {
-    collector: "statio_user_tables",
-    since: 0,
-    sql: "SELECT *, current_database() AS datname FROM pg_statio_user_tables \
+pub const BLOCKS: Query = Query::new(
+    "statio_user_tables",
+    "SELECT *, current_database() AS datname FROM pg_statio_user_tables \
         ORDER BY heap_blks_read + heap_blks_hit DESC, relid LIMIT 1001",
-    read: |table, settings, look| per_table(table, settings, look, &BLOCK_COLUMNS),
-};
+    |table, settings, look| per_table(table, settings, look, &BLOCK_COLUMNS),
+)
+.per_database();
 
 /// How large they are. Sums over no index are 0, as `pg_indexes_size` has it.
-pub const SIZES: Query = Query {
-    collector: "stat_user_tables_size",
-    since: 0,
-    sql: "SELECT current_database() AS datname, schemaname, relname, pg_table_size(relid) AS table_size, \
+pub const SIZES: Query = Query::new(
+    "stat_user_tables_size",
+    "SELECT current_database() AS datname, schemaname, relname, pg_table_size(relid) AS table_size, \
         pg_indexes_size(relid) AS index_size \
         FROM (SELECT * FROM pg_stat_user_tables t WHERE NOT EXISTS (SELECT FROM pg_locks l \
         WHERE l.relation = t.relid AND l.mode = 'AccessExclusiveLock' \
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) \
         ORDER BY n_live_tup DESC, relid LIMIT 1001) t",
-    read: |table, settings, look| per_table(table, settings, look, &SIZE_COLUMNS),
-};
+    |table, settings, look| per_table(table, settings, look, &SIZE_COLUMNS),
+)
+.per_database()
+.slow()
+.locks_tables();
 
 /// Vacuums under way, in all databases.
-pub const VACUUMS: Query = Query {
-    collector: "stat_progress_vacuum",
-    since: 0,
-    sql: "SELECT p.*, coalesce(c.relname, p.relid::text) AS relname FROM pg_stat_progress_vacuum p \
+pub const VACUUMS: Query = Query::new(
+    "stat_progress_vacuum",
+    "SELECT p.*, coalesce(c.relname, p.relid::text) AS relname FROM pg_stat_progress_vacuum p \
         LEFT JOIN pg_class c ON c.oid = p.relid \
         AND p.datid = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    read: read_vacuums,
-};
+    read_vacuums,
+)
+.about_others();
 
 const LABELS: [&str; 3] = ["datname", "relname", "schemaname"];
 
