@@ -15,9 +15,13 @@
 mod activity;
 mod answers;
 mod background;
+mod buffercache;
+mod checkpointer;
 mod database;
 mod facts;
 mod figures;
+mod idle;
+mod indexes;
 mod joined;
 mod limits;
 mod locks;
@@ -30,9 +34,13 @@ mod rows;
 mod server;
 mod session;
 mod settings;
+mod statements;
 mod tables;
 mod tls;
+mod vacuum;
 mod visits;
+mod wal_receiver;
+mod wraparound;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -3,14 +3,20 @@
 //! A new question is a line here.
 
 use super::query::Query;
-use super::{activity, background, database, locks, parameters, replication, server, tables};
+use super::{
+    activity, background, buffercache, checkpointer, database, idle, indexes, locks, parameters, replication, server,
+    statements, tables, vacuum, wal_receiver, wraparound,
+};
 
 /// All of them. Which ones a server is asked depends on its version, its extensions and the role's rights.
 pub static ALL: &[&Query] = &[
     &activity::ACTIVITY,
     &background::LONG_TRANSACTIONS,
     &replication::STANDBYS,
-    &tables::VACUUMS,
+    &wal_receiver::RECEIVER,
+    &idle::IDLE,
+    &vacuum::PROGRESS,
+    &vacuum::AUTOMATIC,
     &server::SERVER,
     &parameters::PARAMETERS,
     &database::STATISTICS,
@@ -20,12 +26,18 @@ pub static ALL: &[&Query] = &[
     &replication::ROLE,
     &replication::SLOTS,
     &background::WRITER,
-    &background::CHECKPOINTER,
+    &checkpointer::CHECKPOINTER,
+    &background::LOCATION,
     &background::ARCHIVER,
     &tables::ACCESS,
     &tables::BLOCKS,
     &background::WAL,
     &database::LIMITS,
+    &wraparound::WRAPAROUND,
+    &checkpointer::BY_SESSIONS,
+    &statements::STATEMENTS,
+    &indexes::INDEXES,
+    &buffercache::SUMMARY,
     &tables::SIZES,
     &database::SIZES,
 ];
