@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn a_question_that_is_too_slow_again_and_again_is_paused_for_longer_each_time() {
         let (mut answers, mut now, usual) = (Answers::default(), Instant::now(), question(Pace::EachLook));
-        let mut ask = |answers: &mut Answers, now, overdrawn| {
+        let ask = |answers: &mut Answers, now, overdrawn| {
             answers.asked(usual, Outcome::Answered, TOOK, Some(Arc::default()), now);
             answers.judge(usual, overdrawn, now).map(|pause| pause.as_secs() / 60)
         };

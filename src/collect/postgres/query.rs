@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn facts(version: u32, extensions: &str) -> Facts {
-        Facts { version, sees_others: true, extensions: Extension::read_all(extensions) }
+        Facts { version, extensions: Extension::read_all(extensions), ..Facts::default() }
     }
 
     fn text(query: &Query, version: u32) -> Option<String> {
