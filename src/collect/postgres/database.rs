@@ -86,7 +86,7 @@ static STATISTIC_COLUMNS: [Column; 18] = [
 ];
 
 /// What exporters up to 0.11 had beside, with their label.
-static OLD_STATISTIC_COLUMNS: [Column; 9] = [
+static OLD_STATISTIC_COLUMNS: [Column; 7] = [
     old("pg_stat_database_active_time", "active_time", "Time spent executing statements, in milliseconds."),
     old("pg_stat_database_session_time", "session_time", "Time spent by sessions, in milliseconds."),
     old(
@@ -98,13 +98,19 @@ static OLD_STATISTIC_COLUMNS: [Column; 9] = [
     old("pg_stat_database_sessions_abandoned", "sessions_abandoned", "Sessions whose client went away."),
     old("pg_stat_database_sessions_fatal", "sessions_fatal", "Sessions ended by fatal errors."),
     old("pg_stat_database_sessions_killed", "sessions_killed", "Sessions ended by an operator."),
-    old("pg_stat_database_checksum_failures", "checksum_failures", "Data pages whose checksum was wrong."),
-    old(
-        "pg_stat_database_checksum_last_failure",
-        "checksum_failed_at",
-        "When a checksum was wrong last, in seconds since the epoch.",
-    ),
 ];
+
+/// As exporters up to 0.11 had them: NaN where checksums are off or never failed.
+static CHECKSUM_FAILURES: Family = Family::new(
+    "pg_stat_database_checksum_failures",
+    MetricKind::Unknown,
+    "Data pages whose checksum was wrong; NaN without checksums.",
+);
+static CHECKSUM_FAILED: Family = Family::new(
+    "pg_stat_database_checksum_last_failure",
+    MetricKind::Unknown,
+    "When a checksum was wrong last, in seconds since the epoch; NaN for never.",
+);
 
 static CONFLICT_COLUMNS: [Column; 6] = [
     total("pg_stat_database_conflicts_confl_tablespace", "confl_tablespace", "Cancelled for dropped tablespaces."),
@@ -124,7 +130,11 @@ fn read_statistics(table: &Table, settings: &Settings, look: &mut Look) {
     let server = settings.instance();
     for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
         add_columns(look, &STATISTIC_COLUMNS, &row.labels(&LABELS), row);
-        add_columns(look, &OLD_STATISTIC_COLUMNS, &row.labels_at(&server, &LABELS), row);
+        let labels = row.labels_at(&server, &LABELS);
+        add_columns(look, &OLD_STATISTIC_COLUMNS, &labels, row);
+        for (family, column) in [(&CHECKSUM_FAILURES, "checksum_failures"), (&CHECKSUM_FAILED, "checksum_failed_at")] {
+            look.point(family, Suffix::None, labels.clone(), row.number(column).unwrap_or(f64::NAN));
+        }
     }
 }
 
@@ -169,6 +179,8 @@ mod tests {
         assert_eq!(look.get("pg_stat_database_stats_reset", &labels), None);
         let old = [("datid", "5"), ("datname", "orders"), ("server", "db:5432")];
         assert_eq!(look.get("pg_stat_database_active_time", &old), Some(1500.0), "as exporters up to 0.11 had it");
-        assert_eq!(look.len(), 4);
+        let failures = look.get("pg_stat_database_checksum_failures", &old);
+        assert!(failures.is_some_and(f64::is_nan), "checksums are off: {failures:?}");
+        assert_eq!(look.len(), 6);
     }
 }

@@ -42,6 +42,7 @@ mod visits;
 mod wal_receiver;
 mod wraparound;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ static SCRAPE_DURATION: Family =
 static SCRAPE_ERROR: Family =
     Family::gauge("pg_exporter_last_scrape_error", "Whether anything failed in the last look (1) or not (0).");
 
+static SCRAPES: Family = Family::counter("pg_exporter_scrapes_total", "Looks at the server.");
+
 static LOGIN: Family = Family::gauge(
     "pg_login_duration_seconds",
     "How long the parts of the last look's login took, in seconds: connect (with name resolution), tls, auth, query (the first one).",
@@ -81,6 +84,8 @@ pub struct Postgres {
     kept: Mutex<Option<Session>>,
     answers: Mutex<Answers>,
     visits: Visits,
+    /// How often it was looked.
+    looks: AtomicU64,
 }
 
 impl Postgres {
@@ -92,6 +97,7 @@ impl Postgres {
         Ok(Self {
             server: Server::new(settings.clone(), supervisor)?,
             visits: Visits::of(&settings),
+            looks: AtomicU64::new(0),
             settings,
             kept: Mutex::new(None),
             answers: Mutex::default(),
@@ -254,6 +260,7 @@ impl Collect for Postgres {
             Ok(phases) => show_login(phases, &mut look),
             Err(error) => look.unhealthy(error),
         }
+        look.value(&SCRAPES, self.looks.fetch_add(1, Ordering::Relaxed) as f64 + 1.0);
         look.value(&SCRAPE_ERROR, f64::from(u8::from(!look.failures.is_empty())));
         look.value(&SCRAPE_DURATION, began.elapsed().as_secs_f64());
         look
