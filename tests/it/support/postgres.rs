@@ -173,14 +173,14 @@ impl Held {
 }
 
 /// Where a program of Postgres is: the newest of Debian's folders, else the path.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
     let newest = versions.map(|folder| folder.join("bin").join(name)).filter(|path| path.exists()).max();
     newest.unwrap_or_else(|| name.into())
 }
 
 /// Postgres refuses to run as root: then it runs as the user that its package made.
-fn as_postgres(name: &str) -> Command {
+pub fn as_postgres(name: &str) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0);
     if !root {
         return Command::new(program(name));
