@@ -17,3 +17,8 @@ pub mod serve;
 pub mod store;
 pub mod usage;
 pub mod yaml;
+
+/// The worked example of `CONTRIBUTING.md`, which must go on to work.
+#[cfg(doctest)]
+#[doc = include_str!("../CONTRIBUTING.md")]
+mod contributing {}

@@ -5,7 +5,7 @@
 //! A new kind is its own file with settings ([`TargetSettings`]) and [`Collect`], and one line in [`Kind`]'s registry.
 
 mod board;
-mod dial;
+pub mod dial;
 pub mod dns;
 pub mod docker;
 mod error;

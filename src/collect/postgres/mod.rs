@@ -13,10 +13,13 @@
 //! session; a session that did not answer in time is closed and never read again.
 
 mod activity;
+mod advice;
 mod answers;
 mod background;
+mod blocking;
 mod buffercache;
 mod checkpointer;
+mod connections;
 mod database;
 mod facts;
 mod figures;
@@ -38,6 +41,7 @@ mod statements;
 mod tables;
 mod tls;
 mod vacuum;
+mod vector;
 mod visits;
 mod wal_receiver;
 mod wraparound;

@@ -4,13 +4,16 @@
 
 use super::query::Query;
 use super::{
-    activity, background, buffercache, checkpointer, database, idle, indexes, locks, parameters, replication, server,
-    statements, tables, vacuum, wal_receiver, wraparound,
+    activity, advice, background, blocking, buffercache, checkpointer, connections, database, idle, indexes, locks,
+    parameters, replication, server, statements, tables, vacuum, vector, wal_receiver, wraparound,
 };
 
 /// All of them. Which ones a server is asked depends on its version, its extensions and the role's rights.
 pub static ALL: &[&Query] = &[
     &activity::ACTIVITY,
+    &connections::CONNECTIONS,
+    &connections::SLOTS,
+    &blocking::BLOCKED,
     &background::LONG_TRANSACTIONS,
     &replication::STANDBYS,
     &wal_receiver::RECEIVER,
@@ -38,6 +41,9 @@ pub static ALL: &[&Query] = &[
     &statements::STATEMENTS,
     &indexes::INDEXES,
     &buffercache::SUMMARY,
+    &vector::SEARCH,
+    &advice::ADVICE,
     &tables::SIZES,
+    &vector::INDEXES,
     &database::SIZES,
 ];

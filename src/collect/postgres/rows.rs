@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::collect::Look;
+use crate::collect::{CollectError, Look, Reason};
 use crate::model::{Family, Labels, Suffix};
 
 /// The names of an answer's columns, and where each is.
@@ -206,6 +206,13 @@ pub fn add_columns(look: &mut Look, columns: &[Column], labels: &Labels, row: Ro
         if let Some(value) = row.number(column.name) {
             look.point(&column.family, Suffix::None, labels.clone(), value * column.scale);
         }
+    }
+}
+
+/// Says that only so many rows of a larger answer are shown; `what` names these.
+pub fn say_dropped(table: &Table, shown: usize, what: &str, look: &mut Look) {
+    if table.rows > shown {
+        look.missed(CollectError::new(Reason::TooLarge, format!("only {shown} are shown: {what}")));
     }
 }
 
