@@ -1,24 +1,25 @@
 //! Figures per database: statistics, recovery conflicts, sizes, limits.
 
-use crate::collect::Look;
+use crate::collect::{Look, TargetSettings as _};
 use crate::model::{Family, MetricKind, Suffix};
 
 use super::query::Query;
 use super::rows::{Column, Table, add_columns};
 use super::settings::Settings;
 
-/// All columns of the view; times of reset as seconds.
+/// All columns of the view; times as seconds. Statistics that were never reset have 0 there, as in the exporter.
 pub const STATISTICS: Query = Query::new(
     "stat_database",
-    "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_database WHERE datname IS NOT NULL",
-    |table, settings, look| per_database(table, settings, look, &STATISTIC_COLUMNS),
+    "SELECT *, coalesce(extract(epoch FROM stats_reset), 0) AS reset_at, \
+        extract(epoch FROM checksum_last_failure) AS checksum_failed_at FROM pg_stat_database WHERE datname IS NOT NULL",
+    read_statistics,
 );
 
 /// Queries that a standby had to cancel.
 pub const CONFLICTS: Query = Query::new(
     "stat_database_conflicts",
     "SELECT * FROM pg_stat_database_conflicts WHERE datname IS NOT NULL",
-    |table, settings, look| per_database(table, settings, look, &CONFLICT_COLUMNS),
+    read_conflicts,
 );
 
 /// Connection limits of roles.
@@ -49,16 +50,18 @@ static CONNECTION_LIMIT: Family =
 static ROLE_LIMIT: Family =
     Family::gauge("pg_roles_connection_limit", "Connections the role may have; -1 for no limit of its own.");
 
+const LABELS: [&str; 2] = ["datid", "datname"];
+
 const fn total(name: &'static str, column: &'static str, help: &'static str) -> Column {
     Column::new(column, Family::counter(name, help))
 }
 
-/// A family that only exporters up to 0.11 had, under the type they gave it.
+/// A family to which exporters gave no type.
 const fn old(name: &'static str, column: &'static str, help: &'static str) -> Column {
     Column::new(column, Family::new(name, MetricKind::Unknown, help))
 }
 
-static STATISTIC_COLUMNS: [Column; 26] = [
+static STATISTIC_COLUMNS: [Column; 18] = [
     Column::new("numbackends", Family::gauge("pg_stat_database_numbackends", "Connections to this database.")),
     total("pg_stat_database_xact_commit", "xact_commit", "Transactions committed."),
     total("pg_stat_database_xact_rollback", "xact_rollback", "Transactions rolled back."),
@@ -80,6 +83,10 @@ static STATISTIC_COLUMNS: [Column; 26] = [
         "active_time",
         Family::counter("pg_stat_database_active_time_seconds_total", "Time spent executing statements, in seconds."),
     ),
+];
+
+/// What exporters up to 0.11 had beside, with their label.
+static OLD_STATISTIC_COLUMNS: [Column; 7] = [
     old("pg_stat_database_active_time", "active_time", "Time spent executing statements, in milliseconds."),
     old("pg_stat_database_session_time", "session_time", "Time spent by sessions, in milliseconds."),
     old(
@@ -91,20 +98,50 @@ static STATISTIC_COLUMNS: [Column; 26] = [
     old("pg_stat_database_sessions_abandoned", "sessions_abandoned", "Sessions whose client went away."),
     old("pg_stat_database_sessions_fatal", "sessions_fatal", "Sessions ended by fatal errors."),
     old("pg_stat_database_sessions_killed", "sessions_killed", "Sessions ended by an operator."),
-    old("pg_stat_database_checksum_failures", "checksum_failures", "Data pages whose checksum was wrong."),
 ];
 
-static CONFLICT_COLUMNS: [Column; 5] = [
+/// As exporters up to 0.11 had them: NaN where checksums are off or never failed.
+static CHECKSUM_FAILURES: Family = Family::new(
+    "pg_stat_database_checksum_failures",
+    MetricKind::Unknown,
+    "Data pages whose checksum was wrong; NaN without checksums.",
+);
+static CHECKSUM_FAILED: Family = Family::new(
+    "pg_stat_database_checksum_last_failure",
+    MetricKind::Unknown,
+    "When a checksum was wrong last, in seconds since the epoch; NaN for never.",
+);
+
+static CONFLICT_COLUMNS: [Column; 6] = [
     total("pg_stat_database_conflicts_confl_tablespace", "confl_tablespace", "Cancelled for dropped tablespaces."),
     total("pg_stat_database_conflicts_confl_lock", "confl_lock", "Cancelled for lock time-outs."),
     total("pg_stat_database_conflicts_confl_snapshot", "confl_snapshot", "Cancelled for old snapshots."),
     total("pg_stat_database_conflicts_confl_bufferpin", "confl_bufferpin", "Cancelled for pinned buffers."),
     total("pg_stat_database_conflicts_confl_deadlock", "confl_deadlock", "Cancelled for deadlocks."),
+    // From 16 on; the exporter knows it only by the view.
+    old(
+        "pg_stat_database_conflicts_confl_active_logicalslot",
+        "confl_active_logicalslot",
+        "Cancelled for logical replication slots.",
+    ),
 ];
 
-fn per_database(table: &Table, settings: &Settings, look: &mut Look, columns: &[Column]) {
+fn read_statistics(table: &Table, settings: &Settings, look: &mut Look) {
+    let server = settings.instance();
     for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
-        add_columns(look, columns, &row.labels(&["datid", "datname"]), row);
+        add_columns(look, &STATISTIC_COLUMNS, &row.labels(&LABELS), row);
+        let labels = row.labels_at(&server, &LABELS);
+        add_columns(look, &OLD_STATISTIC_COLUMNS, &labels, row);
+        for (family, column) in [(&CHECKSUM_FAILURES, "checksum_failures"), (&CHECKSUM_FAILED, "checksum_failed_at")] {
+            look.point(family, Suffix::None, labels.clone(), row.number(column).unwrap_or(f64::NAN));
+        }
+    }
+}
+
+fn read_conflicts(table: &Table, settings: &Settings, look: &mut Look) {
+    let server = settings.instance();
+    for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
+        add_columns(look, &CONFLICT_COLUMNS, &row.labels_at(&server, &LABELS), row);
     }
 }
 
@@ -135,11 +172,15 @@ mod tests {
             &[&["5", "orders", "3", "12", "1500", "", "7"]],
         );
         let mut look = Look::new();
-        per_database(&table, &crate::collect::postgres::settings::example(), &mut look, &STATISTIC_COLUMNS);
+        read_statistics(&table, &crate::collect::postgres::settings::example(), &mut look);
         let labels = [("datid", "5"), ("datname", "orders")];
         assert_eq!(look.get("pg_stat_database_xact_commit", &labels), Some(12.0));
         assert_eq!(look.get("pg_stat_database_active_time_seconds_total", &labels), Some(1.5));
         assert_eq!(look.get("pg_stat_database_stats_reset", &labels), None);
-        assert_eq!(look.len(), 4);
+        let old = [("datid", "5"), ("datname", "orders"), ("server", "db:5432")];
+        assert_eq!(look.get("pg_stat_database_active_time", &old), Some(1500.0), "as exporters up to 0.11 had it");
+        let failures = look.get("pg_stat_database_checksum_failures", &old);
+        assert!(failures.is_some_and(f64::is_nan), "checksums are off: {failures:?}");
+        assert_eq!(look.len(), 6);
     }
 }

@@ -17,10 +17,14 @@ mod advice;
 mod answers;
 mod background;
 mod blocking;
+mod buffercache;
+mod checkpointer;
 mod connections;
 mod database;
 mod facts;
 mod figures;
+mod idle;
+mod indexes;
 mod joined;
 mod limits;
 mod locks;
@@ -33,11 +37,16 @@ mod rows;
 mod server;
 mod session;
 mod settings;
+mod statements;
 mod tables;
 mod tls;
+mod vacuum;
 mod vector;
 mod visits;
+mod wal_receiver;
+mod wraparound;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +73,8 @@ static SCRAPE_DURATION: Family =
 static SCRAPE_ERROR: Family =
     Family::gauge("pg_exporter_last_scrape_error", "Whether anything failed in the last look (1) or not (0).");
 
+static SCRAPES: Family = Family::counter("pg_exporter_scrapes_total", "Looks at the server.");
+
 static LOGIN: Family = Family::gauge(
     "pg_login_duration_seconds",
     "How long the parts of the last look's login took, in seconds: connect (with name resolution), tls, auth, query (the first one).",
@@ -77,6 +88,8 @@ pub struct Postgres {
     kept: Mutex<Option<Session>>,
     answers: Mutex<Answers>,
     visits: Visits,
+    /// How often it was looked.
+    looks: AtomicU64,
 }
 
 impl Postgres {
@@ -88,6 +101,7 @@ impl Postgres {
         Ok(Self {
             server: Server::new(settings.clone(), supervisor)?,
             visits: Visits::of(&settings),
+            looks: AtomicU64::new(0),
             settings,
             kept: Mutex::new(None),
             answers: Mutex::default(),
@@ -250,6 +264,7 @@ impl Collect for Postgres {
             Ok(phases) => show_login(phases, &mut look),
             Err(error) => look.unhealthy(error),
         }
+        look.value(&SCRAPES, self.looks.fetch_add(1, Ordering::Relaxed) as f64 + 1.0);
         look.value(&SCRAPE_ERROR, f64::from(u8::from(!look.failures.is_empty())));
         look.value(&SCRAPE_DURATION, began.elapsed().as_secs_f64());
         look

@@ -1,7 +1,7 @@
 //! The server's configuration: every boolean and number of `pg_settings`, in base units.
 
-use crate::collect::Look;
-use crate::model::{Family, MetricKind, is_valid_metric_name};
+use crate::collect::{Look, TargetSettings as _};
+use crate::model::{Family, Labels, MetricKind, Suffix, is_valid_metric_name};
 
 use super::query::Query;
 use super::rows::{Row, Table};
@@ -16,10 +16,11 @@ pub const PARAMETERS: Query = Query::new(
 )
 .slow();
 
-fn read(table: &Table, _: &Settings, look: &mut Look) {
+fn read(table: &Table, settings: &Settings, look: &mut Look) {
+    let labels = Labels::new([("server", settings.instance())]);
     for row in table.rows() {
         if let Some((family, value)) = parameter(row) {
-            look.value(&family, value);
+            look.point(&family, Suffix::None, labels.clone(), value);
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use super::query::Query;
 use super::{
-    activity, advice, background, blocking, connections, database, locks, parameters, replication, server, tables,
-    vector,
+    activity, advice, background, blocking, buffercache, checkpointer, connections, database, idle, indexes, locks,
+    parameters, replication, server, statements, tables, vacuum, vector, wal_receiver, wraparound,
 };
 
 /// All of them. Which ones a server is asked depends on its version, its extensions and the role's rights.
@@ -16,7 +16,10 @@ pub static ALL: &[&Query] = &[
     &blocking::BLOCKED,
     &background::LONG_TRANSACTIONS,
     &replication::STANDBYS,
-    &tables::VACUUMS,
+    &wal_receiver::RECEIVER,
+    &idle::IDLE,
+    &vacuum::PROGRESS,
+    &vacuum::AUTOMATIC,
     &server::SERVER,
     &parameters::PARAMETERS,
     &database::STATISTICS,
@@ -26,12 +29,18 @@ pub static ALL: &[&Query] = &[
     &replication::ROLE,
     &replication::SLOTS,
     &background::WRITER,
-    &background::CHECKPOINTER,
+    &checkpointer::CHECKPOINTER,
+    &background::LOCATION,
     &background::ARCHIVER,
     &tables::ACCESS,
     &tables::BLOCKS,
     &background::WAL,
     &database::LIMITS,
+    &wraparound::WRAPAROUND,
+    &checkpointer::BY_SESSIONS,
+    &statements::STATEMENTS,
+    &indexes::INDEXES,
+    &buffercache::SUMMARY,
     &vector::SEARCH,
     &advice::ADVICE,
     &tables::SIZES,

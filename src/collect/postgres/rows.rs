@@ -173,6 +173,12 @@ impl<'t> Row<'t> {
     pub fn labels(&self, columns: &[&'static str]) -> Labels {
         Labels::new(columns.iter().map(|column| (*column, self.label(column))))
     }
+
+    /// The same with the label `server`, `host:port`, which a part of the exporter's families have.
+    pub fn labels_at(&self, server: &str, columns: &[&'static str]) -> Labels {
+        let own = columns.iter().map(|column| (*column, self.label(column)));
+        Labels::new(own.chain([("server", server)]))
+    }
 }
 
 /// A column that is a family's value.
