@@ -73,7 +73,9 @@ impl RealPostgres {
         ] {
             command.args(["-c", &setting]);
         }
-        self.settings.iter().for_each(|setting| drop(command.args(["-c", setting])));
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
     }
 
