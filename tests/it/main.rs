@@ -16,4 +16,5 @@ mod metrics_page;
 mod own_voice;
 mod parity;
 mod postgres_faults;
+mod postgres_load;
 mod reload;

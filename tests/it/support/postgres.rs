@@ -139,20 +139,14 @@ impl RealPostgres {
     }
 
     fn try_sql(&self, statement: &str) -> (bool, String) {
+        try_run(self.psql("postgres").args(["-c", statement]))
+    }
+
+    /// The superuser's client, whose answers are bare.
+    pub fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new(program("psql"));
-        psql.args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &self.port.to_string(),
-            "-U",
-            "postgres",
-            "-d",
-            "postgres",
-            "-XAtqc",
-            statement,
-        ]);
-        try_run(&mut psql)
+        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-d", database, "-XAtq"]);
+        psql
     }
 
     /// Takes every connection that an ordinary role can get, and keeps them until dropped.
@@ -199,8 +193,7 @@ impl RealPostgres {
 
     /// A session of the superuser in which a statement was run, open until dropped: it holds what the statement took.
     pub fn hold(&self, application: &str, statement: &str) -> Holding {
-        let mut psql = Command::new(program("psql"));
-        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-d", "postgres", "-XAtq"]);
+        let mut psql = self.psql("postgres");
         psql.env("PGAPPNAME", application).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = psql.spawn().expect("psql starts");
         let stdin = child.stdin.as_mut().expect("a pipe");
