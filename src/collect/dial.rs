@@ -65,6 +65,14 @@ impl Stream {
     fn new(socket: Socket) -> Self {
         Self { socket, answered: 0 }
     }
+
+    /// Our port of a TCP connection.
+    pub fn local_port(&self) -> Option<u16> {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.local_addr().ok().map(|address| address.port()),
+            Socket::Unix(_) => None,
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -1,6 +1,8 @@
 //! What is asked right after login, since it decides what else can be asked.
 
-use super::rows::Table;
+use std::sync::Arc;
+
+use super::rows::{Columns, Table};
 
 /// The server as a role sees it from one database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,8 +32,13 @@ impl Facts {
     /// What the views themselves check is `pg_read_all_stats`, which `pg_monitor` includes.
     pub const SQL: &str = "SELECT current_setting('server_version_num') AS version, \
         pg_has_role('pg_read_all_stats', 'USAGE') AS sees_others, pg_postmaster_start_time() AS started, \
-        (SELECT string_agg(concat_ws(' ', extname, extversion, nspname), E'\\n' ORDER BY extname) \
+        inet_client_port() AS client_port, (SELECT string_agg(concat_ws(' ', extname, extversion, nspname), E'\\n' ORDER BY extname) \
         FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace) AS extensions";
+
+    /// The columns of the answer, when it is an arm of a joined statement.
+    pub fn columns() -> Arc<Columns> {
+        Table::named(["version", "sees_others", "started", "client_port", "extensions"].into_iter()).columns()
+    }
 
     /// Reads the answer. What it does not say is not assumed.
     pub fn read(table: &Table) -> Self {

@@ -17,6 +17,7 @@ use crate::collect::{CollectError, Look, Reason};
 use crate::model::{Block, Family, render_duration};
 
 use super::answers::{Answers, Outcome};
+use super::facts::Facts;
 use super::joined::{self, Arm};
 use super::lock;
 use super::query::Scope;
@@ -60,6 +61,8 @@ pub struct Seen {
     given_up: Option<usize>,
     /// Whether questions went unasked for want of time.
     out_of_time: bool,
+    /// The server and the role as they are by now.
+    facts: Option<Facts>,
 }
 
 impl Seen {
@@ -177,7 +180,7 @@ impl<'a> Asker<'a> {
     }
 
     /// Asks what is not yet there. Says whether the session can be asked again.
-    pub async fn ask(self, session: &Session, seen: &mut Seen) -> bool {
+    pub async fn ask(self, session: &mut Session, seen: &mut Seen) -> bool {
         seen.go_on();
         let mut run = Run { session, asker: self, seen, usable: true };
         run.prepare();
@@ -185,7 +188,12 @@ impl<'a> Asker<'a> {
         if run.usable {
             run.show_kept();
         }
-        run.usable
+        let usable = run.usable;
+        if let Some(facts) = seen.facts.take() {
+            session.facts = facts;
+            self.answers(|answers| answers.meet(&session.facts));
+        }
+        usable
     }
 
     fn answers<R>(&self, work: impl FnOnce(&mut Answers) -> R) -> R {
@@ -195,11 +203,18 @@ impl<'a> Asker<'a> {
 
 /// Questions being asked over one session.
 struct Run<'r> {
-    session: &'r Session,
+    session: &'r mut Session,
     asker: Asker<'r>,
     seen: &'r mut Seen,
     /// Cleared when the session breaks: whatever comes after it is not asked over it.
     usable: bool,
+}
+
+/// When a statement is asked the next time: one for each look is worth preparing.
+#[derive(Clone, Copy)]
+enum Again {
+    Soon,
+    Later,
 }
 
 /// A question with its text for this server.
@@ -238,19 +253,23 @@ impl Run<'_> {
 
     async fn ask_all(&mut self) {
         let now = Instant::now();
-        let (mut together, mut apart) = (Vec::new(), Vec::new());
+        let (mut usual, mut slow, mut apart) = (Vec::new(), Vec::new(), Vec::new());
         for question in self.seen.open() {
             let due = self.asker.answers(|answers| answers.is_due(question, now));
             let Some(sql) = registry::ALL[question].text(&self.session.facts).filter(|_| due) else { continue };
-            match self.asker.answers(|answers| answers.columns(question)) {
-                Some(columns) if !registry::ALL[question].locks_tables => together.push(Arm { question, sql, columns }),
-                _ => apart.push((question, sql)),
+            let (columns, kept) = self.asker.answers(|all| (all.columns(question), all.keeps(question)));
+            match columns.filter(|_| !registry::ALL[question].locks_tables) {
+                Some(columns) if kept => slow.push(Arm { question: Some(question), sql, columns }),
+                Some(columns) => usual.push(Arm { question: Some(question), sql, columns }),
+                None => apart.push((question, sql)),
             }
         }
-        if !self.ask_together(&together).await {
-            apart.extend(together.into_iter().map(|arm| (arm.question, arm.sql)));
-            apart.sort_by_key(|(question, _)| *question);
+        if !usual.is_empty() {
+            usual.push(Arm { question: None, sql: Facts::SQL.into(), columns: Facts::columns() });
         }
+        apart.extend(self.ask_together(usual, Again::Soon).await);
+        apart.extend(self.ask_together(slow, Again::Later).await);
+        apart.sort_by_key(|(question, _)| *question);
         for question in apart {
             if !self.usable || !self.ask_one(question).await {
                 return;
@@ -258,28 +277,39 @@ impl Run<'_> {
         }
     }
 
-    /// Asks questions in one statement. When that does not work, each must be asked by itself: false.
-    async fn ask_together(&mut self, arms: &[Arm]) -> bool {
-        if arms.len() < 2 {
-            return false;
-        }
-        let Some(limits) = self.session.limits.before(self.asker.deadline) else { return false };
-        let sql = joined::statement(arms);
-        let answers = match self.session.query("figures", &sql, limits, self.asker.deadline).await {
-            Ok(table) => joined::read(arms, &table),
-            Err(missed) => {
-                self.broke(arms.iter().map(|arm| arm.question).collect(), missed);
-                None
+    /// Asks questions in one statement. When that does not work, gives them back: each must be asked by itself.
+    async fn ask_together(&mut self, arms: Vec<Arm>, again: Again) -> Vec<Question> {
+        if arms.len() >= 2
+            && self.usable
+            && let Some(limits) = self.session.limits.before(self.asker.deadline)
+        {
+            let sql = joined::statement(&arms);
+            let answer = match again {
+                Again::Soon => self.session.query_again("figures", &sql, limits, self.asker.deadline).await,
+                Again::Later => self.session.query("slow figures", &sql, limits, self.asker.deadline).await,
+            };
+            let answers = match answer {
+                Ok(table) => joined::read(&arms, &table),
+                Err(missed) => {
+                    self.broke(arms.iter().filter_map(|arm| arm.question).collect(), missed);
+                    None
+                }
+            };
+            if let Some(answers) = answers {
+                arms.iter().zip(answers).for_each(|(arm, answer)| self.arm_answered(arm, &answer));
+                return Vec::new();
             }
-        };
-        let Some(answers) = answers else {
-            arms.iter().for_each(|arm| self.asker.answers(|all| all.set_apart(arm.question)));
-            return false;
-        };
-        for (arm, answer) in arms.iter().zip(answers) {
-            self.answered(arm.question, &answer.table, answer.took);
+            let questions = arms.iter().filter_map(|arm| arm.question);
+            questions.for_each(|question| self.asker.answers(|all| all.set_apart(question)));
         }
-        true
+        arms.into_iter().filter_map(|arm| Some((arm.question?, arm.sql))).collect()
+    }
+
+    fn arm_answered(&mut self, arm: &Arm, answer: &joined::Answer) {
+        match arm.question {
+            Some(question) => self.answered(question, &answer.table, answer.took),
+            None => self.seen.facts = Some(Facts::read(&answer.table)),
+        }
     }
 
     /// Asks one question by itself; false when no time is left for more.

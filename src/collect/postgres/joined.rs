@@ -15,8 +15,8 @@ use super::rows::{Columns, Table};
 
 /// A question's part of the statement.
 pub struct Arm {
-    /// Its place in the registry.
-    pub question: usize,
+    /// Its place in the registry; none for the facts.
+    pub question: Option<usize>,
     /// Its text.
     pub sql: std::borrow::Cow<'static, str>,
     /// What its last answer looked like.
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn arm(question: usize, sql: &'static str, columns: &[&str]) -> Arm {
-        Arm { question, sql: sql.into(), columns: Table::of(columns, &[]).columns() }
+        Arm { question: Some(question), sql: sql.into(), columns: Table::of(columns, &[]).columns() }
     }
 
     fn arms() -> [Arm; 2] {

@@ -36,10 +36,19 @@ impl Limits {
     /// (Before 11 a server applies the `statement_timeout` only from the next message on; there the agent's own time-out
     /// must do.) 0 would mean no limit. Compiling a statement costs the server more than any of ours does.
     pub fn around(self, sql: &str) -> String {
+        format!("{};{sql}", self.set("true"))
+    }
+
+    /// For a session that is ours alone: once and for all.
+    pub fn for_session(self) -> String {
+        self.set("false")
+    }
+
+    fn set(self, local: &str) -> String {
         let [statement, lock] = [self.statement, self.lock].map(|limit| limit.as_millis().max(1));
         format!(
-            "SELECT set_config('statement_timeout','{statement}',true),set_config('lock_timeout','{lock}',true),\
-             set_config('jit','off',true);{sql}"
+            "SELECT set_config('statement_timeout','{statement}',{local}),\
+             set_config('lock_timeout','{lock}',{local}),set_config('jit','off',{local})"
         )
     }
 }

@@ -59,7 +59,6 @@ use crate::runtime::supervise::Supervisor;
 use super::look::come_back_by;
 use super::{Collect, CollectError, Look};
 use answers::Answers;
-use facts::Facts;
 use figures::{Asker, Seen};
 use query::Scope;
 use session::{Phases, Server, Session};
@@ -113,9 +112,9 @@ impl Postgres {
     }
 
     /// Asks a session what is not yet seen; gives it back if it can be asked again.
-    async fn ask(&self, session: Session, seen: &mut Seen, within: Within) -> Option<Session> {
+    async fn ask(&self, mut session: Session, seen: &mut Seen, within: Within) -> Option<Session> {
         let asker = Asker::new(&self.settings, &self.answers, within.look, within.asking);
-        asker.ask(&session, seen).await.then_some(session)
+        asker.ask(&mut session, seen).await.then_some(session)
     }
 
     async fn ask_kept(&self, kept: Option<Session>, seen: &mut Seen, within: Within) -> Option<Session> {
@@ -127,18 +126,8 @@ impl Postgres {
         let (mut seen, kept) = (Seen::default(), self.take_kept());
         let visit = kept.as_ref().and_then(|_| self.visits.due(Instant::now()));
         let (login, mut kept) = tokio::join!(self.log_in(visit, within), self.ask_kept(kept, &mut seen, within));
-        // The first question of the new session waits until the kept one is through: one statement at a time.
         let login = match login {
-            Ok(mut fresh) => fresh.session.learn(within.end).await.map(|()| fresh),
-            Err(error) => Err(error),
-        };
-        let login = match login {
-            Ok(Fresh { session, visit, missed }) => {
-                let phases = session.phases;
-                missed.into_iter().for_each(|error| seen.missed(error));
-                kept = self.use_fresh(session, visit, kept, &mut seen, within).await;
-                Ok(phases)
-            }
+            Ok(fresh) => self.use_fresh(fresh, &mut kept, &mut seen, within).await,
             Err(error) => Err(error),
         };
         if kept.is_some() {
@@ -163,44 +152,44 @@ impl Postgres {
         Ok(Fresh { session, visit: None, missed })
     }
 
-    /// Learns from a new session, visits with it, or keeps it; gives the session to keep.
+    /// Tries a new session out, visits with it, or keeps it. Its first question waits until the kept one is through: one
+    /// statement at a time.
     async fn use_fresh(
         &self,
-        fresh: Session,
-        visit: Option<&Visit>,
-        kept: Option<Session>,
+        fresh: Fresh<'_>,
+        kept: &mut Option<Session>,
         seen: &mut Seen,
         within: Within,
-    ) -> Option<Session> {
-        match (kept, visit) {
-            (Some(mut kept), None) => {
-                kept.facts = fresh.facts.clone();
-                lock(&self.answers).meet(&kept.facts);
-                fresh.close(within.end).await;
-                Some(kept)
-            }
-            (Some(mut kept), Some(visit)) => {
-                kept.facts = Facts { extensions: kept.facts.extensions.clone(), ..fresh.facts.clone() };
-                lock(&self.answers).meet(&kept.facts);
-                self.look_around(fresh, visit, seen, within).await;
-                Some(kept)
-            }
+    ) -> Result<Phases, CollectError> {
+        let Fresh { mut session, visit, missed } = fresh;
+        missed.into_iter().for_each(|error| seen.missed(error));
+        if kept.is_some() && visit.is_none() {
+            session.try_out(within.end).await?;
+        } else {
+            session.learn(within.end).await?;
+        }
+        let phases = session.phases;
+        match (kept.is_some(), visit) {
+            (true, None) => session.close(within.end).await,
+            (true, Some(visit)) => self.look_around(session, visit, seen, within).await,
             // Without a kept session that answers, the fresh one takes its place within the same look.
-            (None, None) => {
-                lock(&self.answers).meet(&fresh.facts);
-                self.ask(fresh, seen, within).await
+            (false, None) => {
+                lock(&self.answers).meet(&session.facts);
+                session.settle(within.end).await;
+                *kept = self.ask(session, seen, within).await;
             }
             // In another database it cannot; the next look logs in at the right one.
-            (None, Some(_)) => None,
+            (false, Some(_)) => session.close(within.end).await,
         }
+        Ok(phases)
     }
 
     /// Asks what only a session in that database can tell.
-    async fn look_around(&self, session: Session, visit: &Visit, seen: &mut Seen, within: Within) {
+    async fn look_around(&self, mut session: Session, visit: &Visit, seen: &mut Seen, within: Within) {
         lock(&visit.answers).meet(&session.facts);
         let mut found = Seen::default();
         let asker = Asker::new(&self.settings, &visit.answers, within.look, within.end);
-        let usable = Asker { scope: Some(Scope::Database), ..asker }.ask(&session, &mut found).await;
+        let usable = Asker { scope: Some(Scope::Database), ..asker }.ask(&mut session, &mut found).await;
         visit.visited(Instant::now());
         seen.add(found, &visit.name);
         if usable {

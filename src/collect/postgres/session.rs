@@ -75,7 +75,7 @@ impl Server {
             database.map_or(Cow::Borrowed(&self.config), |name| Cow::Owned(self.config.clone().dbname(name).clone()));
         let began = Instant::now();
         let stream = dial(&self.settings.address).await?;
-        let connected = began.elapsed();
+        let (connected, local_port) = (began.elapsed(), stream.local_port());
         let tls = self.tls.timed();
         let (client, connection) =
             config.connect_raw(stream, tls.clone()).await.map_err(|error| self.refused(&error))?;
@@ -89,7 +89,17 @@ impl Server {
         let stop = self.supervisor.stop_token().child_token();
         let (ended, end) = oneshot::channel();
         self.supervisor.spawn_once(drive(connection, stop.clone(), ended));
-        Ok(Session { client, limits, phases, facts: Facts::default(), end, _stop: stop.drop_guard() })
+        Ok(Session {
+            client,
+            limits,
+            phases,
+            facts: Facts::default(),
+            local_port,
+            keeps: Keeps::Nothing,
+            repeated: None,
+            end,
+            _stop: stop.drop_guard(),
+        })
     }
 }
 
@@ -139,10 +149,30 @@ pub struct Session {
     pub limits: Limits,
     /// How long its login took.
     pub phases: Phases,
-    /// What [`learn`](Self::learn) found; renewed from each fresh login, since rights may be granted while a session lives.
+    /// What [`learn`](Self::learn) found, or a later look, since rights may be granted while a session lives.
     pub facts: Facts,
+    local_port: Option<u16>,
+    keeps: Keeps,
+    repeated: Option<Repeated>,
     end: oneshot::Receiver<()>,
     _stop: DropGuard,
+}
+
+/// What may be left in the server's session between two messages.
+#[derive(PartialEq, Eq)]
+enum Keeps {
+    /// Nothing, as far as we know: behind a pooler others use it between.
+    Nothing,
+    /// Prepared statements: it is ours alone.
+    Statements,
+    /// And the limits, which are set.
+    Limits,
+}
+
+/// A statement that was asked last, and may be asked again.
+struct Repeated {
+    sql: String,
+    prepared: bool,
 }
 
 /// Why a query brought nothing.
@@ -159,20 +189,89 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Asks the first question: only a login that answers it works.
+    /// Asks the least there is: only a login that can ask works.
+    pub async fn try_out(&mut self, deadline: Instant) -> Result<(), CollectError> {
+        self.first("a first answer", "SELECT 1", deadline).await.map(drop)
+    }
+
+    /// Asks what decides what else can be asked.
+    ///
+    /// Whether the session is ours alone is seen by the port: a pooler, or another proxy, has its own connection with the
+    /// server. Without ports, on a Unix socket, nothing is assumed.
     pub async fn learn(&mut self, deadline: Instant) -> Result<(), CollectError> {
-        let limits = self.limits.before(deadline).unwrap_or(self.limits);
-        let began = Instant::now();
-        let answer = self.query("the server's version", Facts::SQL, limits, deadline).await;
-        self.phases.query = Some(began.elapsed());
-        self.facts = Facts::read(&answer.map_err(|missed| missed.error)?);
+        let answer = self.first("the server's version", Facts::SQL, deadline).await?;
+        self.facts = Facts::read(&answer);
+        let port = answer.first().and_then(|row| row.text("client_port")?.parse().ok());
+        if port.is_some() && port == self.local_port {
+            self.keeps = Keeps::Statements;
+        }
         Ok(())
+    }
+
+    async fn first(&mut self, what: &str, sql: &str, deadline: Instant) -> Result<Table, CollectError> {
+        let began = Instant::now();
+        // Nothing in it can wait for a lock that anybody holds for long: our own deadline does.
+        let answer = self.send(what, sql, self.limits, deadline).await;
+        self.phases.query = Some(began.elapsed());
+        answer.map_err(|missed| missed.error)
+    }
+
+    /// Prepares a session that is ours alone for many looks: its limits need not be set for each statement.
+    pub async fn settle(&mut self, deadline: Instant) {
+        if self.keeps == Keeps::Statements {
+            let set = self.send("its limits", &self.limits.for_session(), self.limits, deadline).await;
+            if set.is_ok() {
+                self.keeps = Keeps::Limits;
+            }
+        }
+    }
+
+    /// Asks a question that is likely to be asked again just so. From the second time on the server need not read and plan
+    /// it anew, which costs it more than answering.
+    pub async fn query_again(
+        &mut self,
+        what: &str,
+        sql: &str,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<Table, Missed> {
+        if self.keeps == Keeps::Nothing {
+            return self.query(what, sql, limits, deadline).await;
+        }
+        let message = self.repeat(sql);
+        let answer = self.query(what, &message, limits, deadline).await;
+        if answer.is_err() {
+            // Whether it was prepared is not known now; the next one begins anew.
+            self.repeated = None;
+        }
+        answer
+    }
+
+    fn repeat<'s>(&mut self, sql: &'s str) -> Cow<'s, str> {
+        match self.repeated.as_mut().filter(|repeated| repeated.sql == sql) {
+            Some(Repeated { prepared: true, .. }) => "EXECUTE sidewatch".into(),
+            Some(repeated) => {
+                repeated.prepared = true;
+                format!("DEALLOCATE ALL;PREPARE sidewatch AS {sql};EXECUTE sidewatch").into()
+            }
+            None => {
+                self.repeated = Some(Repeated { sql: sql.to_owned(), prepared: false });
+                sql.into()
+            }
+        }
     }
 
     /// Asks one question; all values come as text. `what` names the question in errors.
     pub async fn query(&self, what: &str, sql: &str, limits: Limits, deadline: Instant) -> Result<Table, Missed> {
+        if self.keeps == Keeps::Limits && limits == self.limits {
+            return self.send(what, sql, limits, deadline).await;
+        }
+        self.send(what, &limits.around(sql), limits, deadline).await
+    }
+
+    async fn send(&self, what: &str, message: &str, limits: Limits, deadline: Instant) -> Result<Table, Missed> {
         let bound = deadline.min(Instant::now() + limits.statement + GRACE);
-        let Ok(answer) = timeout_at(bound, self.client.simple_query(&limits.around(sql))).await else {
+        let Ok(answer) = timeout_at(bound, self.client.simple_query(message)).await else {
             let error = CollectError::new(Reason::Timeout, format!("no answer in time: query for {what}"));
             return Err(Missed { error, broken: true });
         };
