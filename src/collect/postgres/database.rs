@@ -4,7 +4,7 @@ use crate::collect::{Look, TargetSettings as _};
 use crate::model::{Family, MetricKind, Suffix};
 
 use super::query::Query;
-use super::rows::{Column, Table, add_columns};
+use super::rows::{Column, Table, add_columns, say_dropped};
 use super::settings::Settings;
 
 /// All columns of the view; times as seconds. Statistics that were never reset have 0 there, as in the exporter.
@@ -22,8 +22,12 @@ pub const CONFLICTS: Query = Query::new(
     read_conflicts,
 );
 
+/// Roles beyond this many are left out, the youngest first, and said so: some applications have one for each customer.
+const MOST_ROLES: usize = 1000;
+
 /// Connection limits of roles.
-pub const ROLES: Query = Query::new("roles", "SELECT rolname, rolconnlimit FROM pg_roles", read_roles).slow();
+pub const ROLES: Query =
+    Query::new("roles", "SELECT rolname, rolconnlimit FROM pg_roles ORDER BY oid LIMIT 1001", read_roles).slow();
 
 /// Connection limits of databases. A limit of -2 marks one whose DROP was cut off.
 pub const LIMITS: Query = Query::new(
@@ -154,7 +158,8 @@ fn per_name(table: &Table, settings: &Settings, look: &mut Look, column: &str, f
 }
 
 fn read_roles(table: &Table, _: &Settings, look: &mut Look) {
-    for row in table.rows() {
+    say_dropped(table, MOST_ROLES, "the oldest roles", look);
+    for row in table.rows().take(MOST_ROLES) {
         if let Some(limit) = row.number("rolconnlimit") {
             look.point(&ROLE_LIMIT, Suffix::None, row.labels(&["rolname"]), limit);
         }

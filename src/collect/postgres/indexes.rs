@@ -1,10 +1,10 @@
 //! Figures per index of the database that the session is in.
 
-use crate::collect::{CollectError, Look, Reason};
+use crate::collect::Look;
 use crate::model::Family;
 
 use super::query::Query;
-use super::rows::{Column, Table, add_columns};
+use super::rows::{Column, Table, add_columns, say_dropped};
 use super::settings::Settings;
 
 /// Indexes beyond this many are left out, the least used first, and said so.
@@ -55,9 +55,7 @@ fn read(table: &Table, settings: &Settings, look: &mut Look) {
         add_columns(look, &BLOCK_COLUMNS, &row.labels(if own { &LABELS[1..] } else { &LABELS }), row);
         add_columns(look, &ACCESS_COLUMNS, &row.labels(&LABELS), row);
     }
-    if table.rows().count() > MOST {
-        look.missed(CollectError::new(Reason::TooLarge, format!("only the {MOST} most used indexes are shown")));
-    }
+    say_dropped(table, MOST, "the most used indexes", look);
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 //! Statistics are read without touching the tables. Sizes need a lock on each table, so those that somebody holds or
 //! wants exclusively are left out, rather than waited for: an `ALTER TABLE` then costs its own sizes and nothing else.
 
-use crate::collect::{CollectError, Look, Reason};
+use crate::collect::Look;
 use crate::model::Family;
 
 use super::query::Query;
-use super::rows::{Column, Table, add_columns};
+use super::rows::{Column, Table, add_columns, say_dropped};
 use super::settings::Settings;
 
 /// Tables beyond this many are left out, the smallest first, and said so: a table is two dozen series.
@@ -130,7 +130,5 @@ fn per_table(table: &Table, _: &Settings, look: &mut Look, columns: &[Column]) {
     for row in table.rows().take(MOST) {
         add_columns(look, columns, &row.labels(&LABELS), row);
     }
-    if table.rows().count() > MOST {
-        look.missed(CollectError::new(Reason::TooLarge, format!("only the {MOST} largest tables are shown")));
-    }
+    say_dropped(table, MOST, "the largest tables", look);
 }

@@ -27,6 +27,8 @@ const COLLECTORS: [&str; 11] = [
 
 const EACH_OTHERS_SESSION: &str = "each sees the session of the other and leaves out its own, with labels of its own";
 
+const ALL_GROUPS: &str = "the exporter shows one group of sessions, we show all";
+
 /// What may differ on every server.
 const DIFFERENCES: &[Difference] = &[
     Difference {
@@ -42,8 +44,14 @@ const DIFFERENCES: &[Difference] = &[
     },
     Difference { family: "pg_scrape_collector_*", what: What::Value, why: "how fast each itself was" },
     Difference { family: "pg_stat_activity_count", what: What::Labels, why: EACH_OTHERS_SESSION },
+    Difference { family: "pg_stat_activity_count", what: What::Series, why: EACH_OTHERS_SESSION },
+    Difference { family: "pg_stat_activity_count", what: What::Value, why: EACH_OTHERS_SESSION },
     Difference { family: "pg_stat_activity_max_tx_duration", what: What::Labels, why: EACH_OTHERS_SESSION },
-    Difference { family: "pg_process_idle_seconds", what: What::Labels, why: "we show all groups, not just the first" },
+    Difference { family: "pg_stat_activity_max_tx_duration", what: What::Series, why: EACH_OTHERS_SESSION },
+    Difference { family: "pg_stat_activity_max_tx_duration", what: What::Value, why: EACH_OTHERS_SESSION },
+    Difference { family: "pg_process_idle_seconds", what: What::Labels, why: ALL_GROUPS },
+    Difference { family: "pg_process_idle_seconds", what: What::Series, why: ALL_GROUPS },
+    Difference { family: "pg_process_idle_seconds", what: What::Value, why: EACH_OTHERS_SESSION },
     Difference {
         family: "pg_locks_count",
         what: What::Value,
