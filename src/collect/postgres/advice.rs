@@ -45,17 +45,17 @@ static ADVISED: Family = Family::gauge(
 pub struct Advice {
     setting: &'static str,
     value: String,
-    advice: String,
+    what_to_do: String,
 }
 
 impl Advice {
     fn new(setting: &'static str, value: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { setting, value: value.into(), advice: advice.into() }
+        Self { setting, value: value.into(), what_to_do: advice.into() }
     }
 
     /// Shows it, with labels that say of what it is.
     pub fn show(&self, of: &Labels, look: &mut Look) {
-        let own = Labels::new([("setting", self.setting), ("value", &self.value), ("advice", &self.advice)]);
+        let own = Labels::new([("setting", self.setting), ("value", &self.value), ("advice", &self.what_to_do)]);
         look.point(&ADVISED, Suffix::None, of.overlaid(&own), 1.0);
     }
 }
@@ -83,7 +83,9 @@ fn read(table: &Table, _: &Settings, look: &mut Look) {
         let value = Value { text: row.label("setting"), unit: row.label("unit"), overridden };
         parameters.values.insert(row.label("name"), value);
     }
-    of_server(&parameters).iter().for_each(|advice| advice.show(&Labels::empty(), look));
+    for advice in of_server(&parameters) {
+        advice.show(&Labels::empty(), look);
+    }
 }
 
 impl Parameters<'_> {
@@ -333,7 +335,7 @@ mod tests {
     fn lists_fit_the_rows() {
         let advised = |lists, rows| {
             let index = VectorIndex { lists: Some(lists), rows: Some(rows), size: None, shared_buffers: None };
-            of_index(&index).pop().map(|advice| advice.advice)
+            of_index(&index).pop().map(|advice| advice.what_to_do)
         };
         for (lists, rows) in [(100.0, 100_000.0), (100.0, 0.0), (10.0, 500.0), (1000.0, 1_200_000.0)] {
             assert_eq!(advised(lists, rows), None, "{lists} for {rows}");

@@ -335,8 +335,9 @@ impl Run<'_> {
         let query = registry::ALL[question];
         let mut brought = Look::new();
         (query.read)(table, self.asker.settings, &mut brought);
-        let failures = std::mem::take(&mut brought.failures);
-        failures.into_iter().for_each(|error| self.seen.look.missed(error));
+        for error in std::mem::take(&mut brought.failures) {
+            self.seen.look.missed(error);
+        }
         let blocks = brought.into_blocks();
         self.seen.show(&blocks);
         self.note(question, Outcome::Answered, took, took > self.asker.share, Some(table));

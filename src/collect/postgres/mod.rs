@@ -162,7 +162,9 @@ impl Postgres {
         within: Within,
     ) -> Result<Phases, CollectError> {
         let Fresh { mut session, visit, missed } = fresh;
-        missed.into_iter().for_each(|error| seen.missed(error));
+        if let Some(error) = missed {
+            seen.missed(error);
+        }
         if kept.is_some() && visit.is_none() {
             session.try_out(within.end).await?;
         } else {
@@ -170,7 +172,6 @@ impl Postgres {
         }
         let phases = session.phases;
         match (kept.is_some(), visit) {
-            (true, None) => session.close(within.end).await,
             (true, Some(visit)) => self.look_around(session, visit, seen, within).await,
             // Without a kept session that answers, the fresh one takes its place within the same look.
             (false, None) => {
@@ -178,8 +179,8 @@ impl Postgres {
                 session.settle(within.end).await;
                 *kept = self.ask(session, seen, within).await;
             }
-            // In another database it cannot; the next look logs in at the right one.
-            (false, Some(_)) => session.close(within.end).await,
+            // It has shown that a login works. (In another database it cannot be kept; the next look logs in at the right one.)
+            (true, None) | (false, Some(_)) => session.close(within.end).await,
         }
         Ok(phases)
     }

@@ -80,13 +80,12 @@ impl Table {
         let mut rest = record.strip_prefix('(')?.strip_suffix(')')?;
         loop {
             let begin = self.text.len();
-            let (after, given) = match rest.strip_prefix('"') {
-                Some(quoted) => (self.add_quoted(quoted)?, true),
-                None => {
-                    let (plain, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-                    self.text.push_str(plain);
-                    (after, !plain.is_empty())
-                }
+            let (after, given) = if let Some(quoted) = rest.strip_prefix('"') {
+                (self.add_quoted(quoted)?, true)
+            } else {
+                let (plain, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                self.text.push_str(plain);
+                (after, !plain.is_empty())
             };
             self.end_cell(begin, given);
             match after.strip_prefix(',') {

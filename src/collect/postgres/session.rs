@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, SimpleColumn, SimpleQueryMessage};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
@@ -83,7 +83,7 @@ impl Server {
         let phases = Phases {
             connect: connected,
             tls: encrypted,
-            auth: began.elapsed() - connected - encrypted.unwrap_or_default(),
+            auth: began.elapsed().saturating_sub(connected + encrypted.unwrap_or_default()),
             query: None,
         };
         let stop = self.supervisor.stop_token().child_token();
@@ -121,7 +121,7 @@ fn last_answer(messages: &[SimpleQueryMessage]) -> Table {
     let mut table = Table::default();
     for message in messages {
         match message {
-            SimpleQueryMessage::RowDescription(columns) => table = Table::named(columns.iter().map(|c| c.name())),
+            SimpleQueryMessage::RowDescription(columns) => table = Table::named(columns.iter().map(SimpleColumn::name)),
             SimpleQueryMessage::Row(row) => table.push((0..row.len()).map(|at| row.get(at))),
             _ => {}
         }
