@@ -89,7 +89,7 @@ fn a_standby_is_up_and_one_that_only_recovers_is_not() {
     let agent = watch(&postgres.url());
     assert_eq!(assert_well(&agent).value("pg_replication_is_replica", &[]), Some(0.0));
     postgres.stop();
-    std::fs::write(postgres.data().join("standby.signal"), "").expect("the server's folder");
+    std::fs::write(postgres.folder().join("standby.signal"), "").expect("the server's folder");
     postgres.start_again();
     let is_replica = |page: &Page| page.value("pg_replication_is_replica", &[]) == Some(1.0);
     let page = wait_for(&agent, "it is a standby", is_replica);
@@ -103,7 +103,7 @@ fn a_standby_is_up_and_one_that_only_recovers_is_not() {
     let page = assert_ill(&agent, &["unreachable", "57P03"]);
     assert!(counted(&page, "sqlstate_57P03") >= 1.0);
     postgres.stop();
-    std::fs::remove_file(postgres.data().join("standby.signal")).expect("the server's folder");
+    std::fs::remove_file(postgres.folder().join("standby.signal")).expect("the server's folder");
     postgres.set("hot_standby=on");
     postgres.start_again();
     assert_eq!(assert_well(&agent).value("pg_replication_is_replica", &[]), Some(0.0));
@@ -204,7 +204,7 @@ fn whoever_insists_on_tls_is_understood() {
     let agent = watch(&format!("{}?sslmode=require", postgres.url()));
     let page = assert_ill(&agent, &["tls"]);
     assert!(counted(&page, "tls") >= 1.0, "the server has none");
-    let (key, certificate) = (postgres.data().join("server.key"), postgres.data().join("server.crt"));
+    let (key, certificate) = (postgres.folder().join("server.key"), postgres.folder().join("server.crt"));
     run(as_postgres("openssl")
         .args(["req", "-new", "-x509", "-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout"])
         .arg(&key)

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::folder::{Folder, read_text};
 use super::{CollectError, Reason};
 
 /// Where the host's files are: `/proc`, `/sys` and `/` themselves, or their mounts inside our container.
@@ -47,17 +48,14 @@ impl Files {
         self.procfs == Path::new("/proc")
     }
 
-    /// A small file below `/sys`, trimmed; `None` when it cannot be read (a link that is down has no speed).
-    pub(super) fn sys_value(&self, path: &str) -> Option<String> {
-        std::fs::read_to_string(self.sysfs.join(path)).ok().map(|text| text.trim().to_owned())
+    /// A folder below `/sys`; `None` when it is not there.
+    pub(super) fn sys(&self, path: &str) -> Option<Folder> {
+        Folder::open(&self.sysfs.join(path))
     }
 
-    /// The names in a folder below `/sys`, sorted.
-    pub(super) fn sys_folder(&self, path: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.sysfs.join(path)).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort_unstable();
-        names
+    /// A file below the host's `/`; `None` when it cannot be read.
+    pub(super) fn root(&self, path: &str) -> Option<String> {
+        read_text(&self.rootfs.join(path)).ok()
     }
 
     /// The host's name. With another root its `/etc/hostname`, since `/proc/sys/kernel/hostname` tells
@@ -94,12 +92,12 @@ fn in_container() -> bool {
 }
 
 fn read(path: &Path) -> Result<String, CollectError> {
-    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|error| explain(path, &error))
+    read_text(path).map_err(|error| explain(path, &error))
 }
 
 fn optional(path: &Path) -> Result<Option<String>, CollectError> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+    match read_text(path) {
+        Ok(text) => Ok(Some(text)),
         // A kernel without pressure accounting has the files, and refuses to read them.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported) => Ok(None),
         Err(error) => Err(explain(path, &error)),
@@ -109,6 +107,7 @@ fn optional(path: &Path) -> Result<Option<String>, CollectError> {
 fn explain(path: &Path, error: &io::Error) -> CollectError {
     let reason = match error.kind() {
         io::ErrorKind::PermissionDenied => Reason::Permission,
+        io::ErrorKind::FileTooLarge => Reason::TooLarge,
         _ => Reason::Unreachable,
     };
     CollectError::new(reason, format!("cannot read {}: {error}", path.display()))

@@ -2,8 +2,7 @@
 
 use crate::model::{Family, MetricKind};
 
-use super::files::Files;
-use super::{CollectError, Look};
+use super::visit::{Found, Outcome, Visit};
 
 /// A line of `/proc/meminfo`.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,26 +17,47 @@ pub(in crate::collect) struct Field {
 
 /// Reads `/proc/meminfo`. Lines that do not look like one are left out.
 pub(in crate::collect) fn parse(text: &str) -> Vec<Field> {
+    let field = |line| {
+        let Line { name, value, is_bytes } = Line::read(line)?;
+        Some(Field { name: spelled(name), value, is_bytes })
+    };
     text.lines().filter_map(field).collect()
 }
 
-fn field(line: &str) -> Option<Field> {
-    let (name, rest) = line.split_once(':')?;
-    let mut words = rest.split_ascii_whitespace();
-    let value: f64 = words.next()?.parse().ok()?;
-    let is_bytes = words.next() == Some("kB");
-    let name = name.replace('(', "_").replace(')', "");
-    Some(Field { name, value: if is_bytes { value * 1024.0 } else { value }, is_bytes })
+struct Line<'t> {
+    name: &'t str,
+    value: f64,
+    is_bytes: bool,
 }
 
-/// `node_memory_*`, as `node_exporter`'s collector `meminfo`.
-pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
-    for Field { name, value, is_bytes } in parse(&files.proc("meminfo")?) {
-        let metric = format!("node_memory_{name}{}", if is_bytes { "_bytes" } else { "" });
-        let help = format!("Memory information field {name}.");
-        look.value(&Family::discovered(metric, MetricKind::Gauge, help), value);
+impl<'t> Line<'t> {
+    fn read(line: &'t str) -> Option<Self> {
+        let (name, rest) = line.split_once(':')?;
+        let mut words = rest.split_ascii_whitespace();
+        let value: f64 = words.next()?.parse().ok()?;
+        let is_bytes = words.next() == Some("kB");
+        Some(Self { name, value: if is_bytes { value * 1024.0 } else { value }, is_bytes })
     }
-    Ok(())
+
+    fn family(&self) -> Family {
+        let name = format!("node_memory_{}{}", spelled(self.name), if self.is_bytes { "_bytes" } else { "" });
+        let unit = if self.is_bytes { "in bytes" } else { "a count of pages" };
+        Family::discovered(name, MetricKind::Gauge, format!("What /proc/meminfo says of {}, {unit}.", self.name))
+    }
+}
+
+/// `Active(anon)` is `Active_anon`.
+fn spelled(name: &str) -> String {
+    name.replace('(', "_").replace(')', "")
+}
+
+/// `node_memory_*`, as `node_exporter`'s collector `meminfo`; of the file's lines that it has come to leave out, too.
+pub(super) fn collect(visit: &mut Visit<'_>) -> Outcome {
+    let text = visit.files.proc("meminfo")?;
+    for line in text.lines().filter_map(Line::read) {
+        visit.discovered("meminfo", line.name, |_| line.family(), line.value);
+    }
+    Ok(Found::Seen)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Looks at the machine, as `node_exporter` does with its default collectors.
+//! Looks at the machine, as `node_exporter` does with its default collectors: one file for each, run by [`collectors`].
 //!
 //! In: where the host's `/proc`, `/sys` and `/` are. Out: `node_*`.
 //!
@@ -6,42 +6,63 @@
 //! never a second one; a file that is missing costs its own families only. Where nothing of the host can be read,
 //! it is down.
 
-use crate::runtime::supervise::Supervisor;
-use std::sync::Arc;
+#![expect(clippy::unnecessary_wraps, reason = "all collectors have one shape, and some cannot fail")]
+
+mod arp;
 mod aside;
+mod bonding;
+mod clock;
+mod collectors;
+mod conntrack;
+mod cpu;
 mod disk;
+mod edac;
 mod files;
 mod filesystem;
+mod folder;
+mod hwmon;
 mod load;
+mod md;
 pub(in crate::collect) mod memory;
 mod mounts;
+mod netclass;
+mod netdev;
 mod netstat;
-mod network;
+mod nvme;
+mod power;
 mod pressure;
+mod rapl;
+mod schedstat;
+mod shared;
 mod sockstat;
+mod softnet;
 pub(in crate::collect) mod stat;
+mod steady;
 mod system;
+mod textfile;
+mod thermal;
+mod udev;
+mod udp;
+mod visit;
 mod vmstat;
+mod watchdog;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::model::{Family, Millis};
+use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
 use super::{Collect, CollectError, Look, Reason, TargetSettings};
 pub(super) use aside::Aside;
+use collectors::{Group, Seen, note_run};
 pub use files::Files;
 pub(super) use files::host_name;
 use filesystem::Filesystems;
-
-static SUCCESS: Family =
-    Family::gauge("node_scrape_collector_success", "node_exporter: Whether a collector succeeded.");
-static DURATION: Family =
-    Family::gauge("node_scrape_collector_duration_seconds", "node_exporter: Duration of a collector scrape.");
 
 /// What a target of this kind needs beyond the common keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,74 +102,59 @@ impl TargetSettings for Settings {
     }
 }
 
-type Collector = fn(&Files, &mut Look) -> Result<(), CollectError>;
-
-/// `node_exporter`'s names of its collectors. `filesystem` is apart, because each mount may hang.
-const COLLECTORS: [(&str, Collector); 16] = [
-    ("conntrack", network::conntrack),
-    ("cpu", stat::cpu),
-    ("diskstats", disk::collect),
-    ("entropy", system::entropy),
-    ("filefd", system::file_descriptors),
-    ("loadavg", load::collect),
-    ("meminfo", memory::collect),
-    ("netclass", network::class),
-    ("netdev", network::traffic),
-    ("netstat", netstat::collect),
-    ("os", system::os),
-    ("pressure", pressure::collect),
-    ("sockstat", sockstat::collect),
-    ("stat", stat::counts),
-    ("uname", system::uname),
-    ("vmstat", vmstat::collect),
-];
-
-/// The collectors that read outside `procfs`: they see our own container where the host's `/proc` is not mounted.
-const BESIDE_PROCFS: [&str; 2] = ["netclass", "os"];
-
 /// The machine we run on.
 pub struct Host {
     files: Files,
+    kernel: Group,
+    devices: Group,
     filesystems: Filesystems,
-    reader: Aside,
 }
 
 impl Host {
     /// A target that has not been looked at yet.
     pub fn new(settings: Settings) -> Self {
-        Self { files: settings.files, filesystems: Filesystems::default(), reader: Aside::default() }
+        let (kernel, devices) = (Group::of_kernel(), Group::of_devices());
+        Self { files: settings.files, kernel, devices, filesystems: Filesystems::default() }
     }
-}
 
-/// Runs all collectors. The host is up when one of those that read its `procfs` saw something.
-fn run_collectors(files: &Files) -> Look {
-    let mut look = Look::new();
-    system::time(Millis::now(), &mut look);
-    system::build_info(&mut look);
-    let mut host_seen = false;
-    for (name, collector) in COLLECTORS {
+    /// What the kernel's files say, and the mount table. The host is up when one of its own files was read.
+    async fn look_at_kernel(&self, end: Instant) -> (Look, Result<String, CollectError>) {
+        let read = self.kernel.run(&self.files, end, |files| files.init_proc("mountinfo")).await;
+        let (Seen { mut look, host }, mounts) = match read {
+            Ok(read) => read,
+            Err(error) => return (self.unanswered(error.clone()), Err(error)),
+        };
+        if !host {
+            look.up = false;
+            let reason = look.failures.first().map_or(Reason::Unreachable, CollectError::reason);
+            let place = self.files.procfs.display();
+            look.unhealthy(CollectError::new(reason, format!("nothing can be read below {place}")));
+        }
+        (look, mounts)
+    }
+
+    /// Adds how full the file systems are.
+    async fn fill_filesystems(&self, mounts: Result<String, CollectError>, end: Instant, look: &mut Look) {
         let start = Instant::now();
-        let before = look.len();
-        let outcome = collector(files, &mut look);
-        // As `node_exporter` has it, a collector without data has not succeeded either.
-        let succeeded = outcome.is_ok() && look.len() > before;
-        host_seen |= succeeded && !BESIDE_PROCFS.contains(&name);
-        note_run(name, start.elapsed(), succeeded, &mut look);
-        if let Err(error) = outcome {
+        let asked = match mounts {
+            Ok(text) => self.filesystems.look(&text, &self.files.rootfs, end, look).await,
+            Err(error) => Err(error),
+        };
+        note_run("filesystem", start.elapsed(), asked.is_ok(), look);
+        if let Err(error) = asked {
             look.missed(error);
         }
     }
-    if !host_seen {
-        look.up = false;
-        let reason = look.failures.first().map_or(Reason::Unreachable, CollectError::reason);
-        look.unhealthy(CollectError::new(reason, format!("nothing can be read below {}", files.procfs.display())));
-    }
-    look
 }
 
-fn note_run(collector: &str, took: Duration, succeeded: bool, look: &mut Look) {
-    look.labeled(&DURATION, [("collector", collector)], took.as_secs_f64());
-    look.labeled(&SUCCESS, [("collector", collector)], f64::from(succeeded));
+/// Adds what another thread saw.
+fn absorb(look: &mut Look, other: Look) {
+    look.failures.extend_from_slice(&other.failures);
+    for block in other.into_blocks() {
+        for point in block.points {
+            look.point(&block.family, point.suffix, point.labels, point.value);
+        }
+    }
 }
 
 #[async_trait]
@@ -156,17 +162,20 @@ impl Collect for Host {
     async fn look(&self, deadline: Instant) -> Look {
         let left = deadline.saturating_duration_since(Instant::now());
         let end = deadline.checked_sub((left / 10).min(Duration::from_millis(200))).unwrap_or(deadline);
-        let start = Instant::now();
-        let files = self.files.clone();
-        let read = self.reader.run("host", end, move || run_collectors(&files));
-        let (read, mounts) = tokio::join!(read, self.filesystems.look(&self.files, end));
-        let mut look = read.unwrap_or_else(|error| self.unanswered(error));
-        let succeeded = mounts.is_ok();
-        match mounts {
-            Ok(mounts) => mounts.iter().for_each(|mount| mount.fill(&mut look)),
-            Err(error) => look.missed(error),
+        let devices = self.devices.run(&self.files, end, |_| ());
+        let kernel = async {
+            let (mut look, mounts) = self.look_at_kernel(end).await;
+            self.fill_filesystems(mounts, end, &mut look).await;
+            look
+        };
+        let (mut look, devices) = tokio::join!(kernel, devices);
+        match devices {
+            Ok((seen, ())) => absorb(&mut look, seen.look),
+            Err(error) => {
+                self.devices.note_failure(&mut look);
+                look.missed(error);
+            }
         }
-        note_run("filesystem", start.elapsed(), succeeded, &mut look);
         look
     }
 
@@ -225,10 +234,24 @@ mod tests {
         let host = Host::new(Settings { files });
         let (_release, hung) = std::sync::mpsc::channel::<()>();
         let soon = Instant::now() + Duration::from_millis(20);
-        assert!(host.reader.run("test", soon, move || hung.recv().is_err()).await.is_err());
+        assert!(host.kernel.reader.run("test", soon, move || hung.recv().is_err()).await.is_err());
         let look = host.look(Instant::now() + Duration::from_secs(5)).await;
         assert!(!look.up && !look.healthy);
         assert_eq!(look.failures[0].reason(), Reason::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_hangs_costs_its_own_families_only() {
+        let files = Files { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() };
+        let host = Host::new(Settings { files });
+        let (_release, hung) = std::sync::mpsc::channel::<()>();
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert!(host.devices.reader.run("test", soon, move || hung.recv().is_err()).await.is_err());
+        let look = host.look(Instant::now() + Duration::from_secs(5)).await;
+        assert!(look.up && look.healthy && look.get("node_load1", &[]).is_some());
+        assert_eq!(look.failures[0].reason(), Reason::Timeout);
+        assert_eq!(look.get("node_scrape_collector_success", &[("collector", "netclass")]), Some(0.0));
+        assert_eq!(look.get("node_scrape_collector_success", &[("collector", "netdev")]), Some(1.0));
     }
 
     #[test]

@@ -1,59 +1,60 @@
-//! `/proc/pressure`: how long tasks waited for CPU, memory and I/O. Kernels built or booted without it lack the files.
+//! `/proc/pressure`: how long tasks waited for CPU, memory, I/O and interrupts. Kernels built or booted without it lack
+//! the files.
 
 use crate::model::Family;
 
-use super::files::Files;
-use super::{CollectError, Look};
+use super::visit::{Outcome, Visit};
 
-/// File, line, family. `some`: at least one task waited; `full`: all of them did.
-static PRESSURES: [(&str, &str, Family); 6] = [
+/// A file, its lines, and their families. `some`: at least one task waited; `full`: all of them did.
+static PRESSURES: [(&str, &[(&str, Family)]); 4] = [
     (
-        "cpu",
-        "some",
-        Family::counter(
-            "node_pressure_cpu_waiting_seconds_total",
-            "Total time in seconds that processes have waited for CPU time.",
-        ),
+        "pressure/cpu",
+        &[(
+            "some",
+            Family::counter("node_pressure_cpu_waiting_seconds_total", "Seconds in which some task waited for CPU."),
+        )],
     ),
     (
-        "io",
-        "some",
-        Family::counter(
-            "node_pressure_io_waiting_seconds_total",
-            "Total time in seconds that processes have waited due to IO congestion.",
-        ),
+        "pressure/io",
+        &[
+            (
+                "some",
+                Family::counter("node_pressure_io_waiting_seconds_total", "Seconds in which some task waited for I/O."),
+            ),
+            (
+                "full",
+                Family::counter("node_pressure_io_stalled_seconds_total", "Seconds in which all tasks waited for I/O."),
+            ),
+        ],
     ),
     (
-        "io",
-        "full",
-        Family::counter(
-            "node_pressure_io_stalled_seconds_total",
-            "Total time in seconds no process could make progress due to IO congestion.",
-        ),
+        "pressure/memory",
+        &[
+            (
+                "some",
+                Family::counter(
+                    "node_pressure_memory_waiting_seconds_total",
+                    "Seconds in which some task waited for memory.",
+                ),
+            ),
+            (
+                "full",
+                Family::counter(
+                    "node_pressure_memory_stalled_seconds_total",
+                    "Seconds in which all tasks waited for memory.",
+                ),
+            ),
+        ],
     ),
     (
-        "memory",
-        "some",
-        Family::counter(
-            "node_pressure_memory_waiting_seconds_total",
-            "Total time in seconds that processes have waited for memory.",
-        ),
-    ),
-    (
-        "memory",
-        "full",
-        Family::counter(
-            "node_pressure_memory_stalled_seconds_total",
-            "Total time in seconds no process could make progress due to memory congestion.",
-        ),
-    ),
-    (
-        "irq",
-        "full",
-        Family::counter(
-            "node_pressure_irq_stalled_seconds_total",
-            "Total time in seconds no process could make progress due to IRQ congestion.",
-        ),
+        "pressure/irq",
+        &[(
+            "full",
+            Family::counter(
+                "node_pressure_irq_stalled_seconds_total",
+                "Seconds in which interrupts kept all tasks from running.",
+            ),
+        )],
     ),
 ];
 
@@ -65,14 +66,17 @@ fn total(text: &str, line: &str) -> Option<f64> {
 }
 
 /// `node_pressure_*`, as `node_exporter`'s collector `pressure`.
-pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
-    for (file, line, family) in &PRESSURES {
-        let text = files.optional_proc(&format!("pressure/{file}"))?;
-        if let Some(seconds) = text.and_then(|text| total(&text, line)) {
-            look.value(family, seconds);
+pub(super) fn collect(visit: &mut Visit<'_>) -> Outcome {
+    let before = visit.len();
+    for (file, lines) in &PRESSURES {
+        let Some(text) = visit.files.optional_proc(file)? else { continue };
+        for (line, family) in *lines {
+            if let Some(seconds) = total(&text, line) {
+                visit.value(family, seconds);
+            }
         }
     }
-    Ok(())
+    Ok(visit.found_since(before))
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 use crate::model::{Family, MetricKind};
 
-use super::files::Files;
-use super::{CollectError, Look};
+use super::visit::{Found, Outcome, Visit};
 
 #[derive(Debug, PartialEq)]
 struct Field<'t> {
@@ -12,37 +11,42 @@ struct Field<'t> {
     value: f64,
 }
 
-/// Lines such as `TCP: inuse 27 orphan 1 tw 23 alloc 31 mem 3`.
-fn parse(text: &str) -> Vec<Field<'_>> {
-    let mut fields = Vec::new();
-    for (protocol, rest) in text.lines().filter_map(|line| line.split_once(':')) {
-        let words: Vec<_> = rest.split_ascii_whitespace().collect();
-        for pair in words.chunks_exact(2) {
-            if let Ok(value) = pair[1].parse() {
-                fields.push(Field { protocol, name: pair[0], value });
-            }
-        }
+impl Field<'_> {
+    fn family(&self, unit: &str) -> Family {
+        let Self { protocol, name, .. } = self;
+        let help = format!("The kernel's figure {name} for {protocol} in /proc/net/sockstat.");
+        Family::discovered(format!("node_sockstat_{protocol}_{name}{unit}"), MetricKind::Gauge, help)
     }
-    fields
+}
+
+/// Lines such as `TCP: inuse 27 orphan 1 tw 23 alloc 31 mem 3`.
+fn parse(text: &str) -> impl Iterator<Item = Field<'_>> {
+    text.lines().filter_map(|line| line.split_once(':')).flat_map(|(protocol, rest)| {
+        let mut words = rest.split_ascii_whitespace();
+        std::iter::from_fn(move || {
+            let (name, value) = (words.next()?, words.next()?.parse().ok()?);
+            Some(Field { protocol, name, value })
+        })
+    })
 }
 
 /// `node_sockstat_*`, as `node_exporter`'s collector `sockstat`.
-pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
-    let texts = [files.init_proc("net/sockstat")?, files.optional_init_proc("net/sockstat6")?.unwrap_or_default()];
-    for field in texts.iter().flat_map(|text| parse(text)) {
-        let Field { protocol, name, value } = field;
-        let mut add = |name: &str, what: &str, value| {
-            let help = format!("Number of {protocol} sockets in state {what}.");
-            let family = Family::discovered(format!("node_sockstat_{protocol}_{name}"), MetricKind::Gauge, help);
-            look.value(&family, value);
-        };
-        add(name, name, value);
-        if name == "mem" {
+pub(super) fn collect(visit: &mut Visit<'_>) -> Outcome {
+    fill(&visit.files.init_proc("net/sockstat")?, visit);
+    // A kernel without IPv6 lacks it.
+    fill(&visit.files.optional_init_proc("net/sockstat6")?.unwrap_or_default(), visit);
+    Ok(Found::Seen)
+}
+
+fn fill(text: &str, visit: &mut Visit<'_>) {
+    for field in parse(text) {
+        visit.discovered(field.protocol, field.name, |_| field.family(""), field.value);
+        if field.name == "mem" {
             // The kernel counts pages; ours are as large as its own.
-            add("mem_bytes", "mem_bytes", value * rustix::param::page_size() as f64);
+            let bytes = field.value * rustix::param::page_size() as f64;
+            visit.discovered(field.protocol, "mem_bytes", |_| field.family("_bytes"), bytes);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -51,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_line_has_pairs() {
-        let fields = parse("sockets: used 290\nTCP: inuse 27 orphan 1\nUDP: inuse\n");
+        let fields: Vec<_> = parse("sockets: used 290\nTCP: inuse 27 orphan 1\nUDP: inuse\n").collect();
         assert_eq!(fields[0], Field { protocol: "sockets", name: "used", value: 290.0 });
         assert_eq!(fields.len(), 3);
     }

@@ -2,24 +2,31 @@
 
 use crate::model::Family;
 
-use super::files::Files;
-use super::{CollectError, Look};
+use super::cpu;
+use super::visit::{Found, Outcome, Visit};
 
 /// Ticks per second in which the kernel tells CPU time to user space: fixed by its interface on all our platforms.
 const USER_HZ: f64 = 100.0;
 
-static CPU: Family = Family::counter("node_cpu_seconds_total", "Seconds the CPUs spent in each mode.");
-static GUEST: Family =
-    Family::counter("node_cpu_guest_seconds_total", "Seconds the CPUs spent in guests (VMs) for each mode.");
-static BOOT_TIME: Family = Family::gauge("node_boot_time_seconds", "Node boot time, in unixtime.");
-static SWITCHES: Family = Family::counter("node_context_switches_total", "Total number of context switches.");
-static INTERRUPTS: Family = Family::counter("node_intr_total", "Total number of interrupts serviced.");
-static FORKS: Family = Family::counter("node_forks_total", "Total number of forks.");
-static RUNNING: Family = Family::gauge("node_procs_running", "Number of processes in runnable state.");
-static BLOCKED: Family =
-    Family::gauge("node_procs_blocked", "Number of processes blocked waiting for I/O to complete.");
+static CPU: Family = Family::counter("node_cpu_seconds_total", "Seconds that the core spent in the mode.");
+static GUEST: Family = Family::counter(
+    "node_cpu_guest_seconds_total",
+    "Seconds that the core ran virtual machines; user and nice count them too.",
+);
+
+/// Lines that begin with the word and have one number, or, of interrupts, the sum first.
+static COUNTS: [(&str, Family); 6] = [
+    ("btime", Family::gauge("node_boot_time_seconds", "When the machine was started, in seconds since 1970.")),
+    ("ctxt", Family::counter("node_context_switches_total", "How often a core went from one task to another.")),
+    ("intr", Family::counter("node_intr_total", "Interrupts that were served.")),
+    ("processes", Family::counter("node_forks_total", "Tasks that were created.")),
+    ("procs_running", Family::gauge("node_procs_running", "Tasks that run or could.")),
+    ("procs_blocked", Family::gauge("node_procs_blocked", "Tasks that wait for I/O.")),
+];
 
 const MODES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];
+const GUEST_MODES: [&str; 2] = ["user", "nice"];
+const COLUMNS: usize = MODES.len() + GUEST_MODES.len();
 
 /// One `cpuN` line, in seconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,61 +45,77 @@ impl Core {
     }
 }
 
-/// What `/proc/stat` says.
+/// The cores of `/proc/stat`.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::collect) struct Stat {
     /// One per core that is on line.
     pub(in crate::collect) cores: Vec<Core>,
-    counts: Vec<(&'static Family, f64)>,
 }
 
-/// Reads `/proc/stat`. Lines that it does not know are left out.
+/// Reads the cores' lines of `/proc/stat`.
 pub(in crate::collect) fn parse(text: &str) -> Stat {
-    let mut stat = Stat::default();
-    for line in text.lines() {
-        let mut words = line.split_ascii_whitespace();
-        let key = words.next().unwrap_or_default();
-        if let Some(number) = key.strip_prefix("cpu").filter(|number| !number.is_empty()) {
-            let seconds = words.map_while(|word| word.parse::<f64>().ok()).map(|ticks| ticks / USER_HZ).collect();
-            stat.cores.push(Core { number: number.to_owned(), seconds });
-        } else if let Some((family, value)) = family_of(key).zip(words.next().and_then(|word| word.parse().ok())) {
-            stat.counts.push((family, value));
-        }
-    }
-    stat
+    let core =
+        |line| core_line(line).map(|line| Core { number: line.number.to_owned(), seconds: line.seconds().to_vec() });
+    Stat { cores: text.lines().filter_map(core).collect() }
 }
 
-fn family_of(key: &str) -> Option<&'static Family> {
-    match key {
-        "intr" => Some(&INTERRUPTS),
-        "ctxt" => Some(&SWITCHES),
-        "btime" => Some(&BOOT_TIME),
-        "processes" => Some(&FORKS),
-        "procs_running" => Some(&RUNNING),
-        "procs_blocked" => Some(&BLOCKED),
-        _ => None,
+struct CoreLine<'t> {
+    number: &'t str,
+    columns: [f64; COLUMNS],
+    known: usize,
+}
+
+impl CoreLine<'_> {
+    fn seconds(&self) -> &[f64] {
+        &self.columns[..self.known]
     }
 }
 
-/// `node_cpu_*`, as `node_exporter`'s collector `cpu`.
-pub(super) fn cpu(files: &Files, look: &mut Look) -> Result<(), CollectError> {
-    for core in parse(&files.proc("stat")?).cores {
-        for (mode, seconds) in MODES.iter().zip(&core.seconds) {
-            look.labeled(&CPU, [("cpu", &core.number), ("mode", mode)], *seconds);
+/// A line such as `cpu0 100 20 200 500 50 1 10 5 7 3`. The one without a number is the sum of all.
+fn core_line(line: &str) -> Option<CoreLine<'_>> {
+    let (number, rest) = line.strip_prefix("cpu")?.split_once(' ').filter(|(number, _)| !number.is_empty())?;
+    let mut found = CoreLine { number, columns: [0.0; COLUMNS], known: 0 };
+    let ticks = rest.split_ascii_whitespace().map_while(|word| word.parse::<f64>().ok());
+    for (column, ticks) in found.columns.iter_mut().zip(ticks) {
+        *column = ticks / USER_HZ;
+        found.known += 1;
+    }
+    Some(found)
+}
+
+/// `node_cpu_*`, as `node_exporter`'s collector `cpu`. The text stays for [`counts`].
+pub(super) fn cpu(visit: &mut Visit<'_>) -> Outcome {
+    let text = visit.files.proc("stat")?;
+    visit.steady.begin();
+    for core in text.lines().map_while(|line| line.starts_with("cpu").then_some(line)).filter_map(core_line) {
+        let held: Vec<_> = visit.steady.hold(core.number, core.seconds()).to_vec();
+        for (mode, seconds) in MODES.iter().zip(&held) {
+            visit.labeled(&CPU, &[("cpu", core.number), ("mode", mode)], *seconds);
         }
-        for (mode, seconds) in ["user", "nice"].iter().zip(core.seconds.iter().skip(MODES.len())) {
-            look.labeled(&GUEST, [("cpu", &core.number), ("mode", mode)], *seconds);
+        for (mode, seconds) in GUEST_MODES.iter().zip(held.iter().skip(MODES.len())) {
+            visit.labeled(&GUEST, &[("cpu", core.number), ("mode", mode)], *seconds);
         }
     }
-    Ok(())
+    visit.stat = Some(text);
+    cpu::throttles(visit);
+    cpu::isolated(visit);
+    Ok(Found::Seen)
 }
 
 /// The rest of the file, as `node_exporter`'s collector `stat`.
-pub(super) fn counts(files: &Files, look: &mut Look) -> Result<(), CollectError> {
-    for (family, value) in parse(&files.proc("stat")?).counts {
-        look.value(family, value);
+pub(super) fn counts(visit: &mut Visit<'_>) -> Outcome {
+    let text = match visit.stat.take() {
+        Some(text) => text,
+        None => visit.files.proc("stat")?,
+    };
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let family = words.next().and_then(|key| COUNTS.iter().find(|(known, _)| *known == key));
+        if let Some(((_, family), count)) = family.zip(words.next().and_then(|word| word.parse().ok())) {
+            visit.value(family, count);
+        }
     }
-    Ok(())
+    Ok(Found::Seen)
 }
 
 #[cfg(test)]
@@ -110,7 +133,5 @@ mod tests {
         assert_eq!(stat.cores[0].number, "0");
         assert_eq!(stat.cores[0].seconds, [1.0, 0.2, 2.0, 5.0, 0.5, 0.01, 0.1, 0.05, 0.07, 0.03]);
         assert!((stat.cores[0].busy_seconds() - 3.31).abs() < 1e-9);
-        let counts: Vec<_> = stat.counts.iter().map(|(family, value)| (family.name.as_ref(), *value)).collect();
-        assert!(counts.contains(&("node_intr_total", 12345.0)) && counts.contains(&("node_forks_total", 42.0)));
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::model::{Family, MetricKind};
 
-use super::files::Files;
-use super::{CollectError, Look};
+use super::visit::{Found, Outcome, Visit};
 
 /// `node_exporter`'s default `^(oom_kill|pgpg|pswp|pg.*fault).*`.
 fn is_kept(name: &str) -> bool {
@@ -18,13 +17,17 @@ fn parse(text: &str) -> impl Iterator<Item = (&str, f64)> {
         .filter_map(|(name, value)| Some((name, value.trim().parse().ok()?)))
 }
 
+fn family(name: &str) -> Family {
+    let help = format!("The kernel's counter {name} of /proc/vmstat.");
+    Family::discovered(format!("node_vmstat_{name}"), MetricKind::Unknown, help)
+}
+
 /// `node_vmstat_*`, as `node_exporter`'s collector `vmstat`.
-pub(super) fn collect(files: &Files, look: &mut Look) -> Result<(), CollectError> {
-    for (name, value) in parse(&files.proc("vmstat")?) {
-        let help = format!("/proc/vmstat information field {name}.");
-        look.value(&Family::discovered(format!("node_vmstat_{name}"), MetricKind::Unknown, help), value);
+pub(super) fn collect(visit: &mut Visit<'_>) -> Outcome {
+    for (name, value) in parse(&visit.files.proc("vmstat")?) {
+        visit.discovered("vmstat", name, family, value);
     }
-    Ok(())
+    Ok(Found::Seen)
 }
 
 #[cfg(test)]

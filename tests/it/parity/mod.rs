@@ -3,6 +3,7 @@
 //! The exporter is asked before and after the agent looked: what did not move between must be equal, what moved must lie
 //! where the exporter saw it, or one step beside. A difference that we want is in the exporter's list with its reason.
 
+mod node;
 mod postgres;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,48 +9,86 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::peers::newest_root;
 use super::process::{Running, free_port, run, try_run, wait_until};
 
 /// Connections in all, and those of them that only superusers get.
 const MAX_CONNECTIONS: usize = 10;
 const RESERVED: usize = 3;
 
+/// Which server, and with which settings beside the usual.
+#[derive(Default, Clone)]
+pub struct PostgresSetup {
+    /// PostgreSQL 18 with pgvector instead of the installed one.
+    pub newest: bool,
+    /// Settings as `postgres -c` takes them; they win over the usual ones.
+    pub settings: Vec<String>,
+}
+
 /// A server on its own port, with the role `sidewatch` (`pg_monitor`) and the role `app`, both without a password.
 pub struct RealPostgres {
     port: u16,
     folder: TempDir,
+    setup: PostgresSetup,
     process: Option<Running>,
-    /// Given beside those that every server here has, each as `name=value`.
-    settings: Vec<String>,
 }
 
 impl RealPostgres {
     pub fn start() -> Self {
-        Self::start_with(&[])
+        Self::with(PostgresSetup::default())
     }
 
-    /// The same with further settings, each as `name=value`.
-    pub fn start_with(settings: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+    pub fn with(setup: PostgresSetup) -> Self {
+        let folder = if setup.newest { tempfile::tempdir_in(newest_root().join("tmp")) } else { tempfile::tempdir() };
+        let folder = folder.expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("our folder");
-        let data = folder.path().join("data");
-        run(as_postgres("initdb").arg("-D").arg(&data).args([
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-N",
-            "-E",
-            "UTF8",
-            "--locale=C",
-        ]));
-        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut postgres = Self { port: free_port(), folder, process: None, settings };
+        let mut postgres = Self { port: free_port(), folder, setup, process: None };
+        let data = postgres.data();
+        let mut initdb = postgres.program("initdb");
+        run(initdb.arg("-D").arg(data).args(["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"]));
         postgres.start_again();
         for statement in ["create role sidewatch login", "grant pg_monitor to sidewatch", "create role app login"] {
             postgres.sql(statement);
         }
         postgres
+    }
+
+    /// Its folder as the server itself sees it.
+    fn home(&self) -> PathBuf {
+        match self.setup.newest {
+            true => Path::new("/").join(self.folder.path().strip_prefix(newest_root()).expect("a folder inside")),
+            false => self.folder.path().to_owned(),
+        }
+    }
+
+    /// The data folder as the server itself sees it.
+    fn data(&self) -> PathBuf {
+        self.home().join("data")
+    }
+
+    /// The folder of `pg_hba.conf` and the like, as we see it.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn program(&self, name: &str) -> Command {
+        if self.setup.newest { as_newest(name) } else { as_postgres(name) }
+    }
+
+    /// The same with further settings, each as `name=value`.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Self::with(PostgresSetup { settings, ..PostgresSetup::default() })
+    }
+
+    /// Adds a setting, or gives it another value, from the next start on.
+    pub fn set(&mut self, setting: &str) {
+        self.setup.settings.push(setting.to_owned());
     }
 
     /// Starts it and waits until it answers.
@@ -61,67 +99,51 @@ impl RealPostgres {
 
     /// Starts it without waiting, since it may take no sessions at all.
     pub fn start_deaf(&mut self) {
-        let mut command = as_postgres("postgres");
-        command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
-        for setting in [
+        let mut command = self.program("postgres");
+        command.arg("-D").arg(self.data()).arg("-k").arg(self.home());
+        let usual = [
             format!("port={}", self.port),
             "listen_addresses=127.0.0.1".into(),
             "fsync=off".into(),
             format!("max_connections={MAX_CONNECTIONS}"),
             format!("superuser_reserved_connections={RESERVED}"),
             "max_wal_senders=0".into(),
-        ] {
-            command.args(["-c", &setting]);
-        }
-        for setting in &self.settings {
+            "dynamic_shared_memory_type=mmap".into(),
+        ];
+        for setting in usual.iter().chain(&self.setup.settings) {
             command.args(["-c", setting]);
         }
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
     }
 
-    /// Adds a setting, or gives it another value, from the next start on.
-    pub fn set(&mut self, setting: &str) {
-        self.settings.push(setting.to_owned());
-    }
-
     /// Replaces what decides who may log in, and how. The superuser always may.
     pub fn admit(&self, rules: &str) {
         let rules = format!("host all postgres 127.0.0.1/32 trust\n{rules}\n");
-        std::fs::write(self.data().join("pg_hba.conf"), rules).expect("the server's folder");
+        std::fs::write(self.folder().join("pg_hba.conf"), rules).expect("the server's folder");
         self.sql("select pg_reload_conf()");
-    }
-
-    /// Where its data are.
-    pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    /// What it logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Stops all its processes where they are (`STOP`), or lets them go on (`CONT`).
     pub fn signal_all(&self, signal: &str) {
-        let postmaster = self.postmaster().expect("a running server");
+        let postmaster = self.pid().expect("a running server").to_string();
         let children = format!("/proc/{postmaster}/task/{postmaster}/children");
         let children = std::fs::read_to_string(children).expect("children of the postmaster");
         let all = std::iter::once(postmaster.as_str()).chain(children.split_whitespace());
         run(Command::new("kill").arg(format!("-{signal}")).args(all));
     }
 
-    /// The first line of its pid file; the child that we started may be another program, which changes the user.
-    fn postmaster(&self) -> Option<String> {
-        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
-        file.lines().next().map(str::to_owned)
+    /// The server's own process.
+    pub fn pid(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.folder().join("postmaster.pid")).ok()?;
+        text.lines().next()?.parse().ok()
     }
 
     /// Stops it at once, with its sessions: the immediate shutdown.
     pub fn stop(&mut self) {
-        if let Some(pid) = self.postmaster() {
-            let pid = pid.as_str();
-            try_run(Command::new("kill").args(["-QUIT", pid]));
-            let alive = || Path::new("/proc").join(pid).exists();
+        // The child may be `chroot`; the server's own id is the first line of its pid file.
+        if let Some(pid) = self.pid() {
+            try_run(Command::new("kill").args(["-QUIT", &pid.to_string()]));
+            let alive = || Path::new("/proc").join(pid.to_string()).exists();
             wait_until("Postgres has ended", Duration::from_secs(20), || (!alive() || self.reaped()).then_some(()));
         }
         self.process = None;
@@ -256,5 +278,13 @@ pub fn as_postgres(name: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program(name));
     command.current_dir("/");
+    command
+}
+
+/// A program of the newest PostgreSQL, run inside its own root file system.
+fn as_newest(name: &str) -> Command {
+    let mut command = Command::new("chroot");
+    command.arg(newest_root()).args(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]);
+    command.arg(format!("/usr/lib/postgresql/18/bin/{name}")).current_dir("/");
     command
 }
