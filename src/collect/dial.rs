@@ -61,6 +61,16 @@ enum Socket {
     Unix(UnixStream),
 }
 
+impl Stream {
+    /// Our port of a TCP connection.
+    pub fn local_port(&self) -> Option<u16> {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.local_addr().ok().map(|address| address.port()),
+            Socket::Unix(_) => None,
+        }
+    }
+}
+
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         Self { socket: Socket::Tcp(stream), answered: 0 }

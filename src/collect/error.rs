@@ -111,6 +111,13 @@ impl CollectError {
         self
     }
 
+    /// The same in another class, where more is known than the error tells.
+    #[must_use]
+    pub fn of_class(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+
     /// The same with other words, made of the present ones.
     #[must_use]
     pub fn reworded(mut self, words: impl FnOnce(&str) -> String) -> Self {
@@ -121,6 +128,11 @@ impl CollectError {
     /// The class of the error.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// The server's own code, where a database gave one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
     /// The value of the label `reason`: the SQLSTATE where a database gave one, else the class.

@@ -19,6 +19,8 @@ mod metrics_page;
 mod own_voice;
 mod parity;
 mod pgbouncer_faults;
+mod postgres_faults;
+mod postgres_load;
 mod probe_faults;
 mod redis_faults;
 mod redis_keys;

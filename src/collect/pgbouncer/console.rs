@@ -15,7 +15,8 @@ use tokio_postgres::{Client, Config, SimpleColumn, SimpleQueryMessage, SimpleQue
 use tokio_util::sync::DropGuard;
 
 use crate::collect::dial::{by, dial};
-use crate::collect::postgres::session::{describe, drive};
+use crate::collect::postgres::reasons::describe;
+use crate::collect::postgres::session::drive;
 use crate::collect::postgres::tls::Connector;
 use crate::collect::{CollectError, Reason};
 use crate::runtime::supervise::Supervisor;

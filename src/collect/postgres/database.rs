@@ -1,36 +1,52 @@
 //! Figures per database: statistics, recovery conflicts, sizes, limits.
 
-use crate::collect::Look;
+use crate::collect::{Look, TargetSettings as _};
 use crate::model::{Family, MetricKind, Suffix};
 
 use super::query::Query;
-use super::rows::{Column, Table, add_columns};
+use super::rows::{Column, Table, add_columns, say_dropped};
 use super::settings::Settings;
 
-/// All columns of the view; times of reset as seconds.
-pub const STATISTICS: Query = Query {
-    collector: "stat_database",
-    since: 0,
-    sql: "SELECT *, extract(epoch FROM stats_reset) AS reset_at FROM pg_stat_database WHERE datname IS NOT NULL",
-    read: |table, settings, look| per_database(table, settings, look, &STATISTIC_COLUMNS),
-};
+/// All columns of the view; times as seconds. Statistics that were never reset have 0 there, as in the exporter.
+pub const STATISTICS: Query = Query::new(
+    "stat_database",
+    "SELECT *, coalesce(extract(epoch FROM stats_reset), 0) AS reset_at, \
+        extract(epoch FROM checksum_last_failure) AS checksum_failed_at FROM pg_stat_database WHERE datname IS NOT NULL",
+    read_statistics,
+);
 
 /// Queries that a standby had to cancel.
-pub const CONFLICTS: Query = Query {
-    collector: "stat_database_conflicts",
-    since: 0,
-    sql: "SELECT * FROM pg_stat_database_conflicts WHERE datname IS NOT NULL",
-    read: |table, settings, look| per_database(table, settings, look, &CONFLICT_COLUMNS),
-};
+pub const CONFLICTS: Query = Query::new(
+    "stat_database_conflicts",
+    "SELECT * FROM pg_stat_database_conflicts WHERE datname IS NOT NULL",
+    read_conflicts,
+);
+
+/// Roles beyond this many are left out, the youngest first, and said so: some applications have one for each customer.
+const MOST_ROLES: usize = 1000;
 
 /// Connection limits of roles.
 pub const ROLES: Query =
-    Query { collector: "roles", since: 0, sql: "SELECT rolname, rolconnlimit FROM pg_roles", read: read_roles };
+    Query::new("roles", "SELECT rolname, rolconnlimit FROM pg_roles ORDER BY oid LIMIT 1001", read_roles).slow();
 
-/// The collector of sizes and limits.
-pub const COLLECTOR: &str = "database";
-/// The databases there are. A limit of -2 marks one whose DROP was cut off; it cannot be measured.
-pub const LIST: &str = "SELECT oid, datname, datconnlimit FROM pg_database WHERE datconnlimit <> -2";
+/// Connection limits of databases. A limit of -2 marks one whose DROP was cut off.
+pub const LIMITS: Query = Query::new(
+    "database",
+    "SELECT datname, datconnlimit FROM pg_database WHERE datconnlimit <> -2",
+    |table, settings, look| {
+        per_name(table, settings, look, "datconnlimit", &CONNECTION_LIMIT);
+    },
+)
+.slow();
+
+/// Sizes of databases: each walks a directory. One that the role may not connect to has no size for it.
+pub const SIZES: Query = Query::new(
+    "database",
+    "SELECT datname, CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE') \
+        THEN pg_database_size(oid) END AS size FROM pg_database WHERE datconnlimit <> -2",
+    |table, settings, look| per_name(table, settings, look, "size", &SIZE),
+)
+.slow();
 
 static SIZE: Family = Family::gauge("pg_database_size_bytes", "Disk space used by the database, in bytes.");
 static CONNECTION_LIMIT: Family =
@@ -38,16 +54,18 @@ static CONNECTION_LIMIT: Family =
 static ROLE_LIMIT: Family =
     Family::gauge("pg_roles_connection_limit", "Connections the role may have; -1 for no limit of its own.");
 
+const LABELS: [&str; 2] = ["datid", "datname"];
+
 const fn total(name: &'static str, column: &'static str, help: &'static str) -> Column {
     Column::new(column, Family::counter(name, help))
 }
 
-/// A family that only exporters up to 0.11 had, under the type they gave it.
+/// A family to which exporters gave no type.
 const fn old(name: &'static str, column: &'static str, help: &'static str) -> Column {
     Column::new(column, Family::new(name, MetricKind::Unknown, help))
 }
 
-static STATISTIC_COLUMNS: [Column; 26] = [
+static STATISTIC_COLUMNS: [Column; 18] = [
     Column::new("numbackends", Family::gauge("pg_stat_database_numbackends", "Connections to this database.")),
     total("pg_stat_database_xact_commit", "xact_commit", "Transactions committed."),
     total("pg_stat_database_xact_rollback", "xact_rollback", "Transactions rolled back."),
@@ -69,6 +87,10 @@ static STATISTIC_COLUMNS: [Column; 26] = [
         "active_time",
         Family::counter("pg_stat_database_active_time_seconds_total", "Time spent executing statements, in seconds."),
     ),
+];
+
+/// What exporters up to 0.11 had beside, with their label.
+static OLD_STATISTIC_COLUMNS: [Column; 7] = [
     old("pg_stat_database_active_time", "active_time", "Time spent executing statements, in milliseconds."),
     old("pg_stat_database_session_time", "session_time", "Time spent by sessions, in milliseconds."),
     old(
@@ -80,63 +102,66 @@ static STATISTIC_COLUMNS: [Column; 26] = [
     old("pg_stat_database_sessions_abandoned", "sessions_abandoned", "Sessions whose client went away."),
     old("pg_stat_database_sessions_fatal", "sessions_fatal", "Sessions ended by fatal errors."),
     old("pg_stat_database_sessions_killed", "sessions_killed", "Sessions ended by an operator."),
-    old("pg_stat_database_checksum_failures", "checksum_failures", "Data pages whose checksum was wrong."),
 ];
 
-static CONFLICT_COLUMNS: [Column; 5] = [
+/// As exporters up to 0.11 had them: NaN where checksums are off or never failed.
+static CHECKSUM_FAILURES: Family = Family::new(
+    "pg_stat_database_checksum_failures",
+    MetricKind::Unknown,
+    "Data pages whose checksum was wrong; NaN without checksums.",
+);
+static CHECKSUM_FAILED: Family = Family::new(
+    "pg_stat_database_checksum_last_failure",
+    MetricKind::Unknown,
+    "When a checksum was wrong last, in seconds since the epoch; NaN for never.",
+);
+
+static CONFLICT_COLUMNS: [Column; 6] = [
     total("pg_stat_database_conflicts_confl_tablespace", "confl_tablespace", "Cancelled for dropped tablespaces."),
     total("pg_stat_database_conflicts_confl_lock", "confl_lock", "Cancelled for lock time-outs."),
     total("pg_stat_database_conflicts_confl_snapshot", "confl_snapshot", "Cancelled for old snapshots."),
     total("pg_stat_database_conflicts_confl_bufferpin", "confl_bufferpin", "Cancelled for pinned buffers."),
     total("pg_stat_database_conflicts_confl_deadlock", "confl_deadlock", "Cancelled for deadlocks."),
+    // From 16 on; the exporter knows it only by the view.
+    old(
+        "pg_stat_database_conflicts_confl_active_logicalslot",
+        "confl_active_logicalslot",
+        "Cancelled for logical replication slots.",
+    ),
 ];
 
-fn per_database(table: &Table, settings: &Settings, look: &mut Look, columns: &[Column]) {
+fn read_statistics(table: &Table, settings: &Settings, look: &mut Look) {
+    let server = settings.instance();
     for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
-        add_columns(look, columns, &row.labels(&["datid", "datname"]), row);
+        add_columns(look, &STATISTIC_COLUMNS, &row.labels(&LABELS), row);
+        let labels = row.labels_at(&server, &LABELS);
+        add_columns(look, &OLD_STATISTIC_COLUMNS, &labels, row);
+        for (family, column) in [(&CHECKSUM_FAILURES, "checksum_failures"), (&CHECKSUM_FAILED, "checksum_failed_at")] {
+            look.point(family, Suffix::None, labels.clone(), row.number(column).unwrap_or(f64::NAN));
+        }
+    }
+}
+
+fn read_conflicts(table: &Table, settings: &Settings, look: &mut Look) {
+    let server = settings.instance();
+    for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
+        add_columns(look, &CONFLICT_COLUMNS, &row.labels_at(&server, &LABELS), row);
+    }
+}
+
+fn per_name(table: &Table, settings: &Settings, look: &mut Look, column: &str, family: &Family) {
+    for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
+        if let Some(value) = row.number(column) {
+            look.point(family, Suffix::None, row.labels(&["datname"]), value);
+        }
     }
 }
 
 fn read_roles(table: &Table, _: &Settings, look: &mut Look) {
-    for row in table.rows() {
+    say_dropped(table, MOST_ROLES, "the oldest roles", look);
+    for row in table.rows().take(MOST_ROLES) {
         if let Some(limit) = row.number("rolconnlimit") {
             look.point(&ROLE_LIMIT, Suffix::None, row.labels(&["rolname"]), limit);
-        }
-    }
-}
-
-/// A database whose size shall be asked.
-pub struct Database {
-    oid: u32,
-    /// Its name.
-    pub name: String,
-}
-
-/// Reads the list and its limits.
-pub fn read_list(table: &Table, settings: &Settings, look: &mut Look) -> Vec<Database> {
-    let mut found = Vec::new();
-    for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
-        let name = row.label("datname");
-        if let Some(limit) = row.number("datconnlimit") {
-            look.labeled(&CONNECTION_LIMIT, [("datname", name)], limit);
-        }
-        if let Some(oid) = row.text("oid").and_then(|oid| oid.parse().ok()) {
-            found.push(Database { oid, name: name.to_owned() });
-        }
-    }
-    found
-}
-
-impl Database {
-    /// Asked by number, so that no name needs quoting.
-    pub fn size_query(&self) -> String {
-        format!("SELECT pg_database_size({}::oid) AS size", self.oid)
-    }
-
-    /// Reads the answer; NULL when the database was dropped meanwhile.
-    pub fn read_size(&self, table: &Table, look: &mut Look) {
-        if let Some(size) = table.first().and_then(|row| row.number("size")) {
-            look.labeled(&SIZE, [("datname", self.name.as_str())], size);
         }
     }
 }
@@ -152,11 +177,15 @@ mod tests {
             &[&["5", "orders", "3", "12", "1500", "", "7"]],
         );
         let mut look = Look::new();
-        per_database(&table, &crate::collect::postgres::settings::example(), &mut look, &STATISTIC_COLUMNS);
+        read_statistics(&table, &crate::collect::postgres::settings::example(), &mut look);
         let labels = [("datid", "5"), ("datname", "orders")];
         assert_eq!(look.get("pg_stat_database_xact_commit", &labels), Some(12.0));
         assert_eq!(look.get("pg_stat_database_active_time_seconds_total", &labels), Some(1.5));
         assert_eq!(look.get("pg_stat_database_stats_reset", &labels), None);
-        assert_eq!(look.len(), 4);
+        let old = [("datid", "5"), ("datname", "orders"), ("server", "db:5432")];
+        assert_eq!(look.get("pg_stat_database_active_time", &old), Some(1500.0), "as exporters up to 0.11 had it");
+        let failures = look.get("pg_stat_database_checksum_failures", &old);
+        assert!(failures.is_some_and(f64::is_nan), "checksums are off: {failures:?}");
+        assert_eq!(look.len(), 6);
     }
 }

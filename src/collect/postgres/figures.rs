@@ -1,77 +1,68 @@
-//! Asks the figures of a server, one question after another.
+//! Asks the figures of a server.
 //!
-//! Each question has its own time and its own failure: one that fails loses only its own series. The cheap and
-//! telling ones come first, those that walk files last, and these at their own pace ([`Pace`]).
+//! Each question has its own failure: one that fails loses only its own series. Those that are known to work are asked
+//! in [one statement](super::joined), the others one after another, in the order of the [registry](super::registry).
 //!
 //! Invariant: what was obtained stays. When a session breaks at a question, the others can be asked over another
 //! session within the same look; what has been answered is not asked again.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::collect::{CollectError, Look, Reason};
-use crate::model::Family;
+use crate::model::{Block, Family, render_duration};
 
-use super::database::Database;
-use super::pace::{Known, Outcome, Pace};
-use super::query::Query;
+use super::answers::{Answers, Outcome};
+use super::facts::Facts;
+use super::joined::{self, Arm};
+use super::lock;
+use super::query::Scope;
+use super::registry;
 use super::rows::Table;
 use super::session::{Missed, Session};
 use super::settings::Settings;
-use super::{activity, background, database, locks, parameters, replication, server, tables};
 
 static SUCCESS: Family =
     Family::gauge("pg_scrape_collector_success", "Whether a collector brought all its figures (1) or not (0).");
 static DURATION: Family =
-    Family::gauge("pg_scrape_collector_duration_seconds", "How long a collector took, in seconds.");
+    Family::gauge("pg_scrape_collector_duration_seconds", "How long a collector's queries took last, in seconds.");
+static PAUSED: Family = Family::gauge(
+    "pg_scrape_collector_paused",
+    "1 while a collector's query is not asked, since it took too much of several looks.",
+);
 
-/// About what other roles' sessions do. A role without the right sees them with everything NULL: what is counted then
-/// looks like nobody.
-static OF_OTHERS: [&Query; 4] =
-    [&activity::ACTIVITY, &background::LONG_TRANSACTIONS, &replication::STANDBYS, &tables::VACUUMS];
-/// What the missing right is called among paused questions.
-const OTHERS: &str = "sessions of other roles";
+/// Of a look's time, the part that one question may use.
+const SHARE: u32 = 4;
 
-static USUAL: [&Query; 14] = [
-    &server::SERVER,
-    &parameters::PARAMETERS,
-    &database::STATISTICS,
-    &database::CONFLICTS,
-    &database::ROLES,
-    &locks::LOCKS,
-    &replication::ROLE,
-    &replication::SLOTS,
-    &background::WRITER,
-    &background::CHECKPOINTER,
-    &background::ARCHIVER,
-    &tables::ACCESS,
-    &tables::BLOCKS,
-    &background::WAL,
-];
+/// How one question went, in this look.
+#[derive(Clone, Copy)]
+enum Progress {
+    /// The server can answer it, and it is still to be asked.
+    Open,
+    /// It is through: whether it brought all, and how long it took.
+    Done { complete: bool, took: Duration },
+    /// It is not asked for a while.
+    Paused,
+}
 
-static COSTLY: [&Query; 1] = [&tables::SIZES];
-
-/// What a look has obtained so far.
+/// What a look has obtained so far in one database.
 #[derive(Default)]
 pub struct Seen {
     look: Look,
-    /// `server_version_num` of the server that was asked.
-    version: u32,
-    /// How each collector went that is through: whether it brought all, and how long it took.
-    done: BTreeMap<&'static str, (bool, Duration)>,
-    /// The databases whose size is still to be asked; `None` before the list is there.
-    sizes: Option<VecDeque<Database>>,
-    /// Whether a size was missed.
-    sizes_missed: bool,
-    /// The question at which a session broke, and why.
-    broken_at: Option<(String, CollectError)>,
+    /// The questions that the server can answer, by their places in the registry.
+    progress: BTreeMap<usize, Progress>,
+    /// The question, or the questions together, at which a session broke, and why.
+    broken_at: Option<(Vec<usize>, CollectError)>,
     /// A question that a session did not survive is not asked a second time.
-    given_up: Option<String>,
+    given_up: Option<usize>,
     /// Whether questions went unasked for want of time.
     out_of_time: bool,
+    /// The server and the role as they are by now.
+    facts: Option<Facts>,
 }
 
 impl Seen {
@@ -80,17 +71,71 @@ impl Seen {
         if let Some((_, error)) = self.broken_at.take() {
             self.look.missed(error);
         }
-        for (collector, (complete, took)) in &self.done {
-            self.look.labeled(&SUCCESS, [("collector", collector)], f64::from(u8::from(*complete)));
-            self.look.labeled(&DURATION, [("collector", collector)], took.as_secs_f64());
+        let mut collectors: BTreeMap<&str, (bool, Duration, bool)> = BTreeMap::new();
+        for (question, progress) in &self.progress {
+            let (all, sum, paused) =
+                collectors.entry(registry::ALL[*question].collector).or_insert((true, Duration::ZERO, false));
+            match progress {
+                Progress::Open => *all = false,
+                Progress::Done { complete, took } => (*all, *sum) = (*all && *complete, *sum + *took),
+                Progress::Paused => (*all, *paused) = (false, true),
+            }
         }
-        let all = OF_OTHERS.iter().chain(&USUAL).chain(&COSTLY).filter(|query| query.since <= self.version);
-        for collector in all.map(|query| query.collector).chain([database::COLLECTOR]).filter(|_| self.version > 0) {
-            if !self.done.contains_key(collector) {
-                self.look.labeled(&SUCCESS, [("collector", collector)], 0.0);
+        for (collector, (complete, took, paused)) in collectors {
+            self.look.labeled(&SUCCESS, [("collector", collector)], f64::from(u8::from(complete)));
+            self.look.labeled(&DURATION, [("collector", collector)], took.as_secs_f64());
+            if paused {
+                self.look.labeled(&PAUSED, [("collector", collector)], 1.0);
             }
         }
         self.look
+    }
+
+    /// Notes what could not be seen.
+    pub fn missed(&mut self, error: CollectError) {
+        self.look.missed(error);
+    }
+
+    /// Adds what was seen in another database. There, too, a collector must have brought all.
+    pub fn add(&mut self, mut other: Self, database: &str) {
+        if let Some((_, error)) = other.broken_at.take() {
+            other.look.missed(error);
+        }
+        for error in std::mem::take(&mut other.look.failures) {
+            self.look.missed(error.reworded(|words| format!("database {database}: {words}")));
+        }
+        for (question, there) in &other.progress {
+            match (self.progress.get_mut(question), there) {
+                (Some(Progress::Done { complete, .. }), Progress::Done { complete: there, .. }) => *complete &= *there,
+                (Some(here @ Progress::Done { .. }), other) => *here = *other,
+                _ => {}
+            }
+        }
+    }
+
+    /// Shows what is known of another database from its last visit, which may have been in this look.
+    pub fn show_kept(&mut self, answers: &Mutex<Answers>) {
+        let (answers, now) = (lock(answers), Instant::now());
+        let known = (0..registry::ALL.len()).filter_map(|question| answers.known(question, now).answer);
+        known.for_each(|blocks| self.show(&blocks));
+    }
+
+    fn open(&self) -> Vec<usize> {
+        let open = |(question, progress): (&usize, &Progress)| matches!(progress, Progress::Open).then_some(*question);
+        self.progress.iter().filter_map(open).collect()
+    }
+
+    fn done(&mut self, question: usize, complete: bool, took: Duration) {
+        self.progress.insert(question, Progress::Done { complete, took });
+    }
+
+    /// Shows what a question brought, now or before.
+    fn show(&mut self, blocks: &[Block]) {
+        for block in blocks {
+            for point in &block.points {
+                self.look.point(&block.family, point.suffix, point.labels.clone(), point.value);
+            }
+        }
     }
 
     /// Said once a look: one slow answer is one failure, however many questions come after it.
@@ -102,11 +147,13 @@ impl Seen {
     }
 
     /// Before another session is asked. A session that merely ended says nothing about the question it ended at; one
-    /// that fell silent does.
+    /// that fell silent does. Of several questions each gets its chance by itself.
     fn go_on(&mut self) {
-        if let Some((question, error)) = self.broken_at.take().filter(|(_, error)| error.reason() == Reason::Timeout) {
+        if let Some((questions, error)) = self.broken_at.take().filter(|(_, error)| error.reason() == Reason::Timeout) {
             self.look.missed(error);
-            self.given_up = Some(question);
+            if let [question] = questions[..] {
+                self.given_up = Some(question);
+            }
         }
     }
 }
@@ -116,184 +163,248 @@ impl Seen {
 pub struct Asker<'a> {
     /// Whose databases are wanted.
     pub settings: &'a Settings,
-    /// When which question is due.
-    pub pace: &'a Pace,
+    /// What is known of the questions in the session's database.
+    pub answers: &'a Mutex<Answers>,
+    /// Which questions.
+    pub scope: Option<Scope>,
+    /// How long a question may take; one that takes longer each time is paused.
+    pub share: Duration,
     /// When all must end.
     pub deadline: Instant,
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    /// Asks all that a session can be asked, in a look of this length.
+    pub fn new(settings: &'a Settings, answers: &'a Mutex<Answers>, look: Duration, deadline: Instant) -> Self {
+        Self { settings, answers, scope: None, share: look / SHARE, deadline }
+    }
+
     /// Asks what is not yet there. Says whether the session can be asked again.
-    pub async fn ask(self, session: &Session, seen: &mut Seen) -> bool {
+    pub async fn ask(self, session: &mut Session, seen: &mut Seen) -> bool {
         seen.go_on();
-        seen.version = session.facts.version;
         let mut run = Run { session, asker: self, seen, usable: true };
-        if session.facts.sees_others {
-            run.ask_all(&OF_OTHERS, false).await;
-        } else {
-            run.leave_out_others();
+        run.prepare();
+        run.ask_all().await;
+        if run.usable {
+            run.show_kept();
         }
-        run.ask_all(&USUAL, false).await;
-        run.ask_all(&COSTLY, true).await;
-        run.database_sizes().await;
-        run.usable
+        let usable = run.usable;
+        if let Some(facts) = seen.facts.take() {
+            session.facts = facts;
+            self.answers(|answers| answers.meet(&session.facts));
+        }
+        usable
+    }
+
+    fn answers<R>(&self, work: impl FnOnce(&mut Answers) -> R) -> R {
+        work(&mut lock(self.answers))
     }
 }
 
 /// Questions being asked over one session.
 struct Run<'r> {
-    session: &'r Session,
+    session: &'r mut Session,
     asker: Asker<'r>,
     seen: &'r mut Seen,
     /// Cleared when the session breaks: whatever comes after it is not asked over it.
     usable: bool,
 }
 
+/// When a statement is asked the next time: one for each look is worth preparing.
+#[derive(Clone, Copy)]
+enum Again {
+    Soon,
+    Later,
+}
+
+/// A question with its text for this server.
+type Question = (usize, Cow<'static, str>);
+
 impl Run<'_> {
-    async fn ask_all(&mut self, queries: &[&Query], costly: bool) {
-        let version = self.session.facts.version;
-        for query in queries.iter().filter(|query| query.since <= version) {
-            if !self.seen.done.contains_key(query.collector) {
-                self.ask(query, costly).await;
+    /// Finds out what this server can be asked.
+    fn prepare(&mut self) {
+        let facts = &self.session.facts;
+        let mut blind = false;
+        for (question, query) in registry::ALL.iter().enumerate() {
+            let wanted = self.asker.scope.is_none_or(|scope| scope == query.scope);
+            if !wanted || self.seen.progress.contains_key(&question) || query.text(facts).is_none() {
+                continue;
+            }
+            self.seen.progress.insert(question, Progress::Open);
+            if query.about_others && !facts.sees_others {
+                self.seen.done(question, false, Duration::ZERO);
+                blind = true;
             }
         }
-    }
-
-    async fn ask(&mut self, query: &Query, costly: bool) {
-        let began = Instant::now();
-        let Some(known) = self.question(query.collector, query.sql, costly).await else { return };
-        if let Some(table) = &known.answer {
-            (query.read)(table, self.asker.settings, &mut self.seen.look);
+        if blind {
+            self.say_blind();
         }
-        self.seen.done.insert(query.collector, (known.complete, began.elapsed()));
     }
 
     /// Says what right is missing, and that nothing is known of others.
-    fn leave_out_others(&mut self) {
-        let now = Instant::now();
-        if self.asker.pace.is_due(OTHERS, now) {
+    fn say_blind(&mut self) {
+        if self.asker.answers(|answers| answers.say_blind(Instant::now())) {
             let user = &self.asker.settings.user;
             let what =
                 format!("{user} cannot see what other roles' sessions do; as superuser: grant pg_monitor to {user}");
             self.seen.look.missed(CollectError::new(Reason::Permission, what));
-            self.asker.pace.asked(OTHERS, Outcome::Refused, None, now);
-        }
-        for query in OF_OTHERS.iter().filter(|query| query.since <= self.session.facts.version) {
-            self.seen.done.insert(query.collector, (false, Duration::ZERO));
         }
     }
 
-    /// Sizes of databases: each walks a directory, so each is its own question.
-    async fn database_sizes(&mut self) {
-        if self.seen.done.contains_key(database::COLLECTOR) {
-            return;
-        }
-        let began = Instant::now();
-        if self.seen.sizes.is_none() {
-            let Some(list) = self.question(database::COLLECTOR, database::LIST, false).await else { return };
-            let read = |table: Arc<Table>| database::read_list(&table, self.asker.settings, &mut self.seen.look);
-            self.seen.sizes_missed = !list.complete;
-            self.seen.sizes = Some(list.answer.map(read).unwrap_or_default().into());
-        }
-        while let Some(one) = self.seen.sizes.as_mut().and_then(VecDeque::pop_front) {
-            let what = format!("the size of database {}", one.name);
-            let Some(size) = self.question(&what, &one.size_query(), true).await else {
-                self.seen.sizes.get_or_insert_default().push_front(one);
-                return;
-            };
-            self.seen.sizes_missed |= !size.complete;
-            if let Some(table) = size.answer {
-                one.read_size(&table, &mut self.seen.look);
+    async fn ask_all(&mut self) {
+        let now = Instant::now();
+        let (mut usual, mut slow, mut apart) = (Vec::new(), Vec::new(), Vec::new());
+        for question in self.seen.open() {
+            let due = self.asker.answers(|answers| answers.is_due(question, now));
+            let Some(sql) = registry::ALL[question].text(&self.session.facts).filter(|_| due) else { continue };
+            let (columns, kept) = self.asker.answers(|all| (all.columns(question), all.keeps(question)));
+            match columns.filter(|_| !registry::ALL[question].locks_tables) {
+                Some(columns) if kept => slow.push(Arm { question: Some(question), sql, columns }),
+                Some(columns) => usual.push(Arm { question: Some(question), sql, columns }),
+                None => apart.push((question, sql)),
             }
         }
-        self.seen.done.insert(database::COLLECTOR, (!self.seen.sizes_missed, began.elapsed()));
+        if !usual.is_empty() {
+            usual.push(Arm { question: None, sql: Facts::SQL.into(), columns: Facts::columns() });
+        }
+        apart.extend(self.ask_together(usual, Again::Soon).await);
+        apart.extend(self.ask_together(slow, Again::Later).await);
+        apart.sort_by_key(|(question, _)| *question);
+        for question in apart {
+            if !self.usable || !self.ask_one(question).await {
+                return;
+            }
+        }
     }
 
-    /// What is known after asking, or without asking, where that is not due or no time is left. `None` when this
-    /// session cannot tell and another one may.
-    async fn question(&mut self, what: &str, sql: &str, costly: bool) -> Option<Known> {
-        let Asker { pace, deadline, .. } = self.asker;
-        // A broken session shows nothing kept either: a server that is gone has no sizes.
-        if !self.usable {
-            return None;
+    /// Asks questions in one statement. When that does not work, gives them back: each must be asked by itself.
+    async fn ask_together(&mut self, arms: Vec<Arm>, again: Again) -> Vec<Question> {
+        if arms.len() >= 2
+            && self.usable
+            && let Some(limits) = self.session.limits.before(self.asker.deadline)
+        {
+            let sql = joined::statement(&arms);
+            let answer = match again {
+                Again::Soon => self.session.query_again("figures", &sql, limits, self.asker.deadline).await,
+                Again::Later => self.session.query("slow figures", &sql, limits, self.asker.deadline).await,
+            };
+            let answers = match answer {
+                Ok(table) => joined::read(&arms, &table),
+                Err(missed) => {
+                    self.broke(arms.iter().filter_map(|arm| arm.question).collect(), missed);
+                    None
+                }
+            };
+            if let Some(answers) = answers {
+                arms.iter().zip(answers).for_each(|(arm, answer)| self.arm_answered(arm, &answer));
+                return Vec::new();
+            }
+            let questions = arms.iter().filter_map(|arm| arm.question);
+            questions.for_each(|question| self.asker.answers(|all| all.set_apart(question)));
         }
-        let now = Instant::now();
-        if !pace.is_due(what, now) || self.seen.given_up.as_deref() == Some(what) {
-            return Some(pace.known(what, now));
+        arms.into_iter().filter_map(|arm| Some((arm.question?, arm.sql))).collect()
+    }
+
+    fn arm_answered(&mut self, arm: &Arm, answer: &joined::Answer) {
+        match arm.question {
+            Some(question) => self.answered(question, &answer.table, answer.took),
+            None => self.seen.facts = Some(Facts::read(&answer.table)),
+        }
+    }
+
+    /// Asks one question by itself; false when no time is left for more.
+    async fn ask_one(&mut self, (question, sql): Question) -> bool {
+        let collector = registry::ALL[question].collector;
+        if self.seen.given_up == Some(question) {
+            return true;
         }
         // Not asked when the server's own time-out would come too late: so the session stays good for the next look.
-        let Some(limits) = self.session.limits.before(deadline) else {
-            self.seen.run_out_of_time(what);
-            return Some(Known { complete: false, ..pace.known(what, now) });
+        let Some(limits) = self.session.limits.before(self.asker.deadline) else {
+            self.seen.run_out_of_time(collector);
+            return false;
         };
-        let (outcome, answer) = match self.session.query(what, sql, limits, deadline).await {
-            Ok(table) => (Outcome::Answered, Some(Arc::new(table))),
-            Err(Missed { error, broken: true }) => {
-                self.usable = false;
-                if costly && error.reason() == Reason::Timeout {
-                    pace.asked(what, Outcome::Failed, None, now);
-                }
-                self.seen.broken_at = Some((what.to_owned(), error));
-                return None;
-            }
-            Err(Missed { error, .. }) => {
-                let refused = error.reason() == Reason::Permission;
-                self.seen.look.missed(error);
-                (if refused { Outcome::Refused } else { Outcome::Failed }, None)
-            }
-        };
-        if costly || outcome == Outcome::Refused {
-            pace.asked(what, outcome, answer, now);
-            return Some(pace.known(what, now));
+        let began = Instant::now();
+        match self.session.query(collector, &sql, limits, self.asker.deadline).await {
+            Ok(table) => self.answered(question, &table, began.elapsed()),
+            Err(missed) => self.failed(question, missed, began.elapsed()),
         }
-        Some(Known { answer, complete: outcome == Outcome::Answered })
+        true
+    }
+
+    fn answered(&mut self, question: usize, table: &Table, took: Duration) {
+        let query = registry::ALL[question];
+        let mut brought = Look::new();
+        (query.read)(table, self.asker.settings, &mut brought);
+        for error in std::mem::take(&mut brought.failures) {
+            self.seen.look.missed(error);
+        }
+        let blocks = brought.into_blocks();
+        self.seen.show(&blocks);
+        self.note(question, Outcome::Answered, took, took > self.asker.share, Some(table));
+        self.asker.answers(|answers| {
+            if answers.keeps(question) {
+                answers.keep(question, blocks.into(), Instant::now());
+            }
+        });
+    }
+
+    fn failed(&mut self, question: usize, missed: Missed, took: Duration) {
+        if missed.broken {
+            // A server that falls silent at a slow question shall not be asked it again and again.
+            let kept = self.asker.answers(|answers| answers.keeps(question));
+            if kept && missed.error.reason() == Reason::Timeout {
+                self.asker.answers(|answers| answers.asked(question, Outcome::Failed, took, None, Instant::now()));
+            }
+            return self.broke(vec![question], missed);
+        }
+        let refused = missed.error.reason() == Reason::Permission;
+        let cancelled = missed.error.sqlstate() == Some(CANCELLED);
+        self.seen.look.missed(missed.error);
+        self.note(question, if refused { Outcome::Refused } else { Outcome::Failed }, took, cancelled, None);
+    }
+
+    /// Remembers how a question went; one that used too much too often is paused, and that is said.
+    fn note(&mut self, question: usize, outcome: Outcome, took: Duration, overdrawn: bool, table: Option<&Table>) {
+        let now = Instant::now();
+        let pause = self.asker.answers(|answers| {
+            answers.asked(question, outcome, took, table.map(Table::columns), now);
+            answers.judge(question, overdrawn, now)
+        });
+        self.seen.done(question, outcome == Outcome::Answered, took);
+        if let Some(pause) = pause {
+            let (name, pause) = (registry::ALL[question].collector, render_duration(pause));
+            let what = format!("the query for {name} took too much of the last looks: it is not asked for {pause}");
+            self.seen.look.missed(CollectError::new(Reason::Timeout, what));
+        }
+    }
+
+    fn broke(&mut self, questions: Vec<usize>, missed: Missed) {
+        if missed.broken {
+            self.usable = false;
+            self.seen.broken_at = Some((questions, missed.error));
+        }
+    }
+
+    /// What is not asked in this look is as it was before. A broken session shows nothing kept: a server that is gone has
+    /// no sizes.
+    fn show_kept(&mut self) {
+        let now = Instant::now();
+        for question in self.seen.open() {
+            let (known, paused) = self.asker.answers(|all| (all.known(question, now), all.is_paused(question)));
+            if paused {
+                self.seen.progress.insert(question, Progress::Paused);
+                continue;
+            }
+            if self.asker.answers(|answers| answers.is_due(question, now)) {
+                continue;
+            }
+            if let Some(blocks) = &known.answer {
+                self.seen.show(blocks);
+            }
+            self.seen.done(question, known.complete, known.took);
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(reason: Reason) -> Seen {
-        let mut seen = Seen { version: 150_000, ..Seen::default() };
-        seen.done.insert("locks", (true, Duration::from_millis(5)));
-        seen.broken_at = Some(("wal".into(), CollectError::new(reason, "query for wal failed")));
-        seen
-    }
-
-    fn success(look: &Look, collector: &str) -> Option<f64> {
-        look.get("pg_scrape_collector_success", &[("collector", collector)])
-    }
-
-    #[test]
-    fn what_was_obtained_before_a_session_broke_stays() {
-        let look = seen(Reason::Timeout).into_look();
-        assert_eq!((success(&look, "locks"), success(&look, "wal")), (Some(1.0), Some(0.0)));
-        assert_eq!(look.failures.len(), 1);
-        assert_eq!(success(&look, "stat_checkpointer"), None, "a server of version 15 has none");
-    }
-
-    #[test]
-    fn only_a_question_that_silenced_a_session_is_given_up() {
-        let mut silent = seen(Reason::Timeout);
-        silent.go_on();
-        assert_eq!((silent.given_up.as_deref(), silent.look.failures.len()), (Some("wal"), 1));
-        let mut ended = seen(Reason::Unreachable);
-        ended.go_on();
-        assert_eq!((ended.given_up, ended.look.failures.len()), (None, 0), "the next session can tell");
-    }
-
-    #[test]
-    fn running_out_of_time_is_one_failure() {
-        let mut seen = Seen::default();
-        for what in ["wal", "database"] {
-            seen.run_out_of_time(what);
-        }
-        assert_eq!(seen.look.failures.len(), 1);
-    }
-
-    #[test]
-    fn without_any_session_nothing_is_said_of_collectors() {
-        assert!(Seen::default().into_look().is_empty());
-    }
-}
+/// `query_canceled`: the server's `statement_timeout` cut it.
+const CANCELLED: &str = "57014";

@@ -1,25 +1,26 @@
 //! The server's configuration: every boolean and number of `pg_settings`, in base units.
 
-use crate::collect::Look;
-use crate::model::{Family, MetricKind, is_valid_metric_name};
+use crate::collect::{Look, TargetSettings as _};
+use crate::model::{Family, Labels, MetricKind, Suffix, is_valid_metric_name};
 
 use super::query::Query;
 use super::rows::{Row, Table};
 use super::settings::Settings;
 
 /// All parameters that have a number. Of those that a session set, our own time-outs, the value without it is taken.
-pub const PARAMETERS: Query = Query {
-    collector: "settings",
-    since: 0,
-    sql: "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END AS setting, unit, short_desc \
+pub const PARAMETERS: Query = Query::new(
+    "settings",
+    "SELECT name, CASE source WHEN 'session' THEN reset_val ELSE setting END AS setting, unit, short_desc \
         FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real')",
     read,
-};
+)
+.slow();
 
-fn read(table: &Table, _: &Settings, look: &mut Look) {
+fn read(table: &Table, settings: &Settings, look: &mut Look) {
+    let labels = Labels::new([("server", settings.instance())]);
     for row in table.rows() {
         if let Some((family, value)) = parameter(row) {
-            look.value(&family, value);
+            look.point(&family, Suffix::None, labels.clone(), value);
         }
     }
 }

@@ -8,13 +8,12 @@ use super::rows::Table;
 use super::settings::Settings;
 
 /// One row about the server.
-pub const SERVER: Query = Query {
-    collector: "postmaster",
-    since: 0,
-    sql: "SELECT version() AS version, current_setting('server_version') AS short_version, \
+pub const SERVER: Query = Query::new(
+    "postmaster",
+    "SELECT version() AS version, current_setting('server_version') AS short_version, \
         extract(epoch FROM pg_postmaster_start_time()) AS started",
     read,
-};
+);
 
 static STATIC: Family = Family::new("pg_static", MetricKind::Unknown, "The server's version, in labels; always 1.");
 static STARTED: Family =

@@ -3,13 +3,12 @@
 //! Invariant: a session never outlives its [`Session`]. Dropping it closes the socket at once, so a server
 //! that went silent keeps nothing of ours open, and an answer that comes too late is never read.
 
-use std::error::Error as _;
-use std::io;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, SimpleColumn, SimpleQueryMessage};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
@@ -17,8 +16,11 @@ use crate::collect::dial::{by, dial};
 use crate::collect::{CollectError, Reason, TargetSettings as _};
 use crate::runtime::supervise::Supervisor;
 
+use super::facts::Facts;
+use super::limits::Limits;
+use super::reasons::{describe, wants_tls};
 use super::rows::Table;
-use super::settings::Settings;
+use super::settings::{Settings, TlsMode};
 use super::tls::Connector;
 
 /// As it stands in `pg_stat_activity`, so that an operator knows whose session it is.
@@ -27,42 +29,6 @@ const APPLICATION: &str = "sidewatch";
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(200);
-
-/// How long one statement, and the wait for one lock in it, may take on the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// `statement_timeout`.
-    pub statement: Duration,
-    /// `lock_timeout`: shorter, so that a locked table costs little of the look.
-    pub lock: Duration,
-}
-
-impl Limits {
-    /// Limits that leave a look of this length time for other statements.
-    pub fn within(look: Duration) -> Self {
-        Self::of((look / 2).min(Duration::from_secs(2)))
-    }
-
-    fn of(statement: Duration) -> Self {
-        Self { statement, lock: (statement / 4).min(Duration::from_millis(250)) }
-    }
-
-    /// Limits for the next statement: tighter ones when `deadline` is near, so that the server cuts it before we
-    /// have to; none when so little is left that hardly a statement could be answered.
-    pub fn before(self, deadline: Instant) -> Option<Self> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let statement = self.statement.min(left * 3 / 4);
-        (statement >= self.statement / 4 && statement >= Duration::from_millis(1)).then(|| Self::of(statement))
-    }
-
-    /// For one message with the statement, which then is one transaction: a pooler hands the server's session on to
-    /// others after it, so nothing may stay set. (Before 11 a server applies the `statement_timeout` only from the
-    /// next message on; there the agent's own time-out must do.) 0 would mean no limit.
-    fn around(self, sql: &str) -> String {
-        let [statement, lock] = [self.statement, self.lock].map(|limit| limit.as_millis().max(1));
-        format!("SET LOCAL statement_timeout={statement}; SET LOCAL lock_timeout={lock}; {sql}")
-    }
-}
 
 /// Opens sessions on one server.
 pub struct Server {
@@ -92,53 +58,75 @@ impl Server {
         self.settings.instance()
     }
 
-    /// Logs in and asks a first question: only then a login works.
-    pub async fn login(&self, deadline: Instant) -> Result<Session, CollectError> {
-        let limits = Limits::within(deadline.saturating_duration_since(Instant::now()));
-        by(deadline, &format!("login at {}", self.instance()), async {
-            let mut session = self.open(limits).await?;
-            let facts = session.query("the server's version", Facts::SQL, limits, deadline).await;
-            session.facts = Facts::read(&facts.map_err(|missed| missed.error)?);
-            Ok(session)
-        })
-        .await
+    /// Logs in, at the URL's database or another one.
+    pub async fn open(&self, database: Option<&str>, deadline: Instant) -> Result<Session, CollectError> {
+        by(deadline, &format!("login at {}", self.instance()), self.connect(database, deadline)).await
     }
 
-    async fn open(&self, limits: Limits) -> Result<Session, CollectError> {
+    fn refused(&self, error: &tokio_postgres::Error) -> CollectError {
+        let refused = describe(error, &format!("cannot log in at {}", self.instance()));
+        let needs_tls = self.settings.tls == TlsMode::Disable && wants_tls(error);
+        if needs_tls { refused.of_class(Reason::Tls) } else { refused }
+    }
+
+    async fn connect(&self, database: Option<&str>, deadline: Instant) -> Result<Session, CollectError> {
+        let limits = Limits::within(deadline.saturating_duration_since(Instant::now()));
+        let config =
+            database.map_or(Cow::Borrowed(&self.config), |name| Cow::Owned(self.config.clone().dbname(name).clone()));
+        let began = Instant::now();
         let stream = dial(&self.settings.address).await?;
-        let (client, connection) = self
-            .config
-            .connect_raw(stream, self.tls.clone())
-            .await
-            .map_err(|error| describe(&error, &format!("cannot log in at {}", self.instance())))?;
+        let (connected, local_port) = (began.elapsed(), stream.local_port());
+        let tls = self.tls.timed();
+        let (client, connection) =
+            config.connect_raw(stream, tls.clone()).await.map_err(|error| self.refused(&error))?;
+        let encrypted = tls.took();
+        let phases = Phases {
+            connect: connected,
+            tls: encrypted,
+            auth: began.elapsed().saturating_sub(connected + encrypted.unwrap_or_default()),
+            query: None,
+        };
         let stop = self.supervisor.stop_token().child_token();
         let (ended, end) = oneshot::channel();
         self.supervisor.spawn_once(drive(connection, stop.clone(), ended));
-        Ok(Session { client, limits, facts: Facts::default(), end, _stop: stop.drop_guard() })
+        Ok(Session {
+            client,
+            limits,
+            phases,
+            facts: Facts::default(),
+            local_port,
+            keeps: Keeps::Nothing,
+            repeated: None,
+            end,
+            _stop: stop.drop_guard(),
+        })
     }
 }
 
-/// What is asked right after login, since it decides what else can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Facts {
-    /// `server_version_num` (170000 is 17).
-    pub version: u32,
-    /// Whether the role sees what the sessions of other roles do, as members of `pg_monitor` do.
-    pub sees_others: bool,
+/// How long the parts of a login took.
+#[derive(Debug, Clone, Copy)]
+pub struct Phases {
+    /// Name resolution and connection.
+    pub connect: Duration,
+    /// The TLS handshake, if there was one.
+    pub tls: Option<Duration>,
+    /// The server's process for the session, and the password.
+    pub auth: Duration,
+    /// The first question.
+    pub query: Option<Duration>,
 }
 
-impl Facts {
-    /// What the views themselves check is `pg_read_all_stats`, which `pg_monitor` includes. Before 10 there is neither,
-    /// and only superusers see others.
-    const SQL: &str = "SELECT current_setting('server_version_num') AS version, coalesce(\
-        (SELECT pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = 'pg_read_all_stats'), \
-        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false) AS sees_others";
-
-    fn read(table: &Table) -> Self {
-        let Some(row) = table.first() else { return Self::default() };
-        let version = row.text("version").and_then(|text| text.parse().ok()).unwrap_or_default();
-        Self { version, sees_others: row.text("sees_others") == Some("t") }
+/// The rows of the last statement of a message.
+fn last_answer(messages: &[SimpleQueryMessage]) -> Table {
+    let mut table = Table::default();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(columns) => table = Table::named(columns.iter().map(SimpleColumn::name)),
+            SimpleQueryMessage::Row(row) => table.push((0..row.len()).map(|at| row.get(at))),
+            _ => {}
+        }
     }
+    table
 }
 
 /// Moves bytes until the client is dropped (a goodbye is sent), the server ends it, or `stop` fires (at once).
@@ -159,10 +147,32 @@ pub struct Session {
     client: Client,
     /// Of the look it was opened in.
     pub limits: Limits,
-    /// Renewed from each fresh login, since rights may be granted while a session lives.
+    /// How long its login took.
+    pub phases: Phases,
+    /// What [`learn`](Self::learn) found, or a later look, since rights may be granted while a session lives.
     pub facts: Facts,
+    local_port: Option<u16>,
+    keeps: Keeps,
+    repeated: Option<Repeated>,
     end: oneshot::Receiver<()>,
     _stop: DropGuard,
+}
+
+/// What may be left in the server's session between two messages.
+#[derive(PartialEq, Eq)]
+enum Keeps {
+    /// Nothing, as far as we know: behind a pooler others use it between.
+    Nothing,
+    /// Prepared statements: it is ours alone.
+    Statements,
+    /// And the limits, which are set.
+    Limits,
+}
+
+/// A statement that was asked last, and may be asked again.
+struct Repeated {
+    sql: String,
+    prepared: bool,
 }
 
 /// Why a query brought nothing.
@@ -179,10 +189,89 @@ impl Session {
         self.client.is_closed()
     }
 
+    /// Asks the least there is: only a login that can ask works.
+    pub async fn try_out(&mut self, deadline: Instant) -> Result<(), CollectError> {
+        self.first("a first answer", "SELECT 1", deadline).await.map(drop)
+    }
+
+    /// Asks what decides what else can be asked.
+    ///
+    /// Whether the session is ours alone is seen by the port: a pooler, or another proxy, has its own connection with the
+    /// server. Without ports, on a Unix socket, nothing is assumed.
+    pub async fn learn(&mut self, deadline: Instant) -> Result<(), CollectError> {
+        let answer = self.first("the server's version", Facts::SQL, deadline).await?;
+        self.facts = Facts::read(&answer);
+        let port = answer.first().and_then(|row| row.text("client_port")?.parse().ok());
+        if port.is_some() && port == self.local_port {
+            self.keeps = Keeps::Statements;
+        }
+        Ok(())
+    }
+
+    async fn first(&mut self, what: &str, sql: &str, deadline: Instant) -> Result<Table, CollectError> {
+        let began = Instant::now();
+        // Nothing in it can wait for a lock that anybody holds for long: our own deadline does.
+        let answer = self.send(what, sql, self.limits, deadline).await;
+        self.phases.query = Some(began.elapsed());
+        answer.map_err(|missed| missed.error)
+    }
+
+    /// Prepares a session that is ours alone for many looks: its limits need not be set for each statement.
+    pub async fn settle(&mut self, deadline: Instant) {
+        if self.keeps == Keeps::Statements {
+            let set = self.send("its limits", &self.limits.for_session(), self.limits, deadline).await;
+            if set.is_ok() {
+                self.keeps = Keeps::Limits;
+            }
+        }
+    }
+
+    /// Asks a question that is likely to be asked again just so. From the second time on the server need not read and plan
+    /// it anew, which costs it more than answering.
+    pub async fn query_again(
+        &mut self,
+        what: &str,
+        sql: &str,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<Table, Missed> {
+        if self.keeps == Keeps::Nothing {
+            return self.query(what, sql, limits, deadline).await;
+        }
+        let message = self.repeat(sql);
+        let answer = self.query(what, &message, limits, deadline).await;
+        if answer.is_err() {
+            // Whether it was prepared is not known now; the next one begins anew.
+            self.repeated = None;
+        }
+        answer
+    }
+
+    fn repeat<'s>(&mut self, sql: &'s str) -> Cow<'s, str> {
+        match self.repeated.as_mut().filter(|repeated| repeated.sql == sql) {
+            Some(Repeated { prepared: true, .. }) => "EXECUTE sidewatch".into(),
+            Some(repeated) => {
+                repeated.prepared = true;
+                format!("DEALLOCATE ALL;PREPARE sidewatch AS {sql};EXECUTE sidewatch").into()
+            }
+            None => {
+                self.repeated = Some(Repeated { sql: sql.to_owned(), prepared: false });
+                sql.into()
+            }
+        }
+    }
+
     /// Asks one question; all values come as text. `what` names the question in errors.
     pub async fn query(&self, what: &str, sql: &str, limits: Limits, deadline: Instant) -> Result<Table, Missed> {
+        if self.keeps == Keeps::Limits && limits == self.limits {
+            return self.send(what, sql, limits, deadline).await;
+        }
+        self.send(what, &limits.around(sql), limits, deadline).await
+    }
+
+    async fn send(&self, what: &str, message: &str, limits: Limits, deadline: Instant) -> Result<Table, Missed> {
         let bound = deadline.min(Instant::now() + limits.statement + GRACE);
-        let Ok(answer) = timeout_at(bound, self.client.simple_query(&limits.around(sql))).await else {
+        let Ok(answer) = timeout_at(bound, self.client.simple_query(message)).await else {
             let error = CollectError::new(Reason::Timeout, format!("no answer in time: query for {what}"));
             return Err(Missed { error, broken: true });
         };
@@ -190,10 +279,7 @@ impl Session {
             error: describe(&error, &format!("query for {what} failed")),
             broken: error.as_db_error().is_none() || self.client.is_closed(),
         })?;
-        Ok(Table::new(messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        })))
+        Ok(last_answer(&messages))
     }
 
     /// Says goodbye and waits a moment for it to be sent.
@@ -202,102 +288,5 @@ impl Session {
         let left = deadline.saturating_duration_since(Instant::now());
         // Whether it was sent or not, the guard ends the connection now.
         let _ = timeout(left.min(GOODBYE), self.end).await;
-    }
-}
-
-/// Puts a driver's error into our words and classes. The server's message is kept, the SQLSTATE becomes the label.
-pub(in crate::collect) fn describe(error: &tokio_postgres::Error, what: &str) -> CollectError {
-    if let Some(said) = error.as_db_error() {
-        let code = said.code().code();
-        return CollectError::new(reason_of(code), format!("{what}: {}", said.message())).with_sqlstate(code);
-    }
-    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    let reason = match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
-        Some(io) if carries_tls_error(io) => Reason::Tls,
-        Some(io) => Reason::of_io(io),
-        None if error.is_closed() => Reason::Unreachable,
-        None => reason_by_stage(error),
-    };
-    CollectError::new(reason, format!("{what}: {cause}"))
-}
-
-fn carries_tls_error(error: &io::Error) -> bool {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
-}
-
-/// The driver hides at what it failed but for its words.
-fn reason_by_stage(error: &tokio_postgres::Error) -> Reason {
-    let said = error.to_string();
-    if said.contains("TLS") {
-        Reason::Tls
-    } else if said.contains("authentication") || said.contains("password") || said.contains("configuration") {
-        // The only configuration that can be wrong here is a password that the server asks for and nobody gave.
-        Reason::Auth
-    } else {
-        Reason::Malformed
-    }
-}
-
-/// The class of a SQLSTATE (`PostgreSQL` manual, appendix A).
-fn reason_of(code: &str) -> Reason {
-    match code {
-        // insufficient_privilege
-        "42501" => Reason::Permission,
-        // query_canceled (statement_timeout), lock_not_available (lock_timeout)
-        "57014" | "55P03" => Reason::Timeout,
-        // admin_shutdown, crash_shutdown, cannot_connect_now: starting up or going down
-        "57P01" | "57P02" | "57P03" => Reason::Unreachable,
-        _ if code.starts_with("28") => Reason::Auth,
-        _ if code.starts_with("53") => Reason::Limit,
-        _ => Reason::Query,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_leave_room_in_the_look() {
-        let usual = Limits::within(Duration::from_secs(5));
-        assert_eq!((usual.statement.as_millis(), usual.lock.as_millis()), (2000, 250));
-        let short = Limits::within(Duration::from_millis(400));
-        assert_eq!((short.statement.as_millis(), short.lock.as_millis()), (200, 50));
-        assert_eq!(short.around("SELECT 1"), "SET LOCAL statement_timeout=200; SET LOCAL lock_timeout=50; SELECT 1");
-        let shortest = Limits::within(Duration::from_millis(4));
-        assert!(shortest.around("").contains("lock_timeout=1;"), "0 would be no limit");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_left_of_the_look_limits_the_next_statement() {
-        let limits = Limits::within(Duration::from_secs(5));
-        let statement =
-            |left| limits.before(Instant::now() + Duration::from_millis(left)).map(|l| l.statement.as_millis());
-        assert_eq!([4950, 2400, 800, 600].map(statement), [Some(2000), Some(1800), Some(600), None]);
-        let tight = Limits::within(Duration::from_millis(45));
-        assert!(tight.before(Instant::now() + Duration::from_millis(45)).is_some(), "a look of 50 ms asks too");
-        assert!(tight.before(Instant::now()).is_none());
-    }
-
-    #[test]
-    fn facts_that_are_not_said_are_not_assumed() {
-        let facts = |version, sees| Facts::read(&Table::of(&["version", "sees_others"], &[&[version, sees]]));
-        assert_eq!(facts("150014", "t"), Facts { version: 150_014, sees_others: true });
-        assert_eq!(facts("90624", ""), Facts { version: 90_624, sees_others: false });
-    }
-
-    #[test]
-    fn sqlstates_have_classes() {
-        for (code, reason) in [
-            ("28P01", Reason::Auth),
-            ("28000", Reason::Auth),
-            ("53300", Reason::Limit),
-            ("3D000", Reason::Query),
-            ("42501", Reason::Permission),
-            ("55P03", Reason::Timeout),
-            ("57P03", Reason::Unreachable),
-        ] {
-            assert_eq!(reason_of(code), reason, "{code}");
-        }
     }
 }

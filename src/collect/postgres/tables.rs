@@ -3,58 +3,60 @@
 //! Statistics are read without touching the tables. Sizes need a lock on each table, so those that somebody holds or
 //! wants exclusively are left out, rather than waited for: an `ALTER TABLE` then costs its own sizes and nothing else.
 
-use crate::collect::{CollectError, Look, Reason};
-use crate::model::{Family, Suffix};
+use crate::collect::Look;
+use crate::model::Family;
 
 use super::query::Query;
-use super::rows::{Column, Table, add_columns};
+use super::rows::{Column, Table, add_columns, say_dropped};
 use super::settings::Settings;
 
 /// Tables beyond this many are left out, the smallest first, and said so: a table is two dozen series.
 const MOST: usize = 1000;
 
-/// How tables are used and looked after.
-pub const ACCESS: Query = Query {
-    collector: "stat_user_tables",
-    since: 0,
-    sql: "SELECT *, current_database() AS datname, extract(epoch FROM last_vacuum) AS vacuum_at, \
-        extract(epoch FROM last_autovacuum) AS autovacuum_at, extract(epoch FROM last_analyze) AS analyze_at, \
-        extract(epoch FROM last_autoanalyze) AS autoanalyze_at \
+/// How tables are used and looked after. As in the exporter, a table without an index had 0 index scans, and what never
+/// happened happened at 0.
+pub const ACCESS: Query = Query::new(
+    "stat_user_tables",
+    "SELECT current_database() AS datname, schemaname, relname, seq_scan, seq_tup_read, \
+        coalesce(idx_scan, 0) AS idx_scan, coalesce(idx_tup_fetch, 0) AS idx_tup_fetch, \
+        n_tup_ins, n_tup_upd, n_tup_del, n_tup_hot_upd, n_live_tup, n_dead_tup, n_mod_since_analyze, \
+        vacuum_count, autovacuum_count, analyze_count, autoanalyze_count, \
+        coalesce(extract(epoch FROM last_vacuum), 0) AS vacuum_at, \
+        coalesce(extract(epoch FROM last_autovacuum), 0) AS autovacuum_at, \
+        coalesce(extract(epoch FROM last_analyze), 0) AS analyze_at, \
+        coalesce(extract(epoch FROM last_autoanalyze), 0) AS autoanalyze_at \
         FROM pg_stat_user_tables ORDER BY n_live_tup DESC, relid LIMIT 1001",
-    read: |table, settings, look| per_table(table, settings, look, &ACCESS_COLUMNS),
-};
+    |table, settings, look| per_table(table, settings, look, &ACCESS_COLUMNS),
+)
+.per_database();
 
-/// Where their blocks come from.
-pub const BLOCKS: Query = Query {
-    collector: "statio_user_tables",
-    since: 0,
-    sql: "SELECT *, current_database() AS datname FROM pg_statio_user_tables \
+/// Where their blocks come from; 0 for indexes and TOAST tables that a table does not have.
+pub const BLOCKS: Query = Query::new(
+    "statio_user_tables",
+    "SELECT current_database() AS datname, schemaname, relname, heap_blks_read, heap_blks_hit, \
+        coalesce(idx_blks_read, 0) AS idx_blks_read, coalesce(idx_blks_hit, 0) AS idx_blks_hit, \
+        coalesce(toast_blks_read, 0) AS toast_blks_read, coalesce(toast_blks_hit, 0) AS toast_blks_hit, \
+        coalesce(tidx_blks_read, 0) AS tidx_blks_read, coalesce(tidx_blks_hit, 0) AS tidx_blks_hit \
+        FROM pg_statio_user_tables \
         ORDER BY heap_blks_read + heap_blks_hit DESC, relid LIMIT 1001",
-    read: |table, settings, look| per_table(table, settings, look, &BLOCK_COLUMNS),
-};
+    |table, settings, look| per_table(table, settings, look, &BLOCK_COLUMNS),
+)
+.per_database();
 
 /// How large they are. Sums over no index are 0, as `pg_indexes_size` has it.
-pub const SIZES: Query = Query {
-    collector: "stat_user_tables_size",
-    since: 0,
-    sql: "SELECT current_database() AS datname, schemaname, relname, pg_table_size(relid) AS table_size, \
+pub const SIZES: Query = Query::new(
+    "stat_user_tables_size",
+    "SELECT current_database() AS datname, schemaname, relname, pg_table_size(relid) AS table_size, \
         pg_indexes_size(relid) AS index_size \
         FROM (SELECT * FROM pg_stat_user_tables t WHERE NOT EXISTS (SELECT FROM pg_locks l \
         WHERE l.relation = t.relid AND l.mode = 'AccessExclusiveLock' \
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) \
         ORDER BY n_live_tup DESC, relid LIMIT 1001) t",
-    read: |table, settings, look| per_table(table, settings, look, &SIZE_COLUMNS),
-};
-
-/// Vacuums under way, in all databases.
-pub const VACUUMS: Query = Query {
-    collector: "stat_progress_vacuum",
-    since: 0,
-    sql: "SELECT p.*, coalesce(c.relname, p.relid::text) AS relname FROM pg_stat_progress_vacuum p \
-        LEFT JOIN pg_class c ON c.oid = p.relid \
-        AND p.datid = (SELECT oid FROM pg_database WHERE datname = current_database())",
-    read: read_vacuums,
-};
+    |table, settings, look| per_table(table, settings, look, &SIZE_COLUMNS),
+)
+.per_database()
+.slow()
+.locks_tables();
 
 const LABELS: [&str; 3] = ["datname", "relname", "schemaname"];
 
@@ -124,30 +126,9 @@ static SIZE_COLUMNS: [Column; 2] = [
     gauge("pg_stat_user_tables_index_size_bytes", "index_size", "Disk space used by its indexes, in bytes."),
 ];
 
-static VACUUM_COLUMNS: [Column; 6] = [
-    gauge("pg_stat_progress_vacuum_heap_blks", "heap_blks_total", "Table blocks to vacuum."),
-    gauge("pg_stat_progress_vacuum_heap_blks_scanned", "heap_blks_scanned", "Table blocks scanned."),
-    gauge("pg_stat_progress_vacuum_heap_blks_vacuumed", "heap_blks_vacuumed", "Table blocks vacuumed."),
-    gauge("pg_stat_progress_vacuum_index_vacuums", "index_vacuum_count", "Index vacuum cycles completed."),
-    gauge("pg_stat_progress_vacuum_max_dead_tuples", "max_dead_tuples", "Dead rows that fit before an index vacuum."),
-    gauge("pg_stat_progress_vacuum_num_dead_tuples", "num_dead_tuples", "Dead rows found since the last index vacuum."),
-];
-
-static VACUUM_PHASE: Family =
-    Family::gauge("pg_stat_progress_vacuum_phase", "What the vacuum is doing, in a label; always 1.");
-
 fn per_table(table: &Table, _: &Settings, look: &mut Look, columns: &[Column]) {
     for row in table.rows().take(MOST) {
         add_columns(look, columns, &row.labels(&LABELS), row);
     }
-    if table.rows().count() > MOST {
-        look.missed(CollectError::new(Reason::TooLarge, format!("only the {MOST} largest tables are shown")));
-    }
-}
-
-fn read_vacuums(table: &Table, settings: &Settings, look: &mut Look) {
-    for row in table.rows().filter(|row| settings.wants(row.label("datname"))) {
-        add_columns(look, &VACUUM_COLUMNS, &row.labels(&["datname", "relname"]), row);
-        look.point(&VACUUM_PHASE, Suffix::None, row.labels(&["datname", "phase", "relname"]), 1.0);
-    }
+    say_dropped(table, MOST, "the largest tables", look);
 }

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
@@ -25,6 +27,8 @@ pub struct Connector {
     server: Option<ServerName<'static>>,
     /// How far tokio-postgres shall insist on TLS.
     pub mode: SslMode,
+    /// How long the handshake took.
+    took: Arc<OnceLock<Duration>>,
 }
 
 impl Connector {
@@ -35,7 +39,7 @@ impl Connector {
     pub fn new(settings: &Settings) -> Result<Self, String> {
         let config = Arc::new(client_config(settings)?);
         let Address::Tcp { host, .. } = &settings.address else {
-            return Ok(Self { config, server: None, mode: SslMode::Disable });
+            return Ok(Self { config, server: None, mode: SslMode::Disable, took: Arc::default() });
         };
         let server = ServerName::try_from(host.clone()).map_err(|error| format!("the host {host}: {error}"))?;
         let mode = match settings.tls {
@@ -43,7 +47,17 @@ impl Connector {
             TlsMode::Prefer => SslMode::Prefer,
             TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
         };
-        Ok(Self { config, server: Some(server), mode })
+        Ok(Self { config, server: Some(server), mode, took: Arc::default() })
+    }
+
+    /// The same for one connection, whose handshake is timed.
+    pub fn timed(&self) -> Self {
+        Self { took: Arc::default(), ..self.clone() }
+    }
+
+    /// How long the handshake took, if there was one.
+    pub fn took(&self) -> Option<Duration> {
+        self.took.get().copied()
     }
 }
 
@@ -66,7 +80,11 @@ impl TlsConnect<Stream> for Connector {
     fn connect(self, stream: Stream) -> Self::Future {
         Box::pin(async move {
             let server = self.server.ok_or_else(|| io::Error::other("a Unix socket has no TLS"))?;
-            tokio_rustls::TlsConnector::from(self.config).connect(server, stream).await.map(Encrypted)
+            let began = Instant::now();
+            let stream = tokio_rustls::TlsConnector::from(self.config).connect(server, stream).await?;
+            // Nobody else sets it: there is one handshake on a connection.
+            let _ = self.took.set(began.elapsed());
+            Ok(Encrypted(stream))
         })
     }
 }

@@ -8,6 +8,7 @@ mod blackbox_web;
 mod docker;
 mod node;
 mod pgbouncer;
+mod postgres;
 pub mod redis;
 
 use std::collections::{BTreeMap, BTreeSet};

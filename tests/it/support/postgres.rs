@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -80,8 +80,25 @@ impl RealPostgres {
         if self.setup.newest { as_newest(name) } else { as_postgres(name) }
     }
 
+    /// The same with further settings, each as `name=value`.
+    pub fn start_with(settings: &[&str]) -> Self {
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Self::with(PostgresSetup { settings, ..PostgresSetup::default() })
+    }
+
+    /// Adds a setting, or gives it another value, from the next start on.
+    pub fn set(&mut self, setting: &str) {
+        self.setup.settings.push(setting.to_owned());
+    }
+
     /// Starts it and waits until it answers.
     pub fn start_again(&mut self) {
+        self.start_deaf();
+        wait_until("Postgres answers", Duration::from_mins(1), || self.try_sql("select 1").0.then_some(()));
+    }
+
+    /// Starts it without waiting, since it may take no sessions at all.
+    pub fn start_deaf(&mut self) {
         let mut command = self.program("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.home());
         let usual = [
@@ -97,7 +114,22 @@ impl RealPostgres {
             command.args(["-c", setting]);
         }
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
-        wait_until("Postgres answers", Duration::from_mins(1), || self.try_sql("select 1").0.then_some(()));
+    }
+
+    /// Replaces what decides who may log in, and how. The superuser always may.
+    pub fn admit(&self, rules: &str) {
+        let rules = format!("host all postgres 127.0.0.1/32 trust\n{rules}\n");
+        std::fs::write(self.folder().join("pg_hba.conf"), rules).expect("the server's folder");
+        self.sql("select pg_reload_conf()");
+    }
+
+    /// Stops all its processes where they are (`STOP`), or lets them go on (`CONT`).
+    pub fn signal_all(&self, signal: &str) {
+        let postmaster = self.pid().expect("a running server").to_string();
+        let children = format!("/proc/{postmaster}/task/{postmaster}/children");
+        let children = std::fs::read_to_string(children).expect("children of the postmaster");
+        let all = std::iter::once(postmaster.as_str()).chain(children.split_whitespace());
+        run(Command::new("kill").arg(format!("-{signal}")).args(all));
     }
 
     /// The server's own process.
@@ -129,20 +161,14 @@ impl RealPostgres {
     }
 
     fn try_sql(&self, statement: &str) -> (bool, String) {
+        try_run(self.psql("postgres").args(["-c", statement]))
+    }
+
+    /// The superuser's client, whose answers are bare.
+    pub fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new(program("psql"));
-        psql.args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &self.port.to_string(),
-            "-U",
-            "postgres",
-            "-d",
-            "postgres",
-            "-XAtqc",
-            statement,
-        ]);
-        try_run(&mut psql)
+        psql.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres", "-d", database, "-XAtq"]);
+        psql
     }
 
     /// Takes every connection that an ordinary role can get, and keeps them until dropped.
@@ -187,6 +213,18 @@ impl RealPostgres {
         }
     }
 
+    /// A session of the superuser in which a statement was run, open until dropped: it holds what the statement took.
+    pub fn hold(&self, application: &str, statement: &str) -> Holding {
+        let mut psql = self.psql("postgres");
+        psql.env("PGAPPNAME", application).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = psql.spawn().expect("psql starts");
+        let stdin = child.stdin.as_mut().expect("a pipe");
+        writeln!(stdin, "begin;\n{statement};\n\\echo held").expect("psql reads");
+        let mut told = [0; 4];
+        child.stdout.as_mut().expect("a pipe").read_exact(&mut told).expect("the statement worked");
+        Holding(child)
+    }
+
     /// The URL of the role that watches.
     pub fn url(&self) -> String {
         format!("postgres://sidewatch@{}/postgres", self.instance())
@@ -200,6 +238,16 @@ impl RealPostgres {
 impl Drop for RealPostgres {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// A session that ends when dropped, and its transaction with it.
+pub struct Holding(Child);
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
@@ -220,14 +268,14 @@ pub(super) fn open_to_all(folder: &Path) {
 }
 
 /// Where a program of Postgres is: the newest of Debian's folders, else the path.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path());
     let newest = versions.map(|folder| folder.join("bin").join(name)).filter(|path| path.exists()).max();
     newest.unwrap_or_else(|| name.into())
 }
 
 /// Postgres refuses to run as root: then it runs as the user that its package made.
-pub(super) fn as_postgres(name: &str) -> Command {
+pub fn as_postgres(name: &str) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0);
     if !root {
         return Command::new(program(name));
