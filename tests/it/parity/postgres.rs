@@ -95,7 +95,7 @@ const DIFFERENCES_SINCE_17: &[Difference] = &[
 
 #[test]
 fn the_installed_server_and_its_standby_look_as_the_exporter_shows_them() {
-    let primary = Cluster::start(Home::Installed);
+    let primary = Cluster::start(&Home::Installed);
     primary.load();
     let standby = primary.standby();
     let ours = side_by_side(&primary, DIFFERENCES);
@@ -111,7 +111,7 @@ fn the_installed_server_and_its_standby_look_as_the_exporter_shows_them() {
 
 #[test]
 fn the_newest_server_looks_as_the_exporter_shows_it() {
-    let server = Cluster::start(Home::Newest(peers::newest_root()));
+    let server = Cluster::start(&Home::Newest(peers::newest_root()));
     server.load();
     let all: Vec<&Difference> = DIFFERENCES.iter().chain(DIFFERENCES_SINCE_17).collect();
     let all: Vec<Difference> = all.into_iter().map(|one| Difference { ..*one }).collect();
@@ -249,7 +249,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start(home: Home) -> Self {
+    fn start(home: &Home) -> Self {
         let folder = home.folder();
         let data = home.inside(folder.path()).join("data");
         run(home.command("initdb").arg("-D").arg(data).args([
@@ -265,7 +265,7 @@ impl Cluster {
         Self::run(home, folder, false)
     }
 
-    fn run(home: Home, folder: TempDir, recovers: bool) -> Self {
+    fn run(home: &Home, folder: TempDir, recovers: bool) -> Self {
         let (port, inside) = (free_port(), home.inside(folder.path()));
         let mut command = home.command("postgres");
         command.arg("-D").arg(inside.join("data")).arg("-k").arg(&inside);
@@ -300,7 +300,7 @@ impl Cluster {
         run(as_postgres("pg_basebackup")
             .args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-R", "-S", "standby", "-c", "fast", "-D"])
             .arg(folder.path().join("data")));
-        let standby = Self::run(Home::Installed, folder, true);
+        let standby = Self::run(&Home::Installed, folder, true);
         wait_until("the standby streams", Duration::from_secs(20), || {
             (self.sql("select state from pg_stat_replication").trim() == "streaming").then_some(())
         });
