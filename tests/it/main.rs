@@ -5,6 +5,7 @@
 
 mod support;
 
+mod asked_for;
 mod black_hole;
 mod dashboard;
 mod demo;

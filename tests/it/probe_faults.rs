@@ -1,6 +1,7 @@
 //! What every kind of probe says of a target that is not there, is silent, is lost or froze, and that it sees it come back.
-//! These are blackbox_exporter's rows of the exporters' failure table.
+//! These are `blackbox_exporter`'s rows of the exporters' failure table.
 
+use std::fmt::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -25,10 +26,8 @@ fn each_probe_tells_refused_silent_and_lost_targets_apart() {
     let mut config = String::from("global: {scrape_interval: 1s, scrape_timeout: 500ms}\ntargets:\n");
     for (fault, port, _) in faults {
         for (probe, target) in PROBES {
-            config += &format!(
-                "  - {{name: {probe}-{fault}, job: {probe}, {}}}\n",
-                target.replace("PORT", &port.to_string())
-            );
+            let target = target.replace("PORT", &port.to_string());
+            let _ = writeln!(config, "  - {{name: {probe}-{fault}, job: {probe}, {target}}}");
         }
     }
     let agent = Agent::start(&config);

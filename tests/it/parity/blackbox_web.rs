@@ -1,5 +1,6 @@
 //! The newest `blackbox_exporter` and the agent on the same web and name servers.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
@@ -90,7 +91,7 @@ fn compare_all(cases: &[Case]) {
         let same = std::panic::AssertUnwindSafe(|| compare(&before, &ours, &theirs(), &differences));
         if let Err(panic) = std::panic::catch_unwind(same) {
             let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            complaints += &format!("{}: {words}\n", case.name);
+            let _ = writeln!(complaints, "{}: {words}", case.name);
         }
     }
     assert!(complaints.is_empty(), "{complaints}");

@@ -1,6 +1,6 @@
 //! The newest exporters and servers, as `tests/provide` has put them into the cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A program of the newest set: `postgres_exporter`, `redis_exporter`, `node_exporter`, `blackbox_exporter`,
 /// `pgbouncer_exporter`, `prometheus`, `promtool`.
@@ -11,6 +11,11 @@ pub fn newest(program: &str) -> PathBuf {
 /// The root file system with PostgreSQL 18, pgvector, Redis 8 and Valkey, for `chroot`.
 pub fn newest_root() -> PathBuf {
     provided("root")
+}
+
+/// What a path under that root is called inside it.
+pub fn inside_newest(path: &Path) -> PathBuf {
+    Path::new("/").join(path.strip_prefix(newest_root()).expect("a path under the root"))
 }
 
 fn provided(what: &str) -> PathBuf {

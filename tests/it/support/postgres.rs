@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::peers::newest_root;
+use super::peers::{inside_newest, newest_root};
 use super::process::{Running, free_port, run, try_run, wait_until};
 
 /// Connections in all, and those of them that only superusers get.
@@ -55,10 +55,7 @@ impl RealPostgres {
 
     /// Its folder as the server itself sees it.
     fn home(&self) -> PathBuf {
-        match self.setup.newest {
-            true => Path::new("/").join(self.folder.path().strip_prefix(newest_root()).expect("a folder inside")),
-            false => self.folder.path().to_owned(),
-        }
+        if self.setup.newest { inside_newest(self.folder.path()) } else { self.folder.path().to_owned() }
     }
 
     /// The data folder as the server itself sees it.

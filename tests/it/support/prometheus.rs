@@ -1,5 +1,6 @@
 //! A real Prometheus, to be believed about what it can read.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,13 +19,19 @@ pub struct RealPrometheus {
 }
 
 impl RealPrometheus {
+    /// The installed one.
     pub fn start(scrape_configs: &str) -> Self {
+        Self::start_as(Path::new("prometheus"), scrape_configs)
+    }
+
+    /// A given one.
+    pub fn start_as(program: &Path, scrape_configs: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("prometheus.yml");
         let text = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{scrape_configs}");
         std::fs::write(&config, text).expect("our folder");
         let port = free_port();
-        let mut command = Command::new("prometheus");
+        let mut command = Command::new(program);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
         command.arg(format!("--web.listen-address=127.0.0.1:{port}")).arg("--log.level=debug");
@@ -40,6 +47,11 @@ impl RealPrometheus {
         let query: String = url::form_urlencoded::byte_serialize(expression.as_bytes()).collect();
         let answer = get(self.port, &format!("/api/v1/query?query={query}")).json();
         answer["data"]["result"][0]["value"][1].as_str().and_then(|value| value.parse().ok())
+    }
+
+    /// Whether any series of that name has data now.
+    pub fn has(&self, name: &str) -> bool {
+        self.value(&format!("count({name})")).is_some()
     }
 
     /// The active targets.

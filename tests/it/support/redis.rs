@@ -1,12 +1,12 @@
 //! A real Redis.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::peers::newest_root;
+use super::peers::{inside_newest, newest_root};
 use super::process::{Running, free_port, try_run, wait_until};
 
 /// Which server, and with which arguments beside the usual.
@@ -85,7 +85,7 @@ impl RealRedis {
     /// Its folder as the server itself sees it.
     fn home(&self) -> PathBuf {
         match self.setup.newest {
-            Some(_) => Path::new("/").join(self.folder.path().strip_prefix(newest_root()).expect("a folder inside")),
+            Some(_) => inside_newest(self.folder.path()),
             None => self.folder.path().to_owned(),
         }
     }
