@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, SystemVersion};
+use bollard::models::{ContainerInspectResponse, ContainerStatsResponse, ContainerSummary};
 use bollard::query_parameters::{
     InspectContainerOptions, InspectContainerOptionsBuilder, ListContainersOptionsBuilder, StatsOptionsBuilder,
 };
@@ -15,12 +15,14 @@ use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::api::{self, Agreement};
 use super::identity::Brand;
 use super::machine::Machine;
 use super::transport::transport;
 use super::{CollectError, Reason};
 use crate::collect::dial::Address;
 use crate::collect::error::chain;
+use crate::runtime::supervise::Supervisor;
 
 /// The client's own time-out in seconds: a last resort, every request is bounded more tightly by its caller.
 const CLIENT_TIMEOUT: u64 = 60;
@@ -50,18 +52,20 @@ struct Known {
 
 impl Engine {
     /// Agrees on a version of the API. At most `requests` about containers are sent at the same time.
-    pub(super) async fn connect(address: &Address, requests: usize) -> Result<Self, CollectError> {
-        // The URL fills the header `Host` alone; the transport knows the way.
+    pub(super) async fn connect(
+        address: &Address,
+        requests: usize,
+        supervisor: &Supervisor,
+    ) -> Result<Self, CollectError> {
+        let Agreement { version, brand } = api::agree(address, supervisor).await?;
+        // The URL fills the header `Host` alone; the transport knows the way, and the version.
         let url = match address {
             Address::Unix(_) => "http://localhost".to_owned(),
             Address::Tcp { .. } => format!("http://{address}"),
         };
-        let transport = transport(address);
+        let transport = transport(address, version);
         let client = Client::connect_with_custom_transport(transport, Some(url), CLIENT_TIMEOUT, API_DEFAULT_VERSION)
             .map_err(|error| explain("connect to the Docker engine", &error))?;
-        let client =
-            client.negotiate_version().await.map_err(|error| explain("ask the Docker engine's version", &error))?;
-        let brand = client.version().await.map(|version| brand(&version)).unwrap_or_default();
         let (requests, walks) = (Semaphore::new(requests), Semaphore::new(MAX_WALKS));
         Ok(Self { client, brand, machine: Mutex::default(), requests, walks })
     }
@@ -149,12 +153,6 @@ impl Engine {
         let container = gone_is_none(answer, "ask for the size of a container's layer")?;
         Ok(container.and_then(|container| container.size_rw).and_then(|bytes| u64::try_from(bytes).ok()))
     }
-}
-
-fn brand(version: &SystemVersion) -> Brand {
-    let named = |name: &str| name.to_ascii_lowercase().contains("podman");
-    let podman = version.components.iter().flatten().any(|component| named(&component.name));
-    if podman { Brand::Podman } else { Brand::Docker }
 }
 
 /// A container that vanished since it was listed is no failure.

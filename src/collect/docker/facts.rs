@@ -15,7 +15,7 @@ use crate::model::{Family, Millis, Suffix};
 
 use super::Look;
 use super::families::{SPEC_CPU_PERIOD, SPEC_CPU_SHARES, SPEC_MEMORY, SPEC_RESERVATION, SPEC_SWAP};
-use super::identity::ContainerLabels;
+use super::labels::ContainerLabels;
 use super::lint::Findings;
 use super::sight::Sight;
 

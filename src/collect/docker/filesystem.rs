@@ -7,9 +7,10 @@ use std::path::Path;
 
 use rustix::fs::statvfs;
 
-use crate::model::{Family, Labels, Suffix};
+use crate::model::{Family, Suffix};
 
 use super::Look;
+use super::labels::ContainerLabels;
 
 /// File systems on block devices. Others are memory, or other machines' whose answer may never come.
 const KINDS: [&str; 8] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs"];
@@ -51,14 +52,17 @@ impl Filesystem {
     }
 
     /// Adds the file system as the machine's.
-    pub(super) fn fill_root(&self, root: &Labels, look: &mut Look) {
+    pub(super) fn fill_root(&self, root: &mut ContainerLabels, look: &mut Look) {
         fill(Some(self.bytes_used), Some(self), root, look);
     }
 }
 
 /// Adds what a container uses of its file system; of either, what is known.
-pub(super) fn fill(used: Option<u64>, filesystem: Option<&Filesystem>, labels: &Labels, look: &mut Look) {
-    let labels = filesystem.map_or_else(|| labels.clone(), |known| labels.with("device", known.device.as_str()));
+pub(super) fn fill(used: Option<u64>, filesystem: Option<&Filesystem>, labels: &mut ContainerLabels, look: &mut Look) {
+    let labels = match filesystem {
+        Some(known) => labels.and([("device", &known.device)]),
+        None => labels.base.clone(),
+    };
     let values = [
         (&USAGE, used),
         (&LIMIT, filesystem.map(|known| known.bytes)),
@@ -156,7 +160,8 @@ mod tests {
     #[test]
     fn without_a_known_file_system_there_is_the_use_alone() {
         let mut look = Look::new();
-        fill(Some(7), None, &Labels::new([("name", "web")]), &mut look);
+        let mut labels = ContainerLabels::new(crate::model::Labels::new([("name", "web")]));
+        fill(Some(7), None, &mut labels, &mut look);
         assert_eq!(look.get("container_fs_usage_bytes", &[("name", "web")]), Some(7.0));
         assert_eq!(look.len(), 1);
     }

@@ -3,27 +3,22 @@
 //! In: where `/proc`, `/sys` and `/` are, and which containers run. Out: their figures, without a request to the engine.
 //!
 //! Invariants: it blocks, so it runs aside. Only a group that bears a container's id is taken for its group, so that the
-//! files of another machine say nothing. Costly sources (descriptors, states, file systems) are read every [`COSTLY`].
+//! files of another machine say nothing. Costly sources (descriptors, states, file systems) are read every
+//! [`COSTLY`].
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::collect::host::Files;
 
 use super::cgroup::{Groups, Reader};
+use super::details::{COSTLY, Details};
 use super::filesystem::{Filesystem, Filesystems};
 use super::machine::LocalFiles;
 use super::process;
 use super::topology::Topology;
-use super::usage::{States, Usage};
-
-/// A little less than half a minute: with looks every ten seconds, every third.
-const COSTLY: Duration = Duration::from_secs(25);
-/// Threads of one container whose states are read; with more it has no states.
-const MAX_THREADS: usize = 1024;
-/// Over how long loads are smoothed, in seconds.
-const LOAD_SECONDS: f64 = 10.0;
+use super::usage::Usage;
 
 /// Where our container has the machine's files, by the convention of `node_exporter` and of the shipped Compose file.
 const USUAL_ROOT: &str = "/host";
@@ -93,15 +88,6 @@ pub(super) struct Local {
 struct Known {
     group: Option<String>,
     details: Option<Details>,
-}
-
-/// What is costly to read of a container's processes.
-#[derive(Debug, Clone, Copy)]
-struct Details {
-    at: Instant,
-    descriptors: Option<(u64, u64)>,
-    max_open_files: Option<f64>,
-    states: Option<States>,
 }
 
 impl Local {
@@ -175,20 +161,11 @@ impl Local {
         let processes = groups.members(group, false, &mut self.reader)?;
         processes.iter().find(|process| i64::from(**process) == pid)?;
         let count = processes.len() as u64;
-        if let Some(last) = last.filter(|last| now.duration_since(last.at) < COSTLY) {
+        if let Some(last) = last.filter(|last| last.is_fresh(now)) {
             return Some((*last, count));
         }
-        let threads = groups.members(group, true, &mut self.reader).filter(|threads| threads.len() <= MAX_THREADS);
-        let procfs = &self.files.procfs;
-        let states = threads.and_then(|threads| process::states(procfs, &threads, &mut self.reader));
-        let limits = self.reader.read(procfs, &format!("{pid}/limits"));
-        let details = Details {
-            at: now,
-            descriptors: process::descriptors(procfs, &processes),
-            max_open_files: limits.and_then(process::max_open_files),
-            states: states.map(|states| smoothed(states, last, now)),
-        };
-        Some((details, count))
+        let threads = groups.members(group, true, &mut self.reader);
+        Some((Details::read(&self.files.procfs, pid, &processes, threads, last, now, &mut self.reader), count))
     }
 
     fn machine(&mut self, now: Instant) -> LocalFiles {
@@ -227,42 +204,9 @@ fn sees_all_processes() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name == Path::new("pid:[4026531836]"))
 }
 
-impl Details {
-    fn fill(&self, processes: u64, usage: &mut Usage) {
-        let tasks = &mut usage.tasks;
-        tasks.processes = Some(processes);
-        (tasks.descriptors, tasks.sockets) = self.descriptors.unzip();
-        tasks.max_open_files = self.max_open_files;
-        tasks.states = self.states;
-    }
-}
-
-/// The states with their running averages, which weigh what was seen by how long ago it was.
-fn smoothed(mut states: States, last: Option<&Details>, now: Instant) -> States {
-    let seen = [states.running as f64, states.uninterruptible as f64];
-    states.load = match last.and_then(|last| Some((last.at, last.states?.load))) {
-        None => seen,
-        Some((at, before)) => {
-            let kept = (-now.duration_since(at).as_secs_f64() / LOAD_SECONDS).exp();
-            [0, 1].map(|which| before[which] * kept + seen[which] * (1.0 - kept))
-        }
-    };
-    states
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_load_fades_over_ten_seconds() {
-        let start = Instant::now();
-        let busy = smoothed(States { running: 2, ..States::default() }, None, start);
-        assert!((busy.load[0] - 2.0).abs() < 1e-9 && busy.load[1].abs() < 1e-9);
-        let last = Details { at: start, descriptors: None, max_open_files: None, states: Some(busy) };
-        let idle = smoothed(States::default(), Some(&last), start + Duration::from_secs(10));
-        assert!((idle.load[0] - 2.0 / std::f64::consts::E).abs() < 1e-9, "{:?}", idle.load);
-    }
 
     fn wanted(id: &str) -> Wanted {
         Wanted { id: id.into(), cgroup_parent: None, pid: Some(1), has_network: true, layer: None }

@@ -10,6 +10,7 @@ use crate::model::{Family, Millis, Suffix};
 use super::Look;
 use super::filesystem::Filesystem;
 use super::identity::{Brand, CgroupDriver};
+use super::labels::ContainerLabels;
 use super::root;
 use super::topology::Topology;
 use super::usage::Usage;
@@ -83,7 +84,7 @@ pub(super) struct LocalFiles {
 }
 
 /// Adds the machine's figures; last, because they tell whether anything went wrong before.
-pub(super) fn fill(machine: &Machine, local: &LocalFiles, now: Millis, look: &mut Look) {
+pub(super) fn fill(machine: &Machine, local: &LocalFiles, now: Millis, root: &mut ContainerLabels, look: &mut Look) {
     look.value(&SCRAPE_ERROR, f64::from(!look.failures.is_empty()));
     look.value(&MACHINE_ERROR, f64::from(machine.info.is_none()));
     let meminfo = memory::parse(&local.meminfo);
@@ -102,7 +103,7 @@ pub(super) fn fill(machine: &Machine, local: &LocalFiles, now: Millis, look: &mu
     if let Some(info) = said {
         look.labeled(&VERSION, versions(info), 1.0);
     }
-    root::fill(local, memory, &meminfo, now, look);
+    root::fill(local, memory, &meminfo, now, root, look);
 }
 
 fn versions(info: &SystemInfo) -> [(&'static str, &str); 5] {
@@ -117,13 +118,20 @@ fn versions(info: &SystemInfo) -> [(&'static str, &str); 5] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::labels::KnownLabels;
     use super::*;
 
     #[test]
     fn what_was_missed_is_said_and_what_is_unknown_is_absent() {
         let mut look = Look::new();
         look.missed(super::super::CollectError::new(super::super::Reason::Timeout, "no answer"));
-        fill(&Machine::unknown(Brand::Docker), &LocalFiles::default(), Millis(1_500), &mut look);
+        fill(
+            &Machine::unknown(Brand::Docker),
+            &LocalFiles::default(),
+            Millis(1_500),
+            KnownLabels::default().root(),
+            &mut look,
+        );
         assert_eq!(look.get("container_scrape_error", &[]), Some(1.0));
         assert_eq!(look.get("machine_cpu_cores", &[]), None);
         assert_eq!(look.get("container_memory_usage_bytes", &[("id", "/")]), None);

@@ -1,5 +1,6 @@
 //! Looks at the containers of a Docker engine or of Podman, as cAdvisor does, but through the engine's API alone; where the
-//! machine's control groups and `/proc` can be read, from these, which are finer and cost the engine nothing.
+//! machine's control groups and `/proc` can be read, from these, which are finer and cost the engine nothing. (The sizes of
+//! layers alone are asked of the engine in either case, every five minutes.)
 //!
 //! In: the engine's URL, and where the machine's files are. Out: cAdvisor's `container_*` and `machine_*` families, and the
 //! engine's own verdicts (state, health, restarts, exit code) that cAdvisor does not tell. What happens to containers is
@@ -9,11 +10,13 @@
 //!
 //! Invariant: one container whose figures hang costs its own figures only, and a look sends at most one list and per
 //! container one inspect and one stats request, and rarely one for the size of its layer. The first look, and the one after
-//! a failed list, ask the engine's version before; what machine it is (`/info`) is asked when it is not known, and again
+//! a failed list, ping the engine before, to agree on a version of the API; what machine it is (`/info`) is asked when it is not known, and again
 //! every ten minutes.
 
+mod api;
 mod cgroup;
 mod deploys;
+mod details;
 mod discovery;
 mod engine;
 pub mod events;
@@ -21,20 +24,21 @@ mod facts;
 mod families;
 mod filesystem;
 mod identity;
+mod labels;
 mod lint;
 mod local;
 mod machine;
 mod patience;
 mod process;
+mod request;
 mod root;
+mod settings;
 mod sight;
 mod sizes;
 mod state;
 mod topology;
 mod transport;
 mod usage;
-
-use std::path::PathBuf;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,22 +48,22 @@ use async_trait::async_trait;
 use bollard::models::ContainerSummary;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
 use crate::model::Millis;
 use crate::runtime::supervise::Supervisor;
-use crate::yaml::Fields;
 
 use super::dial::Address;
-use super::host::{Aside, Files, host_name};
-use super::{Collect, CollectError, Look, Reason, TargetSettings};
+use super::host::Aside;
+use super::{Collect, CollectError, Look, Reason};
 pub use discovery::{Finds, Found};
 use engine::Engine;
 use events::{EventLog, Events};
 use facts::FactsCache;
+use labels::KnownLabels;
 use local::{Local, Seen, Wanted};
-use machine::Machine;
+use machine::{LocalFiles, Machine};
 use patience::Hanging;
+pub use settings::Settings;
 use sight::{Question, Sight};
 use sizes::Sizes;
 
@@ -73,83 +77,6 @@ const MAX_AT_REST: usize = 100;
 /// What a request may take at least, if there is time: a tick of that clock and a busy engine.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// What a target of this kind needs beyond the common keys.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Where the engine, or a proxy before its socket, listens: `unix:///var/run/docker.sock` for the engine of this
-    /// machine, or `tcp://host:port` (also `http://`), without TLS.
-    pub address: Address,
-    /// Where the files of the engine's machine are; `None`: under `/host` where they are mounted there, else our own.
-    pub files: Option<Files>,
-    /// Whether containers may add targets by their labels.
-    pub discover: bool,
-}
-
-impl TargetSettings for Settings {
-    const KIND: &'static str = "docker";
-    const SCHEMES: &'static [&'static str] = &[];
-    const JOB: &'static str = "cadvisor";
-
-    /// Reads the kind's own keys: `discover` (true unless it says false), and `procfs`, `sysfs`, `rootfs`, as a host's.
-    fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
-        let discover = fields.bool("discover").unwrap_or(true);
-        let said = PATHS.iter().any(|key| fields.has(key));
-        let files = said.then(|| files(fields));
-        let wrong = |complaint| fields.wrong("url", complaint, "write unix:///var/run/docker.sock or tcp://host:2375");
-        let address = parse(url).map_err(wrong).ok();
-        // A key that is wrong spoils the target; none at all does not.
-        let files = files.map_or(Some(None), |files| files.map(Some));
-        address.zip(files).map(|(address, files)| Self { address, files, discover })
-    }
-
-    /// The engine's host: for a socket this machine's name, from `/host/etc/hostname` or else the kernel, and `localhost`
-    /// where our container sees only its own id, which changes with every container; for TCP `host:port`.
-    fn instance(&self) -> String {
-        match &self.address {
-            Address::Unix(_) => host_name(),
-            Address::Tcp { .. } => self.address.to_string(),
-        }
-    }
-
-    fn build(self, supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
-        Ok(Arc::new(Docker::new(self, supervisor)))
-    }
-}
-
-/// The keys that say where the machine's files are.
-const PATHS: [&str; 3] = ["procfs", "sysfs", "rootfs"];
-
-/// Where the machine's files are. `None`: a path is wrong.
-fn files(fields: &mut Fields<'_>) -> Option<Files> {
-    let mut path = |key, default: &str| {
-        let path = PathBuf::from(fields.text(key).unwrap_or_else(|| default.to_owned()));
-        if !path.is_absolute() {
-            fields.wrong(key, format!("`{key}` is not an absolute path"), format!("write `{key}: /host{default}`"));
-        }
-        path.is_absolute().then_some(path)
-    };
-    let (procfs, sysfs, rootfs) = (path("procfs", "/proc"), path("sysfs", "/sys"), path("rootfs", "/"));
-    Some(Files { procfs: procfs?, sysfs: sysfs?, rootfs: rootfs? })
-}
-
-fn parse(url: &str) -> Result<Address, String> {
-    if let Some(path) = url.strip_prefix("unix://") {
-        let absolute = path.starts_with('/') && path.len() > 1;
-        return if absolute { Ok(Address::Unix(path.into())) } else { Err("`url` names no socket".into()) };
-    }
-    let parsed = Url::parse(url).map_err(|error| format!("`url` cannot be read: {error}"))?;
-    if !matches!(parsed.scheme(), "tcp" | "http") {
-        return Err(format!("`url` has the scheme `{}`", parsed.scheme()));
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err("`url` has a user, which a Docker engine does not take".into());
-    }
-    let host = parsed.host_str().filter(|host| !host.is_empty()).ok_or("`url` names no host")?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let default_port = if parsed.scheme() == "http" { 80 } else { 2375 };
-    Ok(Address::Tcp { host, port: parsed.port().unwrap_or(default_port) })
-}
-
 /// What an engine tells beyond its looks. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct Containers {
@@ -162,6 +89,7 @@ pub struct Containers {
 /// A Docker engine and what is remembered of it between looks.
 pub struct Docker {
     settings: Settings,
+    supervisor: Supervisor,
     events: Events,
     kept: Mutex<Kept>,
     /// Reads the machine's files.
@@ -178,13 +106,15 @@ struct Kept {
     hanging: Hanging,
     /// The control groups that were seen, by container id: a container at rest has none, but keeps its `id`.
     groups: HashMap<String, String>,
+    labels: KnownLabels,
 }
 
 impl Docker {
     /// A target that has not been contacted yet.
     pub fn new(settings: Settings, supervisor: &Supervisor) -> Self {
         let events = Events::new(settings.address.clone(), settings.discover, supervisor);
-        Self { settings, events, kept: Mutex::default(), aside: Aside::default(), local: Arc::default() }
+        let supervisor = supervisor.clone();
+        Self { settings, supervisor, events, kept: Mutex::default(), aside: Aside::default(), local: Arc::default() }
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
@@ -197,7 +127,7 @@ impl Docker {
         if let Some(engine) = self.kept().engine.clone() {
             return Ok(engine);
         }
-        let engine = Arc::new(Engine::connect(&self.settings.address, CONCURRENCY).await?);
+        let engine = Arc::new(Engine::connect(&self.settings.address, CONCURRENCY, &self.supervisor).await?);
         self.kept().engine = Some(Arc::clone(&engine));
         Ok(engine)
     }
@@ -304,6 +234,21 @@ impl Docker {
         (machine.supposing(seen.usual_driver), seen)
     }
 
+    /// Adds to the look all that was seen.
+    fn fill(&self, seen: &mut [Sight], machine: &Machine, files: &LocalFiles, now: Millis, look: &mut Look) {
+        let mut kept = self.kept();
+        let devices = usage::Devices::of(&files.diskstats);
+        for sight in &mut *seen {
+            let ended_so = sight.facts.as_ref().and_then(|facts| facts.oom_killed).unwrap_or(false);
+            sight.oom_events = self.events.ooms(&sight.id, ended_so);
+            sight.fill(machine, &mut kept.labels, &devices, now, look);
+        }
+        lint::fill(seen, look);
+        self.events.fill(look);
+        machine::fill(machine, files, now, kept.labels.root(), look);
+        kept.labels.end_look();
+    }
+
     /// Which containers have ended, for the case that no event told it.
     fn note_ends(&self, seen: &[Sight], now: Millis) {
         for sight in seen {
@@ -349,16 +294,8 @@ impl Collect for Docker {
         let (machine, files) = self.see(&engine, &mut seen, end, &mut look).await;
         self.remember(&seen, &ids, now);
         seen.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.id.cmp(&b.id)));
-        let devices = usage::Devices::of(&files.machine.diskstats);
-        for sight in &mut seen {
-            let ended_so = sight.facts.as_ref().and_then(|facts| facts.oom_killed).unwrap_or(false);
-            sight.oom_events = self.events.ooms(&sight.id, ended_so);
-            sight.fill(&machine, &devices, now, &mut look);
-        }
         self.note_ends(&seen, now);
-        lint::fill(&seen, &mut look);
-        self.events.fill(&mut look);
-        machine::fill(&machine, &files.machine, now, &mut look);
+        self.fill(&mut seen, &machine, &files.machine, now, &mut look);
         look
     }
 

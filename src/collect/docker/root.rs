@@ -11,7 +11,7 @@ use super::families::{
     CPU_USAGE, FS_READS, FS_WRITES, LAST_SEEN, MEMORY_CACHE, MEMORY_RSS, MEMORY_USAGE, MEMORY_WORKING_SET,
     SPEC_CPU_PERIOD, SPEC_CPU_SHARES, SPEC_MEMORY, SPEC_RESERVATION, SPEC_SWAP, START_TIME,
 };
-use super::identity::ContainerLabels;
+use super::labels::ContainerLabels;
 use super::machine::LocalFiles;
 use super::usage::{Devices, Memory, Usage};
 
@@ -72,10 +72,10 @@ pub(super) fn fill(
     memory_total: Option<f64>,
     meminfo: &[memory::Field],
     now: Millis,
+    labels: &mut ContainerLabels,
     look: &mut Look,
 ) {
-    let labels = ContainerLabels { base: Labels::new([("id", "/")]) };
-    let root = &labels.base;
+    let root = &labels.base.clone();
     look.point(&LAST_SEEN, Suffix::None, root.clone(), now.as_seconds().floor());
     fill_spec(memory_total, meminfo, root, look);
     if let Some(boot) = boot_time(&local.stat) {
@@ -83,17 +83,17 @@ pub(super) fn fill(
     }
     let usage = local.root.clone().unwrap_or_default();
     if usage.cpu.total.is_none() {
-        fill_cpu(&local.stat, root, look);
+        fill_cpu(&local.stat, labels, look);
     }
     if usage.memory.usage.is_none() {
         fill_memory(meminfo, &usage.memory, root, look);
     }
     // The devices' own figures have more than the root group's.
     let usage = Usage { disk: Vec::new(), memory: without_shown(usage.memory), ..usage };
-    usage.fill(false, &labels, &Devices::default(), look);
+    usage.fill(false, labels, &Devices::default(), look);
     for filesystem in &local.filesystems {
-        filesystem.fill_root(root, look);
-        fill_disk(&local.diskstats, &filesystem.device, root, look);
+        filesystem.fill_root(labels, look);
+        fill_disk(&local.diskstats, &filesystem.device, labels, look);
     }
 }
 
@@ -120,10 +120,10 @@ fn boot_time(stat: &str) -> Option<f64> {
 }
 
 /// Everything but idle, per core: what the root control group accounts.
-fn fill_cpu(stat: &str, root: &Labels, look: &mut Look) {
+fn fill_cpu(stat: &str, root: &mut ContainerLabels, look: &mut Look) {
     for core in &stat::parse(stat).cores {
         let name = format!("cpu{:0>2}", core.number);
-        look.point(&CPU_USAGE, Suffix::None, root.with("cpu", name), core.busy_seconds());
+        look.point(&CPU_USAGE, Suffix::None, root.and([("cpu", &name)]), core.busy_seconds());
     }
 }
 
@@ -153,14 +153,14 @@ fn without_shown(memory: Memory) -> Memory {
 }
 
 /// The line of a device: `253 0 vda 1 2 3 …`.
-fn fill_disk(diskstats: &str, device: &str, root: &Labels, look: &mut Look) {
+fn fill_disk(diskstats: &str, device: &str, root: &mut ContainerLabels, look: &mut Look) {
     let name = device.trim_start_matches("/dev/").replace('/', "!");
     let mut lines = diskstats.lines().map(str::split_ascii_whitespace);
     let Some(words) = lines.find_map(|mut words| (words.nth(2)? == name).then_some(words)) else {
         return;
     };
     let columns: Vec<f64> = words.map_while(|word| word.parse().ok()).collect();
-    let labels = root.with("device", device);
+    let labels = root.and([("device", device)]);
     for (family, column, factor) in &DISK {
         if let Some(value) = columns.get(*column) {
             look.point(family, Suffix::None, labels.clone(), value * factor);
@@ -170,6 +170,7 @@ fn fill_disk(diskstats: &str, device: &str, root: &Labels, look: &mut Look) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::labels::KnownLabels;
     use super::*;
 
     const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 400 kB\nBuffers: 10 kB\nCached: 90 kB\nAnonPages: 50 kB\n\
@@ -177,7 +178,14 @@ mod tests {
 
     fn look_at(local: &LocalFiles) -> Look {
         let mut look = Look::new();
-        fill(local, Some(1_024_000.0), &memory::parse(&local.meminfo), Millis(5_000), &mut look);
+        fill(
+            local,
+            Some(1_024_000.0),
+            &memory::parse(&local.meminfo),
+            Millis(5_000),
+            KnownLabels::default().root(),
+            &mut look,
+        );
         look
     }
 
@@ -211,7 +219,7 @@ mod tests {
     fn a_disk_is_found_by_its_device() {
         let mut look = Look::new();
         let text = " 8 0 sda 9 9 9 9 9 9 9 9 9 9 9\n 104 0 cciss!c0d0 1 2 3 4000 5 6 7 8 9 10 11\n";
-        fill_disk(text, "/dev/cciss/c0d0", &Labels::empty(), &mut look);
+        fill_disk(text, "/dev/cciss/c0d0", &mut ContainerLabels::new(Labels::empty()), &mut look);
         let get = |family| look.get(family, &[("device", "/dev/cciss/c0d0")]);
         assert_eq!(get("container_fs_reads_total"), Some(1.0));
         assert_eq!(get("container_fs_read_seconds_total"), Some(4.0));

@@ -1,5 +1,6 @@
 //! One container in one look: what the list, the inspect and the figures say of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bollard::models::{
@@ -14,10 +15,11 @@ use super::engine::Engine;
 use super::facts::Facts;
 use super::families::LAST_SEEN;
 use super::filesystem;
+use super::labels::KnownLabels;
 use super::local::{Found, Wanted};
 use super::machine::Machine;
 use super::usage::{self, Usage};
-use super::{CollectError, Look, Reason, identity, state};
+use super::{CollectError, Look, Reason, state};
 
 /// An answer in time, a failure, or a container that is gone.
 type Answer<T> = Result<Result<Option<T>, CollectError>, Elapsed>;
@@ -58,8 +60,8 @@ pub(super) struct Sight {
     pub(super) name: String,
     /// What the list says; an image id once its tag has moved on.
     pub(super) image: String,
-    /// The container's own labels.
-    pub(super) labels: Vec<(String, String)>,
+    /// The container's own labels, as they are.
+    pub(super) labels: HashMap<String, String>,
     /// Seconds since the epoch.
     pub(super) created: i64,
     /// Its state at the time of the list.
@@ -101,7 +103,7 @@ impl Sight {
         Some(Self {
             name: name.map_or_else(|| id.clone(), |name| name.trim_start_matches('/').to_owned()),
             image: summary.image.unwrap_or_default(),
-            labels: identity::bounded(summary.labels.unwrap_or_default()),
+            labels: summary.labels.unwrap_or_default(),
             created: summary.created.unwrap_or_default(),
             state: summary.state.unwrap_or(State::EMPTY),
             status: summary.status.unwrap_or_default(),
@@ -199,7 +201,14 @@ impl Sight {
     }
 
     /// Adds to the look what was seen and what was not. A container that is gone leaves nothing.
-    pub(super) fn fill(&mut self, machine: &Machine, devices: &usage::Devices, now: Millis, look: &mut Look) {
+    pub(super) fn fill(
+        &mut self,
+        machine: &Machine,
+        known: &mut KnownLabels,
+        devices: &usage::Devices,
+        now: Millis,
+        look: &mut Look,
+    ) {
         self.failures.drain(..).for_each(|failure| look.missed(failure));
         if self.left_out {
             let message = format!("container {} was not asked about: it did not answer in the looks before", self.name);
@@ -208,16 +217,16 @@ impl Sight {
         if self.gone {
             return;
         }
-        let labels = identity::labels(self, machine);
-        state::fill(self, &labels, look);
+        let labels = known.of(self, machine);
+        state::fill(self, labels, look);
         if let Some(facts) = self.facts.as_deref().filter(|_| self.has_figures()) {
-            facts.fill_spec(&labels, look);
+            facts.fill_spec(labels, look);
         }
         let filesystem = self.found.as_ref().and_then(|found| found.filesystem.as_ref());
-        filesystem::fill(self.layer_bytes, filesystem, &labels.base, look);
+        filesystem::fill(self.layer_bytes, filesystem, labels, look);
         if let Some(usage) = usage_of(self.found.take(), self.stats.as_ref()) {
             let limited = self.facts.as_ref().is_some_and(|facts| facts.cpu_quota() != 0);
-            usage.fill(limited, &labels, devices, look);
+            usage.fill(limited, labels, devices, look);
             look.point(&LAST_SEEN, Suffix::None, labels.base.clone(), now.as_seconds().floor());
         }
     }

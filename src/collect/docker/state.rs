@@ -9,7 +9,7 @@ use crate::model::{Family, Suffix};
 use super::Look;
 use super::facts::Facts;
 use super::families::START_TIME;
-use super::identity::ContainerLabels;
+use super::labels::ContainerLabels;
 use super::sight::Sight;
 
 static CREATION_TIME: Family =
@@ -55,7 +55,7 @@ const STATES: [State; 8] = [
 const HEALTHS: [Health; 3] = [Health::STARTING, Health::HEALTHY, Health::UNHEALTHY];
 
 /// Adds what the list and the inspect say.
-pub(super) fn fill(sight: &Sight, labels: &ContainerLabels, look: &mut Look) {
+pub(super) fn fill(sight: &Sight, labels: &mut ContainerLabels, look: &mut Look) {
     for state in STATES {
         let value = f64::from(state == sight.state);
         look.point(&STATE, Suffix::None, labels.and([("state", state.as_ref())]), value);
@@ -82,7 +82,7 @@ pub(super) fn fill(sight: &Sight, labels: &ContainerLabels, look: &mut Look) {
     }
 }
 
-fn fill_health(facts: &Facts, labels: &ContainerLabels, look: &mut Look) {
+fn fill_health(facts: &Facts, labels: &mut ContainerLabels, look: &mut Look) {
     let Some(now) = facts.health else {
         return;
     };

@@ -203,19 +203,6 @@ async fn a_proxy_that_denies_events_costs_what_they_tell_and_is_counted_once() {
     assert_eq!(failures, [Reason::Permission]);
 }
 
-#[test]
-fn addresses_are_sockets_or_plain_tcp() {
-    let tcp = |host: &str, port| Ok(Address::Tcp { host: host.into(), port });
-    assert_eq!(parse("unix:///run/docker.sock"), Ok(Address::Unix("/run/docker.sock".into())));
-    assert_eq!(parse("tcp://proxy"), tcp("proxy", 2375));
-    assert_eq!(parse("http://proxy:2376"), tcp("proxy", 2376));
-    assert_eq!(parse("tcp://[::1]:2375"), tcp("::1", 2375));
-    for refused in ["unix://", "https://engine", "tcp://user:secret@engine", "/var/run/docker.sock"] {
-        let complaint = parse(refused).unwrap_err();
-        assert!(!complaint.contains("secret"), "{complaint}");
-    }
-}
-
 #[tokio::test]
 async fn an_engine_that_is_not_there_is_down_and_says_why() {
     let address = Address::Unix("/nonexistent/docker.sock".into());

@@ -2,7 +2,7 @@
 //!
 //! In: the engine's address. Out: what the client sends its requests over.
 //!
-//! Invariant: no answer longer than [`MAX_ANSWER`] is taken in, whatever the client would collect.
+//! Invariants: each request names the version of the API that was agreed on; no answer longer than [`MAX_ANSWER`] is taken in, whatever the client would collect.
 
 use std::future::Future;
 use std::io;
@@ -13,6 +13,7 @@ use bollard::BollardRequest;
 use bollard::errors::Error;
 use futures_util::TryFutureExt as _;
 use hyper::body::Incoming;
+use hyper::http::uri::PathAndQuery;
 use hyper::{Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -23,6 +24,7 @@ use tower_service::Service;
 use crate::collect::dial::{Address, Stream, dial};
 
 use super::CollectError;
+use super::api::ApiVersion;
 
 /// The longest answer in bytes: a list of some eight thousand containers.
 const MAX_ANSWER: usize = 16 << 20;
@@ -32,11 +34,34 @@ const MAX_IDLE: usize = 32;
 /// How an answer is waited for.
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Error>> + Send>>;
 
-/// Sends requests to the engine, whatever host they name.
-pub(super) fn transport(address: &Address) -> impl Fn(BollardRequest) -> Answer + Send + Sync + 'static {
+/// Sends requests to the engine, whatever host they name, in a version of its API.
+pub(super) fn transport(
+    address: &Address,
+    version: ApiVersion,
+) -> impl Fn(BollardRequest) -> Answer + Send + Sync + 'static {
     let connector = Connector(address.clone());
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(MAX_IDLE).build(connector);
-    move |request| Box::pin(client.request(request).map_err(Error::from))
+    move |mut request| {
+        let uri = match versioned(request.uri(), version) {
+            Ok(uri) => uri,
+            Err(error) => return Box::pin(std::future::ready(Err(Error::from(error)))),
+        };
+        *request.uri_mut() = uri;
+        Box::pin(client.request(request).map_err(Error::from))
+    }
+}
+
+/// The same with the version before its path. The client (bollard 0.21) puts one there and then joins the path to it, which begins with
+/// a slash and so replaces it.
+fn versioned(uri: &Uri, version: ApiVersion) -> Result<Uri, hyper::http::Error> {
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let prefix = version.to_string();
+    if path.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with('/')) {
+        return Ok(uri.clone());
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(prefix + path)?);
+    Ok(Uri::from_parts(parts)?)
 }
 
 #[derive(Clone)]
@@ -107,6 +132,14 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    #[test]
+    fn each_path_begins_with_the_version_once() {
+        let versioned = |uri: &str| versioned(&uri.parse().unwrap(), "1.24".parse().unwrap()).unwrap().to_string();
+        assert_eq!(versioned("http://engine/containers/json?all=true"), "http://engine/v1.24/containers/json?all=true");
+        assert_eq!(versioned("http://engine/v1.24/info"), "http://engine/v1.24/info");
+        assert_eq!(versioned("http://engine/v1.240/info"), "http://engine/v1.24/v1.240/info");
+    }
 
     #[tokio::test]
     async fn each_answer_is_bounded_and_not_their_sum() {

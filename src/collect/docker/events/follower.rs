@@ -11,12 +11,15 @@ use url::form_urlencoded::byte_serialize;
 use crate::collect::error::chain;
 use crate::model::Millis;
 
+use super::super::api::{self, ApiVersion};
+use super::super::request::{body, get};
 use super::super::{CollectError, Reason};
 use super::Shared;
 use super::event::{Action, Event};
-use super::stream::{Lines, body, date, get};
+use super::stream::{Lines, date};
 
 const SUBSCRIBING: &str = "follow the engine's events";
+const AGREEING: &str = "agree with the engine on a version of its API";
 const LISTING: &str = "list the containers";
 
 /// An answer's beginning must come within this, and a whole list.
@@ -61,7 +64,9 @@ pub(super) async fn follow(shared: &Shared) {
 
 /// One stream, to its end.
 async fn session(shared: &Shared, said: &mut Option<Reason>) -> Result<Infallible, CollectError> {
-    let path = path(shared.record().since());
+    // Asked anew for each stream: after a break it may be another engine.
+    let version = in_time(AGREEING, api::agree(&shared.address, &shared.supervisor)).await?.version;
+    let path = path(version, shared.record().since());
     let asked = in_time(SUBSCRIBING, get(&shared.address, &path, SUBSCRIBING, &shared.supervisor));
     let response = asked.await?;
     shared.record().opened(date(&response).unwrap_or_else(Millis::now));
@@ -78,7 +83,7 @@ async fn session(shared: &Shared, said: &mut Option<Reason>) -> Result<Infallibl
                 None => return Err(CollectError::new(Reason::Unreachable, "the engine ended the stream of its events")),
             },
             () = lists.due() => {
-                if let Err(error) = list(shared).await {
+                if let Err(error) = list(shared, version).await {
                     debug!(engine = %shared.address, %error, "the containers could not be listed after an event");
                     lists.second = Some(Instant::now() + AGAIN);
                 }
@@ -127,10 +132,11 @@ impl Lists {
     }
 }
 
-async fn list(shared: &Shared) -> Result<(), CollectError> {
+async fn list(shared: &Shared, version: ApiVersion) -> Result<(), CollectError> {
     let asked = Instant::now();
     let answer = in_time(LISTING, async {
-        let response = get(&shared.address, "/containers/json?all=true", LISTING, &shared.supervisor).await?;
+        let path = format!("{version}/containers/json?all=true");
+        let response = get(&shared.address, &path, LISTING, &shared.supervisor).await?;
         body(response, LISTING).await
     });
     let listed: Vec<ContainerSummary> = serde_json::from_slice(&answer.await?).map_err(|error| {
@@ -146,12 +152,12 @@ async fn in_time<T>(doing: &str, work: impl Future<Output = Result<T, CollectErr
 }
 
 /// The subscription, from a time in nanoseconds since the epoch on, or from now.
-fn path(since: Option<i64>) -> String {
+fn path(version: ApiVersion, since: Option<i64>) -> String {
     let filters = serde_json::json!({"type": ["container"], "event": Action::ASKED}).to_string();
     let filters: String = byte_serialize(filters.as_bytes()).collect();
     let since =
         since.map(|nanos| format!("&since={}.{:09}", nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000)));
-    format!("/events?filters={filters}{}", since.unwrap_or_default())
+    format!("{version}/events?filters={filters}{}", since.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -160,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_time_to_begin_at_is_seconds_with_nanoseconds() {
-        assert!(path(None).starts_with("/events?filters=%7B%22"));
+        let path = |since| path("1.41".parse().unwrap(), since);
+        assert!(path(None).starts_with("/v1.41/events?filters=%7B%22"));
         assert!(!path(None).contains("since"));
         assert!(path(Some(1_763_715_600_000_000_005)).ends_with("&since=1763715600.000000005"));
     }

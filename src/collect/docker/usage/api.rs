@@ -123,7 +123,7 @@ fn add_entry(entry: &ContainerBlkioStatEntry, field: Field, transfers: &mut Vec<
 #[cfg(test)]
 mod tests {
     use crate::collect::Look;
-    use crate::collect::docker::identity::ContainerLabels;
+    use crate::collect::docker::labels::ContainerLabels;
     use crate::model::Labels;
 
     use super::super::Devices;
@@ -131,9 +131,9 @@ mod tests {
 
     fn look_at(json: &str, limited: bool) -> Look {
         let stats: ContainerStatsResponse = serde_json::from_str(json).unwrap();
-        let labels = ContainerLabels { base: Labels::new([("name", "web")]) };
+        let mut labels = ContainerLabels::new(Labels::new([("name", "web")]));
         let mut look = Look::new();
-        usage(&stats).fill(limited, &labels, &Devices::default(), &mut look);
+        usage(&stats).fill(limited, &mut labels, &Devices::default(), &mut look);
         look
     }
 

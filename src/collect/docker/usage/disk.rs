@@ -90,7 +90,7 @@ pub(super) fn fill(transfers: &[Transfer], devices: &Devices, add: &mut Adder<'_
         let name = devices.name(transfer.device);
         let labels = add.labels.and([("device", &name)]);
         for (family, value) in &VALUES {
-            add.point(family, &labels, value(transfer));
+            add.point(family, labels.clone(), value(transfer));
         }
         let (major, minor) = (transfer.device.0.to_string(), transfer.device.1.to_string());
         for (operation, bytes) in [("Read", transfer.read_bytes), ("Write", transfer.write_bytes)] {

@@ -23,7 +23,7 @@ pub(super) use tasks::{States, Tasks};
 use crate::model::{Family, Labels, Suffix};
 
 use super::Look;
-use super::identity::ContainerLabels;
+use super::labels::ContainerLabels;
 
 /// All figures of one control group at one time.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -44,7 +44,7 @@ pub(super) struct Usage {
 
 impl Usage {
     /// Adds all families. The scheduler's periods count only for a container whose CPU is `limited`, as cAdvisor's do.
-    pub(super) fn fill(&self, limited: bool, labels: &ContainerLabels, devices: &Devices, look: &mut Look) {
+    pub(super) fn fill(&self, limited: bool, labels: &mut ContainerLabels, devices: &Devices, look: &mut Look) {
         let mut add = Adder { labels, look };
         self.cpu.fill(limited, &mut add);
         self.memory.fill(&mut add);
@@ -57,7 +57,7 @@ impl Usage {
 
 /// Adds what is known to a look, under one container's labels.
 struct Adder<'a> {
-    labels: &'a ContainerLabels,
+    labels: &'a mut ContainerLabels,
     look: &'a mut Look,
 }
 
@@ -67,18 +67,21 @@ impl Adder<'_> {
     }
 
     fn value(&mut self, family: &Family, value: Option<f64>) {
-        self.point(family, &self.labels.base, value);
+        if value.is_some() {
+            self.point(family, self.labels.base.clone(), value);
+        }
     }
 
     fn labeled<const N: usize>(&mut self, family: &Family, more: [(&str, &str); N], value: Option<f64>) {
         if value.is_some() {
-            self.point(family, &self.labels.and(more), value);
+            let labels = self.labels.and(more);
+            self.point(family, labels, value);
         }
     }
 
-    fn point(&mut self, family: &Family, labels: &Labels, value: Option<f64>) {
+    fn point(&mut self, family: &Family, labels: Labels, value: Option<f64>) {
         if let Some(value) = value {
-            self.look.point(family, Suffix::None, labels.clone(), value);
+            self.look.point(family, Suffix::None, labels, value);
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn fill(interfaces: &[Interface], add: &mut Adder<'_>) {
     for interface in interfaces.iter().take(MAX_INTERFACES) {
         let labels = add.labels.and([("interface", &interface.name)]);
         for (family, count) in FAMILIES.iter().zip(interface.counts) {
-            add.point(family, &labels, count.map(|count| count as f64));
+            add.point(family, labels.clone(), count.map(|count| count as f64));
         }
     }
 }
