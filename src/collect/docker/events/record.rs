@@ -137,7 +137,8 @@ impl Record {
             let labels = summary.labels.as_ref().unwrap_or(&none);
             Subject::of(name(summary), summary.image.as_deref().unwrap_or_default(), labels)
         };
-        let present: HashSet<Subject> = listed.iter().map(subject).map(|subject| self.tally.known(subject)).collect();
+        let present = |summary: &ContainerSummary| (self.tally.known(subject(summary)), has_health_check(summary));
+        let present: HashMap<Subject, bool> = listed.iter().map(present).collect();
         self.tally.keep(&present, now);
         let ids: HashSet<&str> = listed.iter().filter_map(|summary| summary.id.as_deref()).collect();
         self.lives.retain(|id, _| ids.contains(&**id));
@@ -173,6 +174,12 @@ impl Record {
             self.tally.fill(look);
         }
     }
+}
+
+/// Of one that runs the list says it: `Up 5 minutes (healthy)`, `(unhealthy)`, `(health: starting)`.
+fn has_health_check(summary: &ContainerSummary) -> bool {
+    let status = summary.status.as_deref().unwrap_or_default();
+    ["(healthy)", "(unhealthy)", "(health: "].iter().any(|words| status.contains(words))
 }
 
 #[cfg(test)]

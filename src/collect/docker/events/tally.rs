@@ -3,7 +3,7 @@
 //! Invariant: the sum over all series of an action only grows. Containers that are gone keep their counts until too many are; then the
 //! counts of those who went first are added to the series `name="other"`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::{Family, Labels, Millis, Suffix};
@@ -14,8 +14,10 @@ use super::event::{Action, Event, Subject};
 /// Containers that are gone and keep series of their own.
 const MAX_GONE: usize = 100;
 
-/// Shown from zero on, so that `increase()` sees the first one.
-const FROM_ZERO: [Action; 3] = [Action::Start, Action::Die, Action::Oom];
+/// Shown from zero on, so that `increase()` sees the first one: what rules ask for. Each of these is a series of each container.
+const FROM_ZERO: [Action; 5] = [Action::Start, Action::Die, Action::Oom, Action::Kill, Action::Restart];
+/// Likewise, of containers with a health check.
+const CHECKED_FROM_ZERO: [Action; 1] = [Action::Unhealthy];
 
 static EVENTS: Family = Family::counter(
     "container_events_total",
@@ -68,12 +70,18 @@ impl Tally {
         self.rows.keys().find(same).cloned().unwrap_or(listed)
     }
 
-    /// Notes the containers that are there, at zero if nothing happened to them yet; forgets who went first when too many are gone.
-    pub(super) fn keep(&mut self, present: &HashSet<Subject>, now: Millis) {
-        for subject in present {
-            self.row(subject, now).last = now;
+    /// Notes the containers that are there and whether they have a health check, at zero if nothing happened to them yet; forgets who went
+    /// first when too many are gone.
+    pub(super) fn keep(&mut self, present: &HashMap<Subject, bool>, now: Millis) {
+        for (subject, checked) in present {
+            let row = self.row(subject, now);
+            row.last = now;
+            if *checked {
+                row.show(&CHECKED_FROM_ZERO);
+            }
         }
-        let gone = |(subject, row): (&Subject, &Row)| (!present.contains(subject)).then(|| (row.last, subject.clone()));
+        let gone =
+            |(subject, row): (&Subject, &Row)| (!present.contains_key(subject)).then(|| (row.last, subject.clone()));
         let mut gone: Vec<_> = self.rows.iter().filter_map(gone).collect();
         if gone.len() <= MAX_GONE {
             return;
@@ -90,12 +98,9 @@ impl Tally {
 
     fn row(&mut self, subject: &Subject, at: Millis) -> &mut Row {
         self.rows.entry(subject.clone()).or_insert_with(|| {
-            let base = subject.labels();
-            let mut cells = Vec::new();
-            for action in FROM_ZERO {
-                add(&mut cells, action, 0, &base);
-            }
-            Row { base, cells, last_exit: None, last: at }
+            let mut row = Row { base: subject.labels(), cells: Vec::new(), last_exit: None, last: at };
+            row.show(&FROM_ZERO);
+            row
         })
     }
 
@@ -109,6 +114,15 @@ impl Tally {
             if let Some(code) = row.last_exit {
                 look.point(&LAST_EXIT, Suffix::None, row.base.clone(), code as f64);
             }
+        }
+    }
+}
+
+impl Row {
+    /// Shows actions, at zero if there was none.
+    fn show(&mut self, actions: &[Action]) {
+        for action in actions {
+            add(&mut self.cells, *action, 0, &self.base);
         }
     }
 }
@@ -149,18 +163,29 @@ mod tests {
         tally.count(&event("a", "start", 5));
         let shop = ("container_label_com_docker_compose_project", "shop");
         assert_eq!(count(&tally, &[("name", "a"), shop, ("action", "die")]), Some(3.0));
-        assert_eq!(count(&tally, &[("name", "a"), shop, ("action", "oom")]), Some(0.0), "from zero on");
-        assert_eq!(count(&tally, &[("name", "a"), shop, ("action", "kill")]), None);
+        for action in ["oom", "kill", "restart"] {
+            assert_eq!(count(&tally, &[("name", "a"), shop, ("action", action)]), Some(0.0), "from zero on");
+        }
+        assert_eq!(count(&tally, &[("name", "a"), shop, ("action", "pause")]), None);
         let mut look = Look::new();
         tally.fill(&mut look);
         assert_eq!(look.get("container_last_exit_code", &[("name", "a"), shop]), Some(7.0));
     }
 
     #[test]
+    fn verdicts_of_a_health_check_are_shown_where_there_is_one() {
+        let mut tally = Tally::default();
+        let [with, without] = ["with", "without"].map(|name| Subject { name: name.into(), ..Subject::default() });
+        tally.keep(&HashMap::from([(with, true), (without, false)]), Millis(1));
+        let verdicts = |name| count(&tally, &[("name", name), ("action", "health_status: unhealthy")]);
+        assert_eq!((verdicts("with"), verdicts("without")), (Some(0.0), None));
+    }
+
+    #[test]
     fn an_image_that_lost_its_tag_is_counted_under_its_name() {
         let mut tally = Tally::default();
         let known = Subject { name: "a".into(), image: "shop:1".into(), ..Subject::default() };
-        tally.keep(&HashSet::from([known.clone()]), Millis(1));
+        tally.keep(&HashMap::from([(known.clone(), false)]), Millis(1));
         assert_eq!(tally.known(Subject { image: "sha256:0123456789abcdef".into(), ..known.clone() }), known);
         let other = Subject { image: "shop:2".into(), ..known };
         assert_eq!(tally.known(other.clone()), other);
@@ -172,7 +197,7 @@ mod tests {
         for number in 0..300_i64 {
             tally.count(&event(&format!("job-{number}"), "die", number * 1_000_000));
         }
-        let here = HashSet::from([event("job-0", "die", 0).subject]);
+        let here = HashMap::from([(event("job-0", "die", 0).subject, false)]);
         tally.keep(&here, Millis(500));
         assert_eq!(tally.rows.len(), MAX_GONE + 1);
         assert_eq!(count(&tally, &[("name", "other"), ("action", "die")]), Some(199.0));
