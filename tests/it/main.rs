@@ -10,6 +10,7 @@ mod black_hole;
 mod dashboard;
 mod demo;
 mod discovery;
+mod docker_api;
 mod docker_events;
 mod docker_figures;
 mod image;

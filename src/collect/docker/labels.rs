@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use tracing::warn;
+
 use crate::collect::web::without_credentials;
 use crate::model::Labels;
 
@@ -119,7 +121,15 @@ impl Default for KnownLabels {
 fn base(sight: &Sight, image: &str, group: &str) -> Labels {
     let own = [("id", group), ("name", &sight.name), ("image", image)];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Labels::new(bounded(&sight.labels).into_iter().chain(own))
+    let docker = bounded(&sight.labels);
+    if docker.len() < sight.labels.len() {
+        let left_out = sight.labels.len() - docker.len();
+        warn!(
+            container = sight.name,
+            left_out, "labels beyond {MAX_LABELS}, or with names beyond {MAX_NAME} bytes, are not shown"
+        );
+    }
+    Labels::new(docker.into_iter().chain(own))
 }
 
 /// Docker's labels as Prometheus can hold them, in a fixed order, bounded in number and length.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::process::{Running, run, try_run, wait_until};
+use super::process::{Running, end_all_in, run, try_run, wait_until};
 
 /// The image that [`DockerEngine::start`] makes of the static busybox.
 pub const BASE: &str = "sidewatch-test/base:1";
@@ -32,7 +32,7 @@ impl DockerEngine {
             Self { socket: usual, own: None, _turn: Some(turn) }
         } else {
             let folder = engine_folder();
-            let process = start_engine(&folder, "exec dockerd");
+            let process = start_engine(&folder, PLAINLY);
             Self { socket: folder.path().join("docker.sock"), own: Some((process, folder)), _turn: Some(turn) }
         };
         engine.import_base();
@@ -123,7 +123,13 @@ impl DockerEngine {
 impl Drop for DockerEngine {
     fn drop(&mut self) {
         if let Some((process, folder)) = &mut self.own {
+            // An engine waits ten seconds for each container that does not heed its signal, and one that is killed while it
+            // waits leaves them all behind.
+            let socket = format!("DOCKER_HOST=unix://{}", self.socket.display());
+            let remove = "timeout 60 docker ps -aq | xargs -r timeout 60 docker rm -f";
+            let _ = Command::new("env").args([&socket, "sh", "-c", remove]).output();
             process.end("TERM");
+            end_all_in(folder.path());
             // What the engine left mounted would keep the folder from being removed.
             let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
             let inside = folder.path().display().to_string();
@@ -190,7 +196,9 @@ fn answers(socket: &Path) -> bool {
 }
 
 /// Without a bridge an engine removes that of any other in the same network.
-const PRIVATELY: &str = "exec unshare --net dockerd --bridge=none --iptables=false";
+const PRIVATELY: &str = "exec setpriv --pdeathsig TERM unshare --net dockerd --bridge=none --iptables=false";
+/// Either ends even when the test is killed.
+const PLAINLY: &str = "exec setpriv --pdeathsig TERM dockerd";
 
 fn engine_folder() -> TempDir {
     tempfile::Builder::new().prefix("sw-docker").tempdir().expect("a folder")

@@ -3,6 +3,7 @@
 mod agent;
 mod app;
 mod docker;
+mod docker_proxy;
 mod grpc;
 mod http;
 mod inbox;
@@ -23,6 +24,7 @@ mod webhook;
 pub use agent::{Agent, binary, command};
 pub use app::HttpApp;
 pub use docker::{BASE, DockerEngine};
+pub use docker_proxy::DockerProxy;
 pub use grpc::GrpcServer;
 pub use http::{Answer, HttpServer, get, post, request};
 pub use nginx::NginxProxy;

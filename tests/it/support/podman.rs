@@ -6,7 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::DockerEngine;
-use super::process::{Running, run, wait_until};
+use super::process::{Running, end_all_in, try_run, wait_until};
 
 /// Podman's service with everything of its own in one folder. It runs as root, without systemd.
 pub struct Podman {
@@ -33,7 +33,8 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        run(podman(&self.folder).args(["rm", "-f", "-a", "-t", "0"]));
+        try_run(podman(&self.folder).args(["rm", "-f", "-a", "-t", "0"]));
+        end_all_in(self.folder.path());
         let _ = Command::new("umount").arg("-l").arg(self.folder.path().join("root/overlay")).output();
     }
 }

@@ -57,6 +57,34 @@ impl Drop for Running {
     }
 }
 
+/// Kills whatever still runs with a test's own folder on its command line, and what those started: a daemon that was killed leaves its
+/// helpers, and they their containers.
+pub fn end_all_in(folder: &std::path::Path) {
+    let folder = folder.as_os_str().as_encoded_bytes();
+    let all: Vec<(u32, u32, bool)> = std::fs::read_dir("/proc")
+        .expect("a proc")
+        .flatten()
+        .filter_map(|entry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name before it, in brackets, may hold anything.
+            let parent = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()?;
+            let command = std::fs::read(entry.path().join("cmdline")).ok()?;
+            Some((id, parent, id != std::process::id() && command.windows(folder.len()).any(|part| part == folder)))
+        })
+        .collect();
+    let mut ending: Vec<u32> = all.iter().filter(|(_, _, ours)| *ours).map(|(id, _, _)| *id).collect();
+    let mut at = 0;
+    while let Some(parent) = ending.get(at).copied() {
+        let children = all.iter().filter(|(id, of, _)| *of == parent && !ending.contains(id)).map(|(id, _, _)| *id);
+        ending.extend(children.collect::<Vec<_>>());
+        at += 1;
+    }
+    for id in ending {
+        let _ = Command::new("kill").arg("-KILL").arg(id.to_string()).stderr(Stdio::null()).status();
+    }
+}
+
 /// Runs a command to its end; its standard output, or a panic with all it said.
 pub fn run(command: &mut Command) -> String {
     let (success, text) = try_run(command);
