@@ -52,6 +52,9 @@ impl RealRedis {
         if let Some(program) = self.setup.newest {
             command.arg(newest_root()).arg(program);
         }
+        // A sentinel insists on a file that it can write.
+        std::fs::write(self.folder.path().join("redis.conf"), "").expect("our folder");
+        command.arg(self.home().join("redis.conf"));
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(self.home()).args(&self.setup.arguments);
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
