@@ -13,6 +13,7 @@ mod discovery;
 mod docker_api;
 mod docker_events;
 mod docker_figures;
+mod failure_table;
 mod image;
 mod incidents;
 mod layers;
