@@ -30,6 +30,7 @@ mod local;
 mod machine;
 mod patience;
 mod process;
+mod question;
 mod request;
 mod root;
 mod settings;
@@ -46,7 +47,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::models::ContainerSummary;
-use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::Millis;
@@ -64,12 +64,9 @@ use local::{Local, Seen, Wanted};
 use machine::{LocalFiles, Machine};
 use patience::Hanging;
 pub use settings::Settings;
-use sight::{Question, Sight};
+use sight::Sight;
 use sizes::Sizes;
 
-/// Requests about containers at the same time, each on a connection of its own. Docker (seen with 20.10) answers even one-shot stats at the next tick of one
-/// clock, up to a second later, for all that wait: asking a few at a time would cost a second for each few.
-const CONCURRENCY: usize = 128;
 /// Running containers beyond this are not looked at, and the look says so.
 const MAX_RUNNING: usize = 500;
 /// Containers that do not run keep their state series, the newest of them up to this many.
@@ -127,7 +124,7 @@ impl Docker {
         if let Some(engine) = self.kept().engine.clone() {
             return Ok(engine);
         }
-        let engine = Arc::new(Engine::connect(&self.settings.address, CONCURRENCY, &self.supervisor).await?);
+        let engine = Arc::new(Engine::connect(&self.settings.address, question::CONCURRENCY, &self.supervisor).await?);
         self.kept().engine = Some(Arc::clone(&engine));
         Ok(engine)
     }
@@ -168,29 +165,6 @@ impl Docker {
         running
     }
 
-    /// Fills in what the engine tells of each container, each request at most until `bound` and all until `end`.
-    /// Those not reached stay as the list has them.
-    async fn ask_all(
-        engine: &Engine,
-        chosen: &mut [Sight],
-        question: fn(&Sight) -> Option<Question>,
-        bound: Duration,
-        end: Instant,
-    ) -> Option<CollectError> {
-        let questions: Vec<_> =
-            chosen.iter().enumerate().filter_map(|(at, sight)| Some((at, question(sight)?))).collect();
-        let mut unreached = questions.len();
-        let mut asked = stream::iter(questions)
-            .map(|(at, question)| async move { (at, question.ask(engine, Instant::now() + bound).await) })
-            .buffer_unordered(CONCURRENCY);
-        while let Ok(Some((at, answers))) = timeout_at(end, asked.next()).await {
-            chosen[at].take(answers);
-            unreached -= 1;
-        }
-        let message = format!("{unreached} of {} containers were not reached", chosen.len());
-        (unreached > 0).then(|| CollectError::new(Reason::Timeout, message))
-    }
-
     /// What the machine's files say of the containers and of itself.
     async fn read_files(&self, wanted: Vec<Wanted>, end: Instant) -> Result<Seen, CollectError> {
         let local = Arc::clone(&self.local);
@@ -213,7 +187,7 @@ impl Docker {
         let bound = (left / 2).max(PATIENCE).min(left * 9 / 10);
         let soon = Instant::now() + bound;
         let containers = async {
-            let unasked = Self::ask_all(engine, chosen, Sight::who, brief, end).await;
+            let unasked = question::ask_all(engine, chosen, Sight::who, brief, end).await;
             let data_root = engine.data_root();
             let wanted = chosen.iter().filter_map(|sight| sight.wanted(data_root.as_deref())).collect();
             let seen = self.read_files(wanted, soon.max(Instant::now() + brief).min(end)).await;
@@ -223,7 +197,7 @@ impl Docker {
                 sight.group = sight.found.as_ref().map(|found| found.group.clone()).or(sight.group.take());
             }
             let left = end.saturating_duration_since(Instant::now());
-            let unsaid = Self::ask_all(engine, chosen, Sight::what, bound.min(left * 9 / 10), end).await;
+            let unsaid = question::ask_all(engine, chosen, Sight::what, bound.min(left * 9 / 10), end).await;
             (seen, [unasked, failure, unsaid])
         };
         let ((seen, missed), (machine, failure)) = tokio::join!(containers, engine.machine(soon));

@@ -3,53 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bollard::models::{
-    ContainerInspectResponse, ContainerStatsResponse, ContainerSummary, ContainerSummaryStateEnum as State,
-};
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
+use bollard::models::{ContainerStatsResponse, ContainerSummary, ContainerSummaryStateEnum as State};
 
 use crate::model::{Millis, Suffix};
 
-use super::engine::Engine;
 use super::facts::Facts;
 use super::families::LAST_SEEN;
 use super::filesystem;
 use super::labels::KnownLabels;
 use super::local::{Found, Wanted};
 use super::machine::Machine;
+use super::question::{Answer, Answers, Question};
 use super::usage::{self, Usage};
 use super::{CollectError, Look, Reason, state};
-
-/// An answer in time, a failure, or a container that is gone.
-type Answer<T> = Result<Result<Option<T>, CollectError>, Elapsed>;
-
-/// What a look asks of one container.
-pub(super) struct Question {
-    id: String,
-    inspect: bool,
-    figures: bool,
-    size: bool,
-}
-
-/// What came of it; `None` where nothing was asked.
-pub(super) struct Answers {
-    inspect: Option<Answer<ContainerInspectResponse>>,
-    figures: Option<Answer<ContainerStatsResponse>>,
-    size: Option<Answer<u64>>,
-}
-
-impl Question {
-    /// Asks the engine, each request at most until `end`.
-    pub(super) async fn ask(self, engine: &Engine, end: Instant) -> Answers {
-        let Self { id, inspect, figures, size } = &self;
-        let inspect = async { if *inspect { Some(timeout_at(end, engine.inspect(id)).await) } else { None } };
-        let figures = async { if *figures { Some(timeout_at(end, engine.stats(id)).await) } else { None } };
-        let size = async { if *size { Some(timeout_at(end, engine.layer_size(id)).await) } else { None } };
-        let (inspect, figures, size) = tokio::join!(inspect, figures, size);
-        Answers { inspect, figures, size }
-    }
-}
 
 /// A container as far as it was seen.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about one look, and they combine freely")]

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::{StreamExt as _, stream};
 
 use crate::runtime::test_server;
 
