@@ -110,14 +110,15 @@ impl Seen {
     /// Runs every command that is due. An error means that the session is of no more use.
     async fn ask(&mut self, session: &mut Session, deadline: Instant) -> Result<(), CollectError> {
         let Session { console, settings } = session;
-        self.ask_settings(console, settings, deadline).await?;
         self.ask_facts(&facts::LISTS, console, deadline).await?;
         for sheet in Sheet::ALL {
             let answer = run_sheet(sheet, console, deadline, &mut self.look).await;
             self.note(answer)?;
         }
         let answer = run_clients(console, deadline, &mut self.look).await;
-        self.note(answer)
+        self.note(answer)?;
+        // Last, so that nothing remembered is shown of a session that does not answer any more.
+        self.ask_settings(console, settings, deadline).await
     }
 
     /// SHOW VERSION and CONFIG, which is the longest answer of a pool with few clients. Shows meanwhile what they said.
