@@ -19,6 +19,7 @@ pub mod llm;
 mod look;
 pub mod mcp;
 pub mod oidc;
+mod paced;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod probe;

@@ -9,4 +9,4 @@ mod settings;
 pub use body::{Bounds, decode};
 pub use fetch::{Follow, Journey, fetch};
 pub use report::{report_exchange, report_length, report_no_answer};
-pub use settings::{is_secret, read_authorization, read_headers, read_trust, read_url, without_credentials};
+pub use settings::{is_secret, read_authorization, read_request_headers, read_trust, read_url, without_credentials};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::collect::dial::Address;
 use crate::collect::docker::Found;
-use crate::collect::{Kind, Target};
+use crate::collect::{Kind, Target, pgbouncer};
 use crate::model::{Place, Problems};
 use crate::yaml::{Node, Value};
 
@@ -16,9 +16,8 @@ use super::{Global, targets};
 /// The labels, without `sidewatch.`.
 const KEYS: [&str; 4] = ["url", "name", "kind", "interval"];
 /// The kinds that a label may ask for.
-const KINDS: [&str; 5] = ["http", "tcp", "dns", "postgres", "redis"];
-/// With `prometheus`, which a URL alone does not mean.
-const SCRAPED: &str = "prometheus";
+const KINDS: [&str; 13] =
+    ["http", "tcp", "dns", "icmp", "grpc", "smtp", "ws", "oidc", "mcp", "postgres", "pgbouncer", "redis", "prometheus"];
 /// A container may not make the agent busier than this.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -90,8 +89,8 @@ fn check_kind(found: &Found, problems: &Problems) -> Option<()> {
     let by_scheme = || label("url")?.split_once("://").and_then(|(scheme, _)| Kind::of_scheme(scheme));
     match label("kind").or_else(by_scheme) {
         // What is no kind at all gets the complaint that the configuration gets.
-        Some(kind) if kind != SCRAPED && !KINDS.contains(&kind) => {
-            let way_out = format!("kinds: {}, {SCRAPED}; write other targets into the configuration", KINDS.join(", "));
+        Some(kind) if !KINDS.contains(&kind) => {
+            let way_out = format!("kinds: {}; write other targets into the configuration", KINDS.join(", "));
             problems.add(
                 &place("the labels"),
                 format!("a container may not ask for kind `{}`", kind.escape_debug()),
@@ -106,9 +105,20 @@ fn check_kind(found: &Found, problems: &Problems) -> Option<()> {
 /// After it was read: nothing of this machine, and not too often.
 fn check(target: &Target, found: &Found, problems: &Problems) {
     let local = match &target.kind {
-        Kind::Postgres(settings) => is_local(&settings.address) || settings.root_certificate.is_some(),
+        Kind::Postgres(login) | Kind::PgBouncer(pgbouncer::Settings { login }) => {
+            is_local(&login.address) || login.root_certificate.is_some()
+        }
         Kind::Redis(settings) => is_local(&settings.address),
-        Kind::Http(_) | Kind::Tcp(_) | Kind::Dns(_) | Kind::Prometheus(_) => false,
+        Kind::Tcp(settings) => is_local(&settings.address),
+        Kind::Http(_)
+        | Kind::WebSocket(_)
+        | Kind::Oidc(_)
+        | Kind::Mcp(_)
+        | Kind::Prometheus(_)
+        | Kind::Dns(_)
+        | Kind::Icmp(_)
+        | Kind::Grpc(_)
+        | Kind::Smtp(_) => false,
         // A kind that nobody thought about here is not asked for.
         _ => true,
     };
@@ -117,6 +127,14 @@ fn check(target: &Target, found: &Found, problems: &Problems) {
         problems.add(
             &place("the label sidewatch.url"),
             "a container may not name a file of the agent's machine",
+            way_out,
+        );
+    }
+    if matches!(&target.kind, Kind::Smtp(settings) if settings.has_login()) {
+        let way_out = "leave user and password out of the URL, or write the target into the configuration";
+        problems.add(
+            &place("the label sidewatch.url"),
+            "a container's mail server is visited without a login",
             way_out,
         );
     }
@@ -163,6 +181,9 @@ mod tests {
             "postgres://u@%2Frun%2Fpostgresql/d",
             "postgres:///d?host=/run",
             "redis+unix:///run/redis.sock",
+            "unix:///var/run/docker.sock",
+            "pgbouncer://u@/?host=/run/pgbouncer",
+            "pgbouncer://pool?sslrootcert=/etc/shadow",
         ] {
             let said = asked(&[("url", url)]).unwrap_err();
             assert!(said.contains("file of the agent's machine"), "{url}: {said}");
@@ -176,6 +197,26 @@ mod tests {
                 "{key}"
             );
         }
+    }
+
+    #[test]
+    fn whatever_listens_can_be_asked_for() {
+        for (url, kind) in [
+            ("tcp://{ip}:5000", "tcp"),
+            ("icmp://{ip}", "icmp"),
+            ("grpcs://{container}:50051/shop.v1.Search", "grpc"),
+            ("smtp://{container}:1025", "smtp"),
+            ("wss://{container}/live", "ws"),
+            ("http://{container}:8080/realms/shop", "oidc"),
+            ("http://{ip}:8000/mcp", "mcp"),
+            ("pgbouncer://stats:stats@{container}", "pgbouncer"),
+        ] {
+            let said = asked(&[("url", url), ("kind", kind)]);
+            assert!(said.is_ok(), "{url}: {said:?}");
+            assert!(KINDS.contains(&kind));
+        }
+        let said = asked(&[("url", "smtp://me:hush@mail")]).unwrap_err();
+        assert!(said.contains("without a login") && !said.contains("hush"), "{said}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! PgBouncer as it fails: each fault has its reason, what is still seen stays, and the end of the fault is noticed.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Agent, Page, RealPgBouncer, RealPostgres, Silent, free_port, wait_until};
+use crate::support::{Agent, Page, RealPgBouncer, RealPostgres, Silent, free_port, run, wait_until};
 
 const GLOBAL: &str = "global: {scrape_interval: 1s, scrape_timeout: 1s}\n";
 
@@ -126,6 +128,60 @@ fn a_crowded_pool_shows_who_waits() {
         0,
         "no wait is not a wait of 0"
     );
+}
+
+/// An authority (`ca.pem`), its certificate for `localhost`, and PgBouncer's settings that make clients use TLS.
+fn behind_tls(folder: &Path) -> Vec<String> {
+    let openssl = |arguments: &str| run(Command::new("openssl").args(arguments.split(' ')).current_dir(folder));
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca-key.pem -out ca.pem -days 2 -subj /CN=authority");
+    openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=pool");
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost").expect("our folder");
+    openssl(
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -extfile names -days 2 -out cert.pem",
+    );
+    // PgBouncer is another user.
+    run(Command::new("chmod").arg("a+r").arg(folder.join("key.pem")));
+    let at = |name: &str| folder.join(name).display().to_string();
+    vec![
+        "client_tls_sslmode = require".into(),
+        format!("client_tls_key_file = {}", at("key.pem")),
+        format!("client_tls_cert_file = {}", at("cert.pem")),
+    ]
+}
+
+#[test]
+fn a_pool_behind_tls_is_seen_by_whoever_trusts_it() {
+    let postgres = RealPostgres::start();
+    let mut authority = PathBuf::new();
+    let pgbouncer = RealPgBouncer::start_with(&postgres, |folder| {
+        authority = folder.join("ca.pem");
+        behind_tls(folder)
+    });
+    let url =
+        |host: &str, query: &str| format!("{}/?{query}", pgbouncer.url("stats", "stats").replace("127.0.0.1", host));
+    let ca = format!("sslrootcert={}", authority.display());
+    let targets = [
+        ("as-libpq", url("localhost", "sslmode=prefer"), "ok"),
+        ("trusted", url("localhost", &format!("sslmode=verify-full&{ca}")), "ok"),
+        ("any-name", url("127.0.0.1", &format!("sslmode=verify-ca&{ca}")), "ok"),
+        ("unknown-authority", url("localhost", "sslmode=verify-full"), "tls: "),
+        ("other-name", url("127.0.0.1", &format!("sslmode=verify-full&{ca}")), "tls: "),
+        ("in-plain", url("localhost", "sslmode=disable"), "tls: "),
+    ];
+    let line =
+        |(name, url, _): &(&str, String, &str)| format!("  - {{name: {name}, url: \"{url}\", instance: {name}}}\n");
+    let agent = Agent::start(&format!("{GLOBAL}targets:\n{}", targets.iter().map(line).collect::<String>()));
+    let page = agent.metrics();
+    for (name, _, wanted) in &targets {
+        let said = reason(&agent, name);
+        assert!(said.starts_with(wanted), "{name}: {said}");
+        assert_eq!(
+            page.value("pgbouncer_up", &[("instance", *name)]),
+            Some(f64::from(u8::from(*wanted == "ok"))),
+            "{name}"
+        );
+    }
+    assert!(pgbouncer.log().contains("tls=TLSv1.3"), "{}", pgbouncer.log());
 }
 
 #[test]

@@ -2,10 +2,14 @@
 //! These are `blackbox_exporter`'s rows of the exporters' failure table.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Agent, Answer, BlackHole, HttpServer, Running, Silent, SmtpSink, free_port, request, wait_until};
+use crate::support::{
+    Agent, Answer, BlackHole, HttpServer, Running, Silent, SmtpSink, binary, free_port, request, try_run, wait_until,
+};
 
 /// Kinds that probe over a connection: a name, and a target without name and time.
 const PROBES: [(&str, &str); 7] = [
@@ -45,6 +49,32 @@ fn each_probe_tells_refused_silent_and_lost_targets_apart() {
     assert!(all.iter().all(|line| line.value == 0.0), "a probe calls a dead target good");
     let longest = page.find("probe_duration_seconds", &[]).map(|line| line.value).fold(0.0, f64::max);
     assert!(longest < 0.6, "a look with a time-out of 500 ms took {longest} s");
+}
+
+/// Whether the kernel gives ping sockets to the group `nogroup` (65534).
+fn anybody_may_ping() -> bool {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").expect("Linux has it");
+    let ends: Vec<u32> = range.split_whitespace().map(|end| end.parse().expect("a group")).collect();
+    (ends[0]..=ends[1]).contains(&65534)
+}
+
+#[test]
+fn a_ping_without_privileges_works_or_says_what_would_make_it_work() {
+    let mut nobody = Command::new("setpriv");
+    nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]);
+    // From a folder that others may enter, which a checkout's may not be.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("our folder");
+    let program = folder.path().join("sidewatch");
+    std::fs::copy(binary(), &program).expect("it was built");
+    nobody.arg(program).args(["probe", "icmp://127.0.0.1"]);
+    let (success, said) = try_run(&mut nobody);
+    if anybody_may_ping() {
+        assert!(success && said.contains("probe_success 1"), "{said}");
+    } else {
+        let ways_out = ["permission: ", "net.ipv4.ping_group_range", "CAP_NET_RAW", "probe_success 0"];
+        assert!(!success && ways_out.iter().all(|words| said.contains(words)), "{said}");
+    }
 }
 
 #[test]

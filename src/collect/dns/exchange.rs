@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, Query};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::Instant;
+
+use crate::collect::probe::Trip;
 
 /// A question ready to be sent.
 pub(super) struct Question {
@@ -26,41 +26,36 @@ impl Question {
         Ok(Self { message, wire })
     }
 
-    /// Asks over UDP; with the times of the socket and of the answer. Datagrams that answer something else (late or forged
+    /// Asks over UDP; with the steps of the socket and of the answer. Datagrams that answer something else (late or forged
     /// ones) are passed over.
-    pub(super) async fn over_udp(&self, peer: SocketAddr, times: &mut Times) -> io::Result<Message> {
+    pub(super) async fn over_udp(&self, peer: SocketAddr, trip: &mut Trip) -> io::Result<Message> {
         let any: SocketAddr =
             if peer.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-        let socket = timed(&mut times.connect, async {
-            let socket = UdpSocket::bind(any).await?;
-            socket.connect(peer).await.map(|()| socket)
-        })
-        .await?;
-        timed(&mut times.request, async {
-            socket.send(&self.wire).await?;
-            let mut buffer = vec![0; 4096];
-            loop {
-                let length = socket.recv(&mut buffer).await?;
-                let datagram = &buffer[..length];
-                if datagram.get(..2) == self.wire.get(..2) {
-                    return self.read(datagram);
-                }
+        trip.begin("connect");
+        let socket = UdpSocket::bind(any).await?;
+        socket.connect(peer).await?;
+        trip.begin("request");
+        socket.send(&self.wire).await?;
+        let mut buffer = vec![0; 4096];
+        loop {
+            let length = socket.recv(&mut buffer).await?;
+            let datagram = &buffer[..length];
+            if datagram.get(..2) == self.wire.get(..2) {
+                return self.read(datagram);
             }
-        })
-        .await
+        }
     }
 
-    /// Asks over TCP; with the times of the connection and of the answer.
-    pub(super) async fn over_tcp(&self, peer: SocketAddr, times: &mut Times) -> io::Result<Message> {
-        let mut stream = timed(&mut times.connect, TcpStream::connect(peer)).await?;
-        timed(&mut times.request, async {
-            let length = u16::try_from(self.wire.len()).map_err(io::Error::other)?;
-            stream.write_all(&[&length.to_be_bytes(), self.wire.as_slice()].concat()).await?;
-            let mut answer = vec![0; usize::from(stream.read_u16().await?)];
-            stream.read_exact(&mut answer).await?;
-            self.read(&answer)
-        })
-        .await
+    /// Asks over TCP; with the steps of the connection and of the answer.
+    pub(super) async fn over_tcp(&self, peer: SocketAddr, trip: &mut Trip) -> io::Result<Message> {
+        trip.begin("connect");
+        let mut stream = TcpStream::connect(peer).await?;
+        trip.begin("request");
+        let length = u16::try_from(self.wire.len()).map_err(io::Error::other)?;
+        stream.write_all(&[&length.to_be_bytes(), self.wire.as_slice()].concat()).await?;
+        let mut answer = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut answer).await?;
+        self.read(&answer)
     }
 
     fn read(&self, wire: &[u8]) -> io::Result<Message> {
@@ -71,25 +66,4 @@ impl Question {
             && (answer.queries.is_empty() || answer.queries == self.message.queries);
         if ours { Ok(answer) } else { Err(broken("it is not an answer to our question".into())) }
     }
-}
-
-/// How long the two halves of an exchange took; a second exchange adds to the first.
-#[derive(Debug, Default)]
-pub(super) struct Times {
-    /// Making the socket, or the connection.
-    pub connect: Duration,
-    /// Question and answer.
-    pub request: Duration,
-}
-
-/// Runs one half and adds its time, also when it fails or is dropped.
-async fn timed<T>(sum: &mut Duration, work: impl Future<Output = T>) -> T {
-    struct Clock<'t>(&'t mut Duration, Instant);
-    impl Drop for Clock<'_> {
-        fn drop(&mut self) {
-            *self.0 += self.1.elapsed();
-        }
-    }
-    let _clock = Clock(sum, Instant::now());
-    work.await
 }

@@ -1,19 +1,17 @@
 //! Kind `dns`: asks a name server one question, as `blackbox_exporter`'s `dns` prober.
 //!
 //! In: `dns://server[:53]/name?type=A`, also `&transport=tcp`; without a server, the first one of `/etc/resolv.conf`.
-//! Out: that prober's families. Good is NOERROR with at least one answer, unless `expect` says otherwise.
+//! Out: that prober's families. Good is NOERROR, with or without a record, unless `expect` says otherwise.
 
 mod exchange;
 mod settings;
 
 pub use settings::Settings;
 
-use exchange::Times;
 use settings::Transport;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_proto::op::{Message, ResponseCode};
@@ -21,9 +19,8 @@ use hickory_proto::rr::{RData, RecordType};
 use tokio::time::{self, Instant};
 
 use crate::model::Family;
-use crate::runtime::resolve::resolve;
 
-use super::probe::{self, Watch, report_address, shortened};
+use super::probe::{self, Trip, Watch, resolve, shortened};
 use super::{Collect, CollectError, Look, Reason};
 
 static DURATION: Family = Family::gauge("probe_dns_duration_seconds", "Duration of DNS request by phase");
@@ -43,56 +40,40 @@ pub struct Dns {
     settings: Settings,
 }
 
-/// What the probe saw before it ended, well or not.
-#[derive(Default)]
-struct Seen {
-    peer: Option<SocketAddr>,
-    resolve: Duration,
-    times: Times,
-    phase: &'static str,
-}
-
 impl Dns {
     /// Prepares the probe.
     pub fn new(settings: Settings) -> Self {
         Self { settings }
     }
 
-    async fn ask(&self, seen: &mut Seen) -> Result<Message, CollectError> {
-        seen.phase = "resolve";
-        let start = Instant::now();
-        let peer = self.server().await;
-        seen.resolve = start.elapsed();
-        let peer = peer?;
-        seen.peer = Some(peer);
+    async fn ask(&self, trip: &mut Trip) -> Result<Message, CollectError> {
+        let peer = self.server(trip).await?;
+        trip.met(peer);
         let failed = |error: std::io::Error| {
             CollectError::new(Reason::of_io(&error), format!("the name server {peer} gave no answer: {error}"))
         };
         let question = exchange::Question::new(&self.settings.name, self.settings.kind).map_err(failed)?;
         if self.settings.transport == Transport::Udp {
-            seen.phase = "request";
-            let answer = question.over_udp(peer, &mut seen.times).await.map_err(failed)?;
+            let answer = question.over_udp(peer, trip).await.map_err(failed)?;
             if !answer.metadata.truncation {
                 return Ok(answer);
             }
         }
-        seen.phase = "connect";
-        question.over_tcp(peer, &mut seen.times).await.map_err(failed)
+        question.over_tcp(peer, trip).await.map_err(failed)
     }
 
-    async fn server(&self) -> Result<SocketAddr, CollectError> {
+    async fn server(&self, trip: &mut Trip) -> Result<SocketAddr, CollectError> {
+        if let Some(host) = &self.settings.server {
+            return Ok(resolve(host, self.settings.port, trip).await?[0]);
+        }
+        trip.begin("resolve");
         let failed = |message: String| CollectError::new(Reason::Resolve, message);
-        let Some(host) = &self.settings.server else {
-            let text = tokio::fs::read_to_string("/etc/resolv.conf").await;
-            let text = text.map_err(|error| failed(format!("cannot read /etc/resolv.conf: {error}")))?;
-            let address = settings::first_nameserver(&text);
-            return address
-                .map(|address| SocketAddr::new(address, 53))
-                .ok_or_else(|| failed("/etc/resolv.conf names no server".into()));
-        };
-        let found = resolve(host, self.settings.port).await;
-        let found = found.map_err(|error| failed(format!("cannot resolve {host}: {error}")))?;
-        found.first().copied().ok_or_else(|| failed(format!("{host} has no address")))
+        let text = tokio::fs::read_to_string("/etc/resolv.conf").await;
+        let text = text.map_err(|error| failed(format!("cannot read /etc/resolv.conf: {error}")))?;
+        let address = settings::first_nameserver(&text);
+        address
+            .map(|address| SocketAddr::new(address, 53))
+            .ok_or_else(|| failed("/etc/resolv.conf names no server".into()))
     }
 
     /// Judges the answer, and tells the serial when it was asked for.
@@ -115,14 +96,13 @@ impl Collect for Dns {
     async fn look(&self, deadline: Instant) -> Look {
         let watch = Watch::start(deadline);
         let mut look = Look::new();
-        let mut seen = Seen::default();
-        let outcome = time::timeout_at(watch.deadline(), self.ask(&mut seen)).await;
-        let late = || CollectError::new(Reason::Timeout, format!("no answer in time ({})", seen.phase));
-        let outcome = outcome.unwrap_or_else(|_| Err(late()));
-        report_address(&mut look, seen.resolve, seen.peer);
-        for (phase, took) in
-            [("resolve", seen.resolve), ("connect", seen.times.connect), ("request", seen.times.request)]
-        {
+        let mut trip = Trip::default();
+        let outcome = time::timeout_at(watch.deadline(), self.ask(&mut trip)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(trip.late()));
+        trip.report(&mut look);
+        for phase in ["resolve", "connect", "request"] {
+            // A phase that was not reached is 0, as blackbox has it.
+            let took = trip.took(phase).unwrap_or_default();
             look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());
         }
         look.value(&SUCCEEDED, f64::from(u8::from(outcome.is_ok())));

@@ -8,16 +8,12 @@ mod settings;
 
 pub use settings::Settings;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use tokio::time::{self, Instant};
-use tokio_rustls::TlsConnector;
 
 use crate::model::Family;
 
-use super::dial::Address;
-use super::probe::{self, Watch, Way, connector, shortened};
+use super::probe::{self, Route, Trip, Watch, shortened};
 use super::{Collect, CollectError, Look, Reason};
 use call::{Answer, Failed, check};
 use health::{Code, Serving};
@@ -36,17 +32,15 @@ static RESPONSE: Family = Family::gauge(
 /// A gRPC health probe.
 pub struct Grpc {
     settings: Settings,
-    address: Address,
     /// For the HTTP/2 request: `http://host:port`.
     origin: String,
-    tls: Option<TlsConnector>,
+    route: Route,
 }
 
 /// What the probe saw before it ended, well or not.
 #[derive(Default)]
 struct Seen {
-    way: Way,
-    began: Option<Instant>,
+    trip: Trip,
     code: Option<Code>,
     serving: Option<Serving>,
 }
@@ -57,10 +51,10 @@ impl Grpc {
     /// # Errors
     /// The CA file is unusable.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let tls = settings.trust.as_ref().map(|trust| connector(trust, &[b"h2"])).transpose()?;
-        let address = Address::Tcp { host: settings.host.clone(), port: settings.port };
-        let origin = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
-        Ok(Self { settings, address, origin, tls })
+        let Settings { address, trust, .. } = &settings;
+        let route = Route::new(address.clone(), trust.as_ref(), &[b"h2"])?;
+        let origin = format!("{}://{address}", if trust.is_some() { "https" } else { "http" });
+        Ok(Self { settings, origin, route })
     }
 
     /// Connects and asks. Whatever fails on the way has the status that gRPC's own clients give it.
@@ -78,19 +72,9 @@ impl Grpc {
     }
 
     async fn answer(&self, seen: &mut Seen) -> Result<Answer, Failed> {
-        let unavailable = |error| (error, Code::UNAVAILABLE);
-        let way = &mut seen.way;
-        let peers = way.resolve(&self.settings.host, self.settings.port).await.map_err(unavailable)?;
-        seen.began = Some(Instant::now());
-        let stream = way.connect(&peers).await.map_err(unavailable)?;
-        let service = &self.settings.service;
-        let Some(tls) = &self.tls else {
-            way.phase = "check";
-            return check(stream, &self.origin, service).await;
-        };
-        let stream = way.secure(tls, &self.settings.host, stream).await.map_err(unavailable)?;
-        way.phase = "check";
-        check(stream, &self.origin, service).await
+        let stream = self.route.enter(&mut seen.trip).await.map_err(|error| (error, Code::UNAVAILABLE))?;
+        seen.trip.begin("check");
+        check(stream, &self.origin, &self.settings.service).await
     }
 
     fn judge(&self, answer: &Answer) -> Result<(), CollectError> {
@@ -109,19 +93,25 @@ impl Grpc {
             }
         }
     }
+}
 
-    fn report(&self, seen: &Seen, check: Duration, look: &mut Look) {
-        seen.way.report(&self.address, self.settings.trust.as_ref(), look);
-        look.labeled(&DURATION, [("phase", "resolve")], seen.way.lookup.as_secs_f64());
-        if seen.began.is_some() {
-            look.labeled(&DURATION, [("phase", "check")], check.as_secs_f64());
+impl Seen {
+    fn report(&mut self, look: &mut Look) {
+        self.trip.report(look);
+        if let Some(took) = self.trip.took("resolve") {
+            look.labeled(&DURATION, [("phase", "resolve")], took.as_secs_f64());
+        }
+        // Blackbox counts the connection and its TLS to the check.
+        let check = ["connect", "tls", "check"].into_iter().filter_map(|step| self.trip.took(step));
+        if let Some(took) = check.reduce(|sum, took| sum + took) {
+            look.labeled(&DURATION, [("phase", "check")], took.as_secs_f64());
         }
         for serving in Serving::ALL {
-            let is = f64::from(u8::from(seen.serving == Some(serving)));
+            let is = f64::from(u8::from(self.serving == Some(serving)));
             look.labeled(&RESPONSE, [("serving_status", serving.as_str())], is);
         }
-        look.value(&SSL, f64::from(u8::from(seen.way.tls.is_some())));
-        look.value(&STATUS_CODE, f64::from(seen.code.unwrap_or(Code::DEADLINE_EXCEEDED).0));
+        look.value(&SSL, f64::from(u8::from(self.trip.is_secure())));
+        look.value(&STATUS_CODE, f64::from(self.code.unwrap_or(Code::DEADLINE_EXCEEDED).0));
     }
 }
 
@@ -132,11 +122,10 @@ impl Collect for Grpc {
         let mut look = Look::new();
         let mut seen = Seen::default();
         let outcome = time::timeout_at(watch.deadline(), self.ask(&mut seen)).await;
-        if let Err(error) = outcome.unwrap_or_else(|_| Err(seen.way.late())) {
+        if let Err(error) = outcome.unwrap_or_else(|_| Err(seen.trip.late())) {
             look.unhealthy(error);
         }
-        let check = seen.began.map_or(Duration::ZERO, |began| began.elapsed());
-        self.report(&seen, check, &mut look);
+        seen.report(&mut look);
         watch.finish(&mut look);
         look
     }

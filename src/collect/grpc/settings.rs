@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::collect::dial::Address;
+use crate::collect::probe::{self, read_address};
 use crate::collect::web::read_trust;
-use crate::collect::{Collect, TargetSettings, probe};
+use crate::collect::{Collect, TargetSettings};
 use crate::model::percent_decode;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls::Trust;
@@ -14,9 +16,7 @@ use crate::yaml::Fields;
 /// What a target of kind `grpc` needs beyond the common keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) address: Address,
     /// The service to ask for; empty for the server as a whole.
     pub(super) service: String,
     /// Present for `grpcs://`.
@@ -34,9 +34,8 @@ impl TargetSettings for Settings {
         let secure = parsed.as_ref().is_some_and(|url| url.scheme() == "grpcs");
         let trust = secure.then(|| read_trust(fields));
         let settings = parsed.as_ref().and_then(|url| {
-            let host = url.host_str().filter(|host| !host.is_empty())?.trim_matches(['[', ']']).to_owned();
             let service = percent_decode(url.path().trim_start_matches('/'));
-            Some(Self { host, port: url.port()?, service, trust })
+            Some(Self { address: read_address(url, None)?, service, trust })
         });
         if settings.is_none() {
             let way_out = "write grpc://host:port or grpc://host:port/service, grpcs:// for TLS";
@@ -47,8 +46,7 @@ impl TargetSettings for Settings {
 
     /// `host:port`.
     fn instance(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        self.address.to_string()
     }
 
     fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {

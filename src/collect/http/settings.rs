@@ -4,14 +4,13 @@ use crate::collect::{Collect, TargetSettings, probe};
 use crate::runtime::supervise::Supervisor;
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::HeaderMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use url::Url;
 
-use crate::collect::web::{read_authorization, read_headers, read_trust, read_url, without_credentials};
+use crate::collect::web::{read_request_headers, read_trust, read_url, without_credentials};
 use crate::model::Secret;
-use crate::runtime::http_client::credentials;
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
 
@@ -57,14 +56,9 @@ impl TargetSettings for Settings {
         let method = fields.parsed("method", |text| {
             Method::from_bytes(text.as_bytes()).map_err(|_| format!("`{text}` is no HTTP method"))
         });
-        let (mut headers, mut secrets) = read_headers(fields);
+        let (headers, secrets) = read_request_headers(parsed.as_mut(), fields);
         let body = fields.text("body").map(Bytes::from).unwrap_or_default();
         let follow_redirects = fields.bool("follow_redirects").unwrap_or(true);
-        let authorization = read_authorization(parsed.as_mut().and_then(credentials), fields);
-        if let Some((value, secret)) = authorization {
-            headers.insert(AUTHORIZATION, value);
-            secrets.push(secret);
-        }
         let trust = read_trust(fields);
         let unix_socket = fields.text("unix_socket").map(PathBuf::from);
         let expect = fields.section("expect").map(Expect::read).unwrap_or_default();
@@ -97,6 +91,8 @@ impl TargetSettings for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hyper::header::AUTHORIZATION;
+
     use crate::model::Problems;
     use crate::runtime::http_client::basic;
     use crate::yaml::parse;

@@ -12,7 +12,6 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{self, Instant};
@@ -22,7 +21,7 @@ use crate::model::Family;
 use crate::runtime::supervise::Supervisor;
 use crate::yaml::Fields;
 
-use super::probe::{self, Watch, Way, report_address};
+use super::probe::{self, Trip, Watch, resolve};
 use super::{Collect, CollectError, Look, Reason, TargetSettings};
 use echo::Echo;
 use socket::PingSocket;
@@ -77,9 +76,7 @@ pub struct Icmp {
 /// What the probe saw before it ended, well or not.
 #[derive(Default)]
 struct Seen {
-    way: Way,
-    setup: Duration,
-    rtt: Duration,
+    trip: Trip,
     hop_limit: Option<u8>,
 }
 
@@ -97,32 +94,20 @@ impl Icmp {
     }
 
     async fn ping(&self, seen: &mut Seen) -> Result<(), CollectError> {
-        let peers = seen.way.resolve(&self.settings.host, 0).await?;
-        let none = || CollectError::new(Reason::Resolve, format!("{} has no address", self.settings.host));
-        let peer = peers.first().ok_or_else(none)?.ip();
-        seen.way.phase = "setup";
-        let start = Instant::now();
-        let socket = PingSocket::open(peer);
-        seen.setup = start.elapsed();
-        seen.way.phase = "rtt";
-        seen.hop_limit = exchange(&socket?, peer, self.next_echo(), &mut seen.rtt).await?;
+        let peer = resolve(&self.settings.host, 0, &mut seen.trip).await?[0].ip();
+        seen.trip.begin("setup");
+        let socket = PingSocket::open(peer)?;
+        seen.trip.begin("rtt");
+        seen.hop_limit = exchange(&socket, peer, self.next_echo()).await?;
         Ok(())
     }
 }
 
-async fn exchange(
-    socket: &PingSocket,
-    peer: IpAddr,
-    echo: Echo,
-    rtt: &mut Duration,
-) -> Result<Option<u8>, CollectError> {
+async fn exchange(socket: &PingSocket, peer: IpAddr, echo: Echo) -> Result<Option<u8>, CollectError> {
     let failed =
         |error: std::io::Error| CollectError::new(Reason::of_io(&error), format!("{peer} cannot be pinged: {error}"));
-    let start = Instant::now();
     socket.send(echo).await.map_err(failed)?;
-    let hop_limit = socket.reply_to(echo).await.map_err(failed)?;
-    *rtt = start.elapsed();
-    Ok(hop_limit)
+    socket.reply_to(echo).await.map_err(failed)
 }
 
 #[async_trait]
@@ -132,13 +117,14 @@ impl Collect for Icmp {
         let mut look = Look::new();
         let mut seen = Seen::default();
         let outcome = time::timeout_at(watch.deadline(), self.ping(&mut seen)).await;
-        if let Err(error) = outcome.unwrap_or_else(|_| Err(seen.way.late())) {
+        if let Err(error) = outcome.unwrap_or_else(|_| Err(seen.trip.late())) {
             look.unhealthy(error);
         }
-        report_address(&mut look, seen.way.lookup, seen.way.peer);
-        // A phase that was not reached is 0, as blackbox has it.
-        for (phase, took) in [("resolve", seen.way.lookup), ("setup", seen.setup), ("rtt", seen.rtt)] {
-            look.labeled(&DURATION, [("phase", phase)], took.as_secs_f64());
+        seen.trip.report(&mut look);
+        for phase in ["resolve", "setup", "rtt"] {
+            // A phase that was not reached is 0, as blackbox has it, and so is the round of a request without reply.
+            let took = seen.trip.took(phase).filter(|_| phase != "rtt" || look.healthy);
+            look.labeled(&DURATION, [("phase", phase)], took.unwrap_or_default().as_secs_f64());
         }
         if let Some(limit) = seen.hop_limit {
             look.value(&HOP_LIMIT, f64::from(limit));
@@ -155,6 +141,8 @@ impl Collect for Icmp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::model::Problems;
     use crate::yaml::parse;
 

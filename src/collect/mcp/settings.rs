@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::HeaderMap;
 use url::Url;
 
-use crate::collect::web::{read_authorization, read_headers, read_trust, read_url, without_credentials};
+use crate::collect::web::{read_request_headers, read_trust, read_url, without_credentials};
 use crate::collect::{Collect, TargetSettings, probe};
 use crate::model::Secret;
-use crate::runtime::http_client::credentials;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
@@ -42,11 +41,7 @@ impl TargetSettings for Settings {
     /// Reads the kind's own keys: `headers`, `basic_auth`, `bearer_token`, `tls`, `expect: {tools: [NAME]}`.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let mut parsed = read_url(url, fields);
-        let (mut headers, mut secrets) = read_headers(fields);
-        if let Some((value, secret)) = read_authorization(parsed.as_mut().and_then(credentials), fields) {
-            headers.insert(AUTHORIZATION, value);
-            secrets.push(secret);
-        }
+        let (headers, secrets) = read_request_headers(parsed.as_mut(), fields);
         let trust = read_trust(fields);
         let tools = fields.section("expect").map(|mut section| {
             let tools = section.texts("tools");

@@ -15,9 +15,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// All of them.
-    pub const ALL: [&'static Self; 2] = [&LISTS, &CONFIG];
-
     /// Adds a row's value, if it is a known one.
     pub fn read(&self, row: Row<'_>, look: &mut Look) {
         let family = self.known.iter().find(|(name, _)| row.text(0) == Some(name)).map(|(_, family)| family);
@@ -27,7 +24,8 @@ impl Facts {
     }
 }
 
-static LISTS: Facts = Facts {
+/// How many there are of what.
+pub static LISTS: Facts = Facts {
     command: "SHOW LISTS",
     columns: ["list", "items"],
     known: &[
@@ -48,7 +46,8 @@ static LISTS: Facts = Facts {
     ],
 };
 
-static CONFIG: Facts = Facts {
+/// The settings.
+pub static CONFIG: Facts = Facts {
     command: "SHOW CONFIG",
     columns: ["key", "value"],
     known: &[

@@ -4,7 +4,8 @@
 //! (`pgbouncer_up`).
 //!
 //! At each look the kept session is asked first, then a new login is tried: passwords are changed and new connections
-//! are refused while an old session goes on. A kept session that breaks, or is silent for half of the look, is dropped, and the
+//! are refused while an old session goes on. What changes by an operator's hand alone (settings, the version) is asked once a
+//! minute. A kept session that breaks, or is silent for half of the look, is dropped, and the
 //! fresh one takes its place within the same look.
 //!
 //! Invariants: one session kept, one login a look, one command under way; a session that did not answer in time is
@@ -21,10 +22,11 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::model::Family;
+use crate::model::{Block, Family};
 use crate::runtime::supervise::Supervisor;
 
 use super::look::come_back_by;
+use super::paced::{Paced, show};
 use super::{Collect, CollectError, Look, Reason};
 use clients::Clients;
 use console::{Console, Door, Missed};
@@ -40,7 +42,13 @@ static UP: Family =
 pub struct PgBouncer {
     door: Door,
     /// Taken out for a look and put back only when it answered all that it was asked.
-    kept: Mutex<Option<Console>>,
+    kept: Mutex<Option<Session>>,
+}
+
+/// A session, and what is remembered of it.
+struct Session {
+    console: Console,
+    settings: Paced<Vec<Block>>,
 }
 
 /// What one look has seen so far.
@@ -60,22 +68,22 @@ impl PgBouncer {
         Ok(Self { door: Door::new(settings, supervisor)?, kept: Mutex::new(None) })
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Option<Console>> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Option<Session>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask_kept(&self, seen: &mut Seen, deadline: Instant) -> Option<Console> {
-        let kept = self.kept().take().filter(|console| !console.is_closed())?;
+    async fn ask_kept(&self, seen: &mut Seen, deadline: Instant) -> Option<Session> {
+        let mut kept = self.kept().take().filter(|session| !session.console.is_closed())?;
         let left = deadline.saturating_duration_since(Instant::now());
         // A broken session is no failure yet: the fresh one is asked the same.
-        seen.ask(&kept, Instant::now() + left / 2).await.is_ok().then_some(kept)
+        seen.ask(&mut kept, Instant::now() + left / 2).await.is_ok().then_some(kept)
     }
 
     /// Sees all; an error says why nobody can log in, or why not everything was seen.
     async fn see(&self, seen: &mut Seen, deadline: Instant) -> Result<(), CollectError> {
         let kept = self.ask_kept(seen, deadline).await;
         let login = self.door.login(deadline).await;
-        let console = match (kept, login) {
+        let session = match (kept, login) {
             (Some(kept), Ok(fresh)) => {
                 fresh.close(deadline).await;
                 kept
@@ -86,35 +94,64 @@ impl PgBouncer {
                 return Err(error);
             }
             (None, login) => {
-                let fresh = login?;
+                let mut fresh = Session { console: login?, settings: Paced::new() };
                 // What a session brought before it broke would stand twice.
                 *seen = Seen::default();
-                seen.ask(&fresh, deadline).await?;
+                seen.ask(&mut fresh, deadline).await?;
                 fresh
             }
         };
-        *self.kept() = Some(console);
+        *self.kept() = Some(session);
         Ok(())
     }
 }
 
 impl Seen {
-    /// Runs every command. An error means that the session is of no more use.
-    async fn ask(&mut self, console: &Console, deadline: Instant) -> Result<(), CollectError> {
-        let look = &mut self.look;
-        let (command, columns) = facts::VERSION;
-        let answer = console.show(command, &columns, deadline, |row| facts::read_version(row, look)).await;
-        self.note(answer)?;
-        for facts in Facts::ALL {
-            let look = &mut self.look;
-            let answer = console.show(facts.command, &facts.columns, deadline, |row| facts.read(row, look)).await;
-            self.note(answer)?;
-        }
+    /// Runs every command that is due. An error means that the session is of no more use.
+    async fn ask(&mut self, session: &mut Session, deadline: Instant) -> Result<(), CollectError> {
+        let Session { console, settings } = session;
+        self.ask_facts(&facts::LISTS, console, deadline).await?;
         for sheet in Sheet::ALL {
             let answer = run_sheet(sheet, console, deadline, &mut self.look).await;
             self.note(answer)?;
         }
         let answer = run_clients(console, deadline, &mut self.look).await;
+        self.note(answer)?;
+        // Last, so that nothing remembered is shown of a session that does not answer any more.
+        self.ask_settings(console, settings, deadline).await
+    }
+
+    /// SHOW VERSION and CONFIG, which is the longest answer of a pool with few clients. Shows meanwhile what they said.
+    async fn ask_settings(
+        &mut self,
+        console: &Console,
+        known: &mut Paced<Vec<Block>>,
+        deadline: Instant,
+    ) -> Result<(), CollectError> {
+        let now = Instant::now();
+        if let Some(blocks) = known.get().filter(|_| !known.due(now)) {
+            show(blocks, &mut self.look);
+            return Ok(());
+        }
+        known.clear();
+        let mut seen = Self::default();
+        let (command, columns) = facts::VERSION;
+        let look = &mut seen.look;
+        let answer = console.show(command, &columns, deadline, |row| facts::read_version(row, look)).await;
+        seen.note(answer)?;
+        seen.ask_facts(&facts::CONFIG, console, deadline).await?;
+        show(seen.look.blocks(), &mut self.look);
+        // What was refused is asked again at the next look, and said again.
+        if seen.refused.is_empty() {
+            known.set(now, seen.look.into_blocks());
+        }
+        self.refused.append(&mut seen.refused);
+        Ok(())
+    }
+
+    async fn ask_facts(&mut self, facts: &Facts, console: &Console, deadline: Instant) -> Result<(), CollectError> {
+        let look = &mut self.look;
+        let answer = console.show(facts.command, &facts.columns, deadline, |row| facts.read(row, look)).await;
         self.note(answer)
     }
 

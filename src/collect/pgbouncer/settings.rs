@@ -17,7 +17,7 @@ const WAY_OUT: &str = "write pgbouncer://user@host:6432";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The same as for a database server: PgBouncer speaks its protocol, and libpq's parameters mean the same.
-    pub(super) login: postgres::Settings,
+    pub login: postgres::Settings,
 }
 
 impl TargetSettings for Settings {

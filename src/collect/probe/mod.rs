@@ -5,13 +5,13 @@
 
 mod certificate;
 mod pattern;
+mod route;
 mod trip;
-mod way;
 
 pub use certificate::{Certificate, last_chain_expiry};
-pub use pattern::Pattern;
-pub use trip::{Duplex, Route, Stream, Trip, broken};
-pub use way::{Way, connector};
+pub use pattern::{Pattern, read_expected};
+pub use route::{Duplex, Route, Stream, broken, read_address, resolve};
+pub use trip::Trip;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

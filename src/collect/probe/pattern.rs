@@ -2,6 +2,8 @@
 
 use regex::Regex;
 
+use crate::yaml::Fields;
+
 /// A regular expression that compares by its text.
 #[derive(Debug, Clone)]
 pub struct Pattern(Regex);
@@ -31,4 +33,12 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+}
+
+/// Reads the section `expect` of a kind that knows one key there: `expect: {key: REGEX}`.
+pub fn read_expected(fields: &mut Fields<'_>, key: &'static str) -> Option<Pattern> {
+    let mut section = fields.section("expect")?;
+    let pattern = section.parsed(key, Pattern::parse);
+    section.finish();
+    pattern
 }

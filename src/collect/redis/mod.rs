@@ -18,7 +18,6 @@ mod info;
 mod keys;
 mod latency;
 mod own;
-mod paced;
 mod reply;
 mod sentinel;
 mod settings;

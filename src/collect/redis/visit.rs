@@ -11,9 +11,9 @@ use super::config::{self, Config};
 use super::connection::{Connection, Missed};
 use super::info::{self, Facts, Info, Mode};
 use super::keys::{self, Key, Keyspace};
-use super::paced::{Paced, show};
 use super::settings::Settings;
 use super::{clients, cluster, condition, latency, sentinel, slowlog, streams};
+use crate::collect::paced::{Paced, show};
 
 /// INFO's sections without those of modules.
 const ALL: &str = "all";

@@ -61,7 +61,7 @@ impl Smtp {
     /// The CA file is unusable.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let trust = (settings.security != Security::Plain).then_some(&settings.trust);
-        let route = Route::new(&settings.host, settings.port, trust, &[])?;
+        let route = Route::new(settings.address.clone(), trust, &[])?;
         Ok(Self { settings, route })
     }
 }
@@ -78,7 +78,8 @@ impl Collect for Smtp {
             look.unhealthy(error);
         }
         let secure = trip.is_secure();
-        trip.report(&DURATION, &mut look);
+        trip.report(&mut look);
+        trip.report_steps(&DURATION, &mut look);
         report_regex(&mut look, seen.regex_failed);
         seen.report(secure, &mut look);
         watch.finish(&mut look);

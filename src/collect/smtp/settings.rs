@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::collect::probe::{self, Pattern};
+use crate::collect::dial::Address;
+use crate::collect::probe::{self, Pattern, read_address, read_expected};
 use crate::collect::web::read_trust;
 use crate::collect::{Collect, TargetSettings};
 use crate::model::Secret;
@@ -16,8 +17,7 @@ use crate::yaml::Fields;
 /// What a target of kind `smtp` needs beyond the common keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) address: Address,
     pub(super) security: Security,
     pub(super) trust: Trust,
     /// A user and a password to log in with.
@@ -47,34 +47,40 @@ impl TargetSettings for Settings {
     /// Reads the kind's own keys: `starttls`, `username`, `password(_file)`, `tls`, `expect: {banner: REGEX}`. The URL may hold
     /// the login and `?tls=off`, so that a mail sender's own URL is understood.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
-        let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "smtp" | "smtps"));
-        let mut parsed = parsed.filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
+        let mut parsed = Url::parse(url).ok().filter(|url| Self::SCHEMES.contains(&url.scheme()));
         let login = read_login(parsed.as_mut().and_then(credentials), fields);
         let starttls = fields.bool("starttls");
         let trust = read_trust(fields);
-        let banner = fields.section("expect").and_then(|mut section| {
-            let banner = section.parsed("banner", Pattern::parse);
-            section.finish();
-            banner
-        });
-        let Some(url) = parsed else {
+        let banner = read_expected(fields, "banner");
+        let address = parsed.as_ref().and_then(|url| read_address(url, Some(usual_port(url))));
+        let Some((url, address)) = parsed.zip(address) else {
             // The text is not repeated: it may hold a password.
             fields.wrong("url", "this URL names no mail server", WAY_OUT);
             return None;
         };
         let security = security(&url, starttls, login.is_some(), fields);
-        let port = url.port().unwrap_or(if security == Security::Implicit { 465 } else { 25 });
-        Some(Self { host: url.host_str()?.to_owned(), port, security, trust, login, banner })
+        Some(Self { address, security, trust, login, banner })
     }
 
     /// `host:port`.
     fn instance(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+        self.address.to_string()
     }
 
     fn build(self, _supervisor: &Supervisor) -> Result<Arc<dyn Collect>, String> {
         Ok(Arc::new(super::Smtp::new(self)?))
     }
+}
+
+impl Settings {
+    /// Whether it logs in.
+    pub fn has_login(&self) -> bool {
+        self.login.is_some()
+    }
+}
+
+fn usual_port(url: &Url) -> u16 {
+    if url.scheme() == "smtps" { 465 } else { 25 }
 }
 
 /// The login of the URL, or that of the keys.
@@ -130,16 +136,16 @@ mod tests {
 
     #[test]
     fn a_login_goes_over_tls_unless_told_otherwise() {
-        for (url, keys, security, port) in [
-            ("smtp://mail", "", Security::Plain, 25),
-            ("smtp://mail:1025", "starttls: true", Security::StartTls, 1025),
-            ("smtp://u:p@mail:587", "", Security::StartTls, 587),
-            ("smtp://u:p@mail:587?tls=off", "", Security::Plain, 587),
-            ("smtp://mail", "{username: u, password: p, starttls: false}", Security::Plain, 25),
-            ("smtps://u@mail", "password: p", Security::Implicit, 465),
+        for (url, keys, security, instance) in [
+            ("smtp://mail", "", Security::Plain, "mail:25"),
+            ("smtp://mail:1025", "starttls: true", Security::StartTls, "mail:1025"),
+            ("smtp://u:p@mail:587", "", Security::StartTls, "mail:587"),
+            ("smtp://u:p@mail:587?tls=off", "", Security::Plain, "mail:587"),
+            ("smtp://mail", "{username: u, password: p, starttls: false}", Security::Plain, "mail:25"),
+            ("smtps://u@mail", "password: p", Security::Implicit, "mail:465"),
         ] {
             let settings = read(url, keys).unwrap();
-            assert_eq!((settings.security, settings.port), (security, port), "{url} {keys}");
+            assert_eq!((settings.security, settings.instance().as_str()), (security, instance), "{url} {keys}");
         }
         let settings = read("smtp://me%40x:hunter%2F2@mail", "").unwrap();
         assert_eq!(settings.login, Some(("me@x".into(), Secret::new("hunter/2"))));

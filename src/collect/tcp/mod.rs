@@ -9,17 +9,13 @@ mod settings;
 
 pub use settings::Settings;
 
-use std::io;
-
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{self, Instant};
-use tokio_rustls::TlsConnector;
 
 use crate::model::Family;
 
-use super::dial::Address;
-use super::probe::{self, Pattern, Watch, Way, connector, report_regex, shortened};
+use super::probe::{self, Pattern, Route, Stream, Trip, Watch, broken, report_regex, shortened};
 use super::{Collect, CollectError, Look, Reason};
 
 /// How much a server may say before the expected line.
@@ -30,13 +26,13 @@ static FAILED_BYTES: Family = Family::gauge("probe_failed_due_to_bytes", "Indica
 /// A TCP probe.
 pub struct Tcp {
     settings: Settings,
-    tls: Option<TlsConnector>,
+    route: Route,
 }
 
 /// What the probe saw before it ended, well or not.
 #[derive(Default)]
 struct Seen {
-    way: Way,
+    trip: Trip,
     regex_failed: bool,
 }
 
@@ -46,30 +42,16 @@ impl Tcp {
     /// # Errors
     /// The CA file is unusable.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let tls = settings.trust.as_ref().map(|trust| connector(trust, &[])).transpose()?;
-        Ok(Self { settings, tls })
+        let route = Route::new(settings.address.clone(), settings.trust.as_ref(), &[])?;
+        Ok(Self { settings, route })
     }
 
+    /// Connects, sends what is to be sent, then reads lines until one matches.
     async fn visit(&self, seen: &mut Seen) -> Result<(), CollectError> {
-        let stream = seen.way.open(&self.settings.address).await?;
-        match (&self.tls, &self.settings.address) {
-            (Some(tls), Address::Tcp { host, .. }) => {
-                let stream = seen.way.secure(tls, host, stream).await?;
-                self.converse(stream, seen).await
-            }
-            _ => self.converse(stream, seen).await,
-        }
-    }
-
-    /// Sends what is to be sent, then reads lines until one matches.
-    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        mut stream: S,
-        seen: &mut Seen,
-    ) -> Result<(), CollectError> {
+        let mut stream = self.route.enter(&mut seen.trip).await?;
         let broken = |error| broken(&error);
         if let Some(text) = &self.settings.send {
-            seen.way.phase = "send";
+            seen.trip.begin("send");
             let end = if text.ends_with('\n') { "" } else { "\n" };
             stream.write_all(format!("{text}{end}").as_bytes()).await.map_err(broken)?;
             stream.flush().await.map_err(broken)?;
@@ -77,7 +59,7 @@ impl Tcp {
         let Some(wanted) = &self.settings.banner else {
             return Ok(());
         };
-        seen.way.phase = "banner";
+        seen.trip.begin("banner");
         let found = await_line(&mut stream, wanted).await?;
         seen.regex_failed = found.is_err();
         if let Some(answer) = self.settings.answer.filter(|_| found.is_ok()) {
@@ -89,10 +71,7 @@ impl Tcp {
 }
 
 /// Reads until a line matches. The inner error is the one that the pattern is to blame for.
-async fn await_line<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    wanted: &Pattern,
-) -> Result<Result<(), CollectError>, CollectError> {
+async fn await_line(stream: &mut Stream, wanted: &Pattern) -> Result<Result<(), CollectError>, CollectError> {
     let mut text = Vec::new();
     let mut from = 0;
     loop {
@@ -111,10 +90,6 @@ async fn await_line<S: AsyncRead + Unpin>(
             return Ok(Err(no_banner(&text, wanted)));
         }
     }
-}
-
-fn broken(error: &io::Error) -> CollectError {
-    CollectError::new(Reason::of_io(error), format!("the connection broke: {error}"))
 }
 
 fn line(bytes: &[u8]) -> String {
@@ -139,12 +114,12 @@ impl Collect for Tcp {
         let mut look = Look::new();
         let mut seen = Seen::default();
         let outcome = time::timeout_at(watch.deadline(), self.visit(&mut seen)).await;
-        if let Err(error) = outcome.unwrap_or_else(|_| Err(seen.way.late())) {
+        if let Err(error) = outcome.unwrap_or_else(|_| Err(seen.trip.late())) {
             look.unhealthy(error);
         }
         report_regex(&mut look, seen.regex_failed);
         look.value(&FAILED_BYTES, 0.0);
-        seen.way.report(&self.settings.address, self.settings.trust.as_ref(), &mut look);
+        seen.trip.report(&mut look);
         watch.finish(&mut look);
         look
     }

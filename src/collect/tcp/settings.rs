@@ -6,7 +6,7 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::collect::dial::Address;
-use crate::collect::probe::{self, Pattern};
+use crate::collect::probe::{self, Pattern, read_address, read_expected};
 use crate::collect::web::read_trust;
 use crate::collect::{Collect, TargetSettings};
 use crate::model::percent_decode;
@@ -23,7 +23,8 @@ const SSH_GREETING: &str = "SSH-2.0-sidewatch\r\n";
 /// What a target of kind `tcp` needs beyond the common keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    pub(super) address: Address,
+    /// The port, or the socket.
+    pub address: Address,
     /// Present for `tls://`.
     pub(super) trust: Option<Trust>,
     /// Sent first, with a line end.
@@ -43,11 +44,7 @@ impl TargetSettings for Settings {
     /// banner, which may be narrowed.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
         let send = fields.text("send");
-        let banner = fields.section("expect").and_then(|mut section| {
-            let banner = section.parsed("banner", Pattern::parse);
-            section.finish();
-            banner
-        });
+        let banner = read_expected(fields, "banner");
         let parsed = Url::parse(url).ok().filter(|url| Self::SCHEMES.contains(&url.scheme()));
         let scheme = parsed.as_ref().map(Url::scheme).unwrap_or_default();
         let trust = (scheme == "tls").then(|| read_trust(fields));
@@ -74,14 +71,12 @@ impl TargetSettings for Settings {
 }
 
 fn address(url: &Url) -> Option<Address> {
-    let host = url.host_str().unwrap_or_default();
-    if url.scheme() == "unix" {
-        let path = percent_decode(url.path());
-        return (host.is_empty() && path.len() > 1).then(|| Address::Unix(PathBuf::from(path)));
+    if url.scheme() != "unix" {
+        return read_address(url, (url.scheme() == "ssh").then_some(22));
     }
-    let usual = (url.scheme() == "ssh").then_some(22);
-    let host = host.trim_matches(['[', ']']).to_owned();
-    Some(Address::Tcp { host, port: url.port().or(usual)? }).filter(|_| url.has_host())
+    let path = percent_decode(url.path());
+    let is_path = url.host_str().is_none_or(str::is_empty) && path.len() > 1;
+    is_path.then(|| Address::Unix(PathBuf::from(path)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use hyper::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::model::Secret;
-use crate::runtime::http_client::{basic, bearer, sensitive};
+use crate::runtime::http_client::{basic, bearer, credentials, sensitive};
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
 
@@ -38,6 +38,17 @@ pub fn read_trust(fields: &mut Fields<'_>) -> Trust {
     };
     section.finish();
     trust
+}
+
+/// Reads what goes with every request: `headers`, and credentials, which are taken out of the URL. Gives also the secrets in it,
+/// which no message may show.
+pub fn read_request_headers(url: Option<&mut Url>, fields: &mut Fields<'_>) -> (HeaderMap, Vec<Secret>) {
+    let (mut headers, mut secrets) = read_headers(fields);
+    if let Some((value, secret)) = read_authorization(url.and_then(credentials), fields) {
+        headers.insert(AUTHORIZATION, value);
+        secrets.push(secret);
+    }
+    (headers, secrets)
 }
 
 /// Reads credentials: at most one of `basic_auth`, `bearer_token` (or `bearer_token_file`) and the URL's own user.
@@ -77,7 +88,7 @@ pub fn read_authorization(
 }
 
 /// Reads the section `headers`: what the user wants sent, and the secrets in it, which no message may show.
-pub fn read_headers(fields: &mut Fields<'_>) -> (HeaderMap, Vec<Secret>) {
+fn read_headers(fields: &mut Fields<'_>) -> (HeaderMap, Vec<Secret>) {
     let (mut headers, mut secrets) = (HeaderMap::new(), Vec::new());
     for (name, text, at) in fields.text_map("headers") {
         let (Ok(header), Ok(mut value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(&text)) else {

@@ -59,18 +59,14 @@ impl WebSocket {
     /// # Errors
     /// The CA file is unusable.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        let (host, port) = (settings.url.host_str().unwrap_or_default(), settings.url.port_or_known_default());
         // HTTP/2 has WebSockets too (RFC 8441), but servers that take them from clients other than browsers are rare.
         let trust = settings.is_secure().then_some(&settings.trust);
-        let route = Route::new(host, port.unwrap_or(80), trust, &[b"http/1.1"])?;
+        let route = Route::new(settings.address.clone(), trust, &[b"http/1.1"])?;
         Ok(Self { settings, route })
     }
 
     async fn visit(&self, trip: &mut Trip, seen: &mut Seen) -> Result<(), CollectError> {
-        let mut stream = self.route.open(trip).await?;
-        if self.settings.is_secure() {
-            stream = self.route.secure(stream, trip).await?;
-        }
+        let stream = self.route.enter(trip).await?;
         trip.begin("upgrade");
         let mut socket = handshake::upgrade(&self.settings, stream, seen).await?;
         seen.upgraded = true;
@@ -104,7 +100,8 @@ impl Collect for WebSocket {
         if let Err(error) = outcome.unwrap_or_else(|_| Err(self.late(&trip, &mut seen))) {
             look.unhealthy(self.without_secrets(error));
         }
-        trip.report(&DURATION, &mut look);
+        trip.report(&mut look);
+        trip.report_steps(&DURATION, &mut look);
         report_regex(&mut look, seen.regex_failed);
         look.value(&STATUS_CODE, seen.status.map_or(0.0, f64::from));
         look.value(&UPGRADED, f64::from(u8::from(seen.upgraded)));

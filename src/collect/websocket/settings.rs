@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::HeaderMap;
 use url::Url;
 
-use crate::collect::probe::{self, Pattern};
-use crate::collect::web::{read_authorization, read_headers, read_trust, without_credentials};
+use crate::collect::dial::Address;
+use crate::collect::probe::{self, Pattern, read_address, read_expected};
+use crate::collect::web::{read_request_headers, read_trust, without_credentials};
 use crate::collect::{Collect, TargetSettings};
 use crate::model::Secret;
-use crate::runtime::http_client::credentials;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
@@ -19,6 +19,7 @@ use crate::yaml::Fields;
 pub struct Settings {
     /// Without user and password.
     pub(super) url: Url,
+    pub(super) address: Address,
     instance: String,
     /// What the user wants sent, credentials included.
     pub(super) headers: HeaderMap,
@@ -46,29 +47,21 @@ impl TargetSettings for Settings {
 
     /// Reads the kind's own keys: `headers`, `basic_auth`, `bearer_token`, `tls`, `subprotocols`, `send`, `expect: {message: REGEX}`.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
-        let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "ws" | "wss") && url.has_host());
-        if parsed.is_none() {
+        let mut parsed = Url::parse(url).ok().filter(|url| Self::SCHEMES.contains(&url.scheme()));
+        let address = parsed.as_ref().and_then(|url| read_address(url, None));
+        if address.is_none() {
             fields.wrong("url", "this is not a WebSocket's URL", "write ws://host:port/path or wss://host/path");
         }
-        let mut parsed = parsed;
-        let (mut headers, mut secrets) = read_headers(fields);
-        if let Some((value, secret)) = read_authorization(parsed.as_mut().and_then(credentials), fields) {
-            headers.insert(AUTHORIZATION, value);
-            secrets.push(secret);
-        }
+        let (headers, secrets) = read_request_headers(parsed.as_mut(), fields);
         let trust = read_trust(fields);
         let subprotocols = fields.texts("subprotocols");
         if let Some(wrong) = subprotocols.iter().find(|name| name.is_empty() || !name.bytes().all(is_token)) {
             fields.wrong("subprotocols", format!("`{wrong}` is no name of a subprotocol"), "write e.g. graphql-ws");
         }
         let send = fields.text("send");
-        let message = fields.section("expect").and_then(|mut section| {
-            let message = section.parsed("message", Pattern::parse);
-            section.finish();
-            message
-        });
+        let message = read_expected(fields, "message");
         let instance = without_credentials(url);
-        Some(Self { url: parsed?, instance, headers, trust, subprotocols, send, message, secrets })
+        Some(Self { url: parsed?, address: address?, instance, headers, trust, subprotocols, send, message, secrets })
     }
 
     /// The URL as it was written, without credentials.

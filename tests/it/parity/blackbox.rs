@@ -1,169 +1,166 @@
-//! Probes, beside `blackbox_exporter`.
+//! Probes, beside the newest `blackbox_exporter`: how both are told of the same target, and what is neither web nor names.
 
+use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use super::{Difference, What, compare};
-use crate::support::{Agent, GrpcServer, RealRedis, Running, free_port, get, peers, request, wait_until};
+use crate::support::{Agent, GrpcServer, RealRedis, Running, free_port, peers, request, wait_until};
 
+/// What differs on purpose, whatever is probed.
 const DIFFERENCES: &[Difference] = &[
-    Difference { family: "probe_*duration_seconds", what: What::Value, why: "each measures its own probe" },
-    Difference { family: "probe_dns_lookup_time_seconds", what: What::Value, why: "as above" },
+    Difference {
+        family: "probe_*duration_seconds",
+        what: What::Value,
+        why: "each probe takes its own time; blackbox also forgets how long a connection took that came to nothing",
+    },
+    Difference { family: "probe_dns_lookup_time_seconds", what: What::Value, why: "each probe takes its own time" },
 ];
 
-/// A `blackbox_exporter` with modules of its own.
-struct Blackbox {
-    port: u16,
-    _process: Running,
-    _folder: tempfile::TempDir,
-}
-
-impl Blackbox {
-    /// Starts it with the modules, in the words of its configuration.
-    fn start(modules: &str) -> Self {
-        let (folder, port) = (tempfile::tempdir().expect("a folder"), free_port());
-        let file = folder.path().join("blackbox.yml");
-        std::fs::write(&file, format!("modules:\n{modules}")).expect("our folder");
-        let mut command = Command::new(peers::newest("blackbox_exporter"));
-        command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        let process = Running::start(&mut command, &folder.path().join("log"));
-        wait_until("blackbox_exporter answers", Duration::from_secs(20), || {
-            request(port, "GET", "/-/healthy", &[], "").filter(|answer| answer.status == 200)
-        });
-        Self { port, _process: process, _folder: folder }
-    }
-
-    fn probe(&self, module: &str, target: &str) -> String {
-        get(self.port, &format!("/probe?module={module}&target={target}")).body
-    }
-}
-
-/// One target as both are told of it.
-struct Case {
-    module: &'static str,
-    /// As blackbox takes it.
+/// A probe as blackbox and the agent are told about it.
+pub struct Case {
+    name: &'static str,
+    /// Blackbox' module, in YAML.
+    module: String,
+    /// What blackbox is asked to probe.
     target: String,
-    /// As we take it, with further keys.
+    /// The agent's URL and further keys, in YAML.
     url: String,
-    keys: &'static str,
-    /// What both must say.
-    success: bool,
-    also: &'static [Difference],
+    keys: String,
+    /// What both must say, where the test knows.
+    success: Option<bool>,
+    /// What else differs on purpose.
+    differences: &'static [Difference],
 }
 
-/// Looks at every target with both, and compares.
-fn compare_all(blackbox: &Blackbox, cases: &[Case]) {
-    let lines = cases.iter().enumerate().map(|(number, case)| {
-        let Case { module, url, keys, .. } = case;
-        format!("  - {{name: case-{number}, job: {module}, instance: case-{number}, url: \"{url}\"{keys}}}\n")
-    });
-    let config =
-        format!("global: {{scrape_interval: 1h, scrape_timeout: 5s}}\ntargets:\n{}", lines.collect::<String>());
-    let agent = Agent::start(&config);
-    for (number, case) in cases.iter().enumerate() {
-        let Case { module, target, success, also, .. } = case;
-        let theirs = || blackbox.probe(module, target);
+impl Case {
+    /// A probe by one of blackbox' probers, with the keys of its section.
+    fn new(name: &'static str, prober: &str, module: &str, target: &str, url: &str) -> Self {
+        let section = if prober == "tcp" { "" } else { "preferred_ip_protocol: ip4, " };
+        let module = format!("prober: {prober}, timeout: 2s, {prober}: {{{section}{module}}}");
+        let (target, url) = (target.to_owned(), url.to_owned());
+        Self { name, module, target, url, keys: String::new(), success: None, differences: &[] }
+    }
+
+    pub fn http(name: &'static str, url: &str, module: &str, keys: &str) -> Self {
+        Self::new(name, "http", module, url, url).with(keys)
+    }
+
+    pub fn dns(name: &'static str, server: &str, ask: &str, module: &str, keys: &str) -> Self {
+        let (question, kind) = ask.split_once(' ').expect("a name and a type");
+        let over = if module.contains("transport_protocol: tcp") { "&transport=tcp" } else { "" };
+        let module = format!("query_name: {question}, query_type: {kind}, {module}");
+        Self::new(name, "dns", &module, server, &format!("dns://{server}/{question}?type={kind}{over}")).with(keys)
+    }
+
+    /// With further keys for the agent.
+    fn with(self, keys: &str) -> Self {
+        Self { keys: keys.into(), ..self }
+    }
+
+    /// With the verdict that both must come to.
+    fn is(self, success: bool) -> Self {
+        Self { success: Some(success), ..self }
+    }
+
+    /// With further differences that are meant.
+    pub fn but(self, differences: &'static [Difference]) -> Self {
+        Self { differences, ..self }
+    }
+
+    /// As a target of the agent.
+    fn target(&self) -> String {
+        let comma = if self.keys.is_empty() { "" } else { ", " };
+        format!("  - {{name: {0}, job: {0}, url: \"{1}\", timeout: 2s{comma}{2}}}\n", self.name, self.url, self.keys)
+    }
+
+    /// Looks with both; the complaint about what they say.
+    fn complaint(&self, blackbox: u16, agent: &Agent) -> Option<String> {
+        let target: String = url::form_urlencoded::byte_serialize(self.target.as_bytes()).collect();
+        let path = format!("/probe?module={}&target={target}", self.name);
+        let theirs = || request(blackbox, "GET", &path, &[], "").expect("a page of blackbox").body;
         let before = theirs();
-        let ours = of_instance(&agent.get("/metrics").body, &format!("case-{number}"));
-        let verdict = format!("\nprobe_success {}\n", u8::from(*success));
-        assert!(before.contains(&verdict), "{module} {target}: blackbox says\n{before}");
-        let all: Vec<_> = DIFFERENCES.iter().chain(*also).map(|d| Difference { ..*d }).collect();
-        let told = std::panic::catch_unwind(|| compare(&before, &ours, &theirs(), &all));
-        assert!(told.is_ok(), "{module} {target} differs; ours:\n{ours}");
+        let verdict = |success| format!("\nprobe_success {}\n", u8::from(success));
+        if self.success.is_some_and(|success| !before.contains(&verdict(success))) {
+            return Some(format!("blackbox says\n{before}"));
+        }
+        let ours = agent.get(&format!("/metrics?job={}", self.name)).body;
+        let differences: Vec<_> = DIFFERENCES.iter().chain(self.differences).copied().collect();
+        let same = std::panic::AssertUnwindSafe(|| compare(&before, &ours, &theirs(), &differences));
+        let panic = std::panic::catch_unwind(same).err()?;
+        Some(panic.downcast_ref::<String>().cloned().unwrap_or_default())
     }
 }
 
-/// The part of a page that belongs to one target.
-fn of_instance(page: &str, instance: &str) -> String {
-    let label = format!("instance=\"{instance}\"");
-    page.split_inclusive('\n').filter(|line| line.starts_with('#') || line.contains(&label)).collect()
+/// Probes each case with both and compares.
+pub fn compare_all(cases: &[Case]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (port, _blackbox) = start_blackbox(folder.path(), cases);
+    let agent = Agent::start(&format!("targets:\n{}", cases.iter().map(Case::target).collect::<String>()));
+    let mut complaints = String::new();
+    for case in cases {
+        if let Some(words) = case.complaint(port, &agent) {
+            let _ = writeln!(complaints, "{}: {words}", case.name);
+        }
+    }
+    assert!(complaints.is_empty(), "{complaints}");
+}
+
+/// Starts the exporter with a module for each case.
+fn start_blackbox(folder: &Path, cases: &[Case]) -> (u16, Running) {
+    let modules: Vec<_> = cases.iter().map(|case| format!("  {}: {{{}}}\n", case.name, case.module)).collect();
+    let (file, port) = (folder.join("blackbox.yml"), free_port());
+    std::fs::write(&file, format!("modules:\n{}", modules.concat())).expect("our folder");
+    let mut command = Command::new(peers::newest("blackbox_exporter"));
+    command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    let process = Running::start(&mut command, &folder.join("log"));
+    let ready = || request(port, "GET", "/-/healthy", &[], "").filter(|answer| answer.status == 200);
+    wait_until("blackbox_exporter is there", Duration::from_secs(20), ready);
+    (port, process)
 }
 
 #[test]
 fn a_ping_is_seen_as_blackbox_sees_it() {
-    let blackbox = Blackbox::start("  icmp: {prober: icmp, timeout: 2s, icmp: {preferred_ip_protocol: ip4}}\n");
-    let case = |target: &str, success| Case {
-        module: "icmp",
-        target: target.into(),
-        url: format!("icmp://{target}"),
-        keys: "",
-        success,
-        also: &[],
-    };
-    compare_all(&blackbox, &[case("127.0.0.1", true), case("no-such-host.invalid", false)]);
+    let icmp = |name, host: &str| Case::new(name, "icmp", "", host, &format!("icmp://{host}"));
+    compare_all(&[icmp("here", "127.0.0.1").is(true), icmp("nowhere", "no-such-host.invalid").is(false)]);
 }
 
 #[test]
 fn a_port_and_its_banner_are_seen_as_blackbox_sees_them() {
     let redis = RealRedis::start();
-    let modules = "  tcp: {prober: tcp, timeout: 2s}\n  \
-                   pong: {prober: tcp, timeout: 2s, tcp: {query_response: [{send: PING}, {expect: '^\\+PONG'}]}}\n  \
-                   ready: {prober: tcp, timeout: 2s, tcp: {query_response: [{send: PING}, {send: QUIT}, {expect: '^READY'}]}}\n";
-    let blackbox = Blackbox::start(modules);
-    let case = |module, keys, success| Case {
-        module,
-        target: redis.instance(),
-        url: format!("tcp://{}", redis.instance()),
-        keys,
-        success,
-        also: &[],
-    };
-    let nobody = free_port();
-    let closed = Case {
-        module: "tcp",
-        target: format!("127.0.0.1:{nobody}"),
-        url: format!("tcp://127.0.0.1:{nobody}"),
-        keys: "",
-        success: false,
-        also: &[],
-    };
-    let ready = r#", send: "PING\r\nQUIT", expect: {banner: "^READY"}"#;
-    let cases = [
-        case("tcp", "", true),
-        case("pong", r#", send: PING, expect: {banner: "^\\+PONG"}"#, true),
-        case("ready", ready, false),
-        closed,
-    ];
-    compare_all(&blackbox, &cases);
+    let tcp = |name, module: &str, at: &str| Case::new(name, "tcp", module, at, &format!("tcp://{at}"));
+    let (redis, nobody) = (redis.instance(), format!("127.0.0.1:{}", free_port()));
+    let pong = "query_response: [{send: PING}, {expect: '^\\+PONG'}]";
+    let ready = "query_response: [{send: PING}, {send: QUIT}, {expect: '^READY'}]";
+    compare_all(&[
+        tcp("open", "", &redis).is(true),
+        tcp("pong", pong, &redis).with(r#"send: PING, expect: {banner: "^\\+PONG"}"#).is(true),
+        tcp("ready", ready, &redis).with(r#"send: "PING\r\nQUIT", expect: {banner: "^READY"}"#).is(false),
+        tcp("closed", "", &nobody).is(false),
+    ]);
 }
 
 #[test]
 fn a_grpc_server_is_seen_as_blackbox_sees_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let (plain, secure) = (GrpcServer::start(), GrpcServer::start_tls(folder.path()));
-    let ca = folder.path().join("cert.pem");
-    let module = |name: &str, keys: &str| {
-        format!("  {name}: {{prober: grpc, timeout: 2s, grpc: {{preferred_ip_protocol: ip4{keys}}}}}\n")
+    let ca = format!("ca_file: {}", folder.path().join("cert.pem").display());
+    let at = format!("127.0.0.1:{}", plain.port());
+    let of = |name, service: &str| {
+        Case::new(name, "grpc", &format!("service: \"{service}\""), &at, &format!("grpc://{at}/{service}"))
     };
-    let tls = format!(", tls: true, tls_config: {{ca_file: {}}}", ca.display());
-    let modules = module("whole", "")
-        + &module("serving", ", service: shop.v1.Orders")
-        + &module("down", ", service: shop.v1.Search")
-        + &module("unknown", ", service: shop.v1.None")
-        + &module("tls", &tls);
-    let blackbox = Blackbox::start(&modules);
-    let case = |module, port: u16, service: &str, success| Case {
-        module,
-        target: format!("127.0.0.1:{port}"),
-        url: format!("grpc://127.0.0.1:{port}{service}"),
-        keys: "",
-        success,
-        also: &[],
-    };
-    let keys: &'static str = Box::leak(format!(", tls: {{ca_file: {}}}", ca.display()).into_boxed_str());
-    let over_tls = Case {
-        target: format!("localhost:{}", secure.port()),
-        url: format!("grpcs://localhost:{}", secure.port()),
-        keys,
-        ..case("tls", 0, "", true)
-    };
-    let cases = [
-        case("whole", plain.port(), "", true),
-        case("serving", plain.port(), "/shop.v1.Orders", true),
-        case("down", plain.port(), "/shop.v1.Search", false),
-        case("unknown", plain.port(), "/shop.v1.None", false),
-        case("whole", free_port(), "", false),
-        over_tls,
-    ];
-    compare_all(&blackbox, &cases);
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let at_tls = format!("localhost:{}", secure.port());
+    let tls = format!("tls: true, tls_config: {{{ca}}}");
+    compare_all(&[
+        of("whole", "").is(true),
+        of("serving", "shop.v1.Orders").is(true),
+        of("down", "shop.v1.Search").is(false),
+        of("unknown", "shop.v1.None").is(false),
+        Case::new("closed", "grpc", "", &nobody, &format!("grpc://{nobody}")).is(false),
+        Case::new("secure", "grpc", &tls, &at_tls, &format!("grpcs://{at_tls}"))
+            .with(&format!("tls: {{{ca}}}"))
+            .is(true),
+    ]);
 }

@@ -1,6 +1,6 @@
 //! A real PgBouncer in front of a real Postgres.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,11 +16,18 @@ pub struct RealPgBouncer {
     port: u16,
     database: String,
     folder: TempDir,
+    /// Further lines of its configuration.
+    settings: Vec<String>,
     process: Option<Running>,
 }
 
 impl RealPgBouncer {
     pub fn start(postgres: &RealPostgres) -> Self {
+        Self::start_with(postgres, |_| Vec::new())
+    }
+
+    /// The same with further lines of its configuration, which are told the folder that it can read.
+    pub fn start_with(postgres: &RealPostgres, settings: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         super::postgres::open_to_all(folder.path());
         let (host, port) = postgres
@@ -29,7 +36,8 @@ impl RealPgBouncer {
             .map(|(host, port)| (host.to_owned(), port.to_owned()))
             .expect("an address");
         let database = format!("host={host} port={port} dbname=postgres");
-        let mut pgbouncer = Self { port: free_port(), database, folder, process: None };
+        let settings = settings(folder.path());
+        let mut pgbouncer = Self { port: free_port(), database, folder, settings, process: None };
         pgbouncer.set_passwords("");
         pgbouncer.start_again();
         pgbouncer
@@ -62,7 +70,7 @@ impl RealPgBouncer {
             "ignore_startup_parameters = extra_float_digits".into(),
         ];
         let config = self.file("pgbouncer.ini");
-        std::fs::write(&config, lines.join("\n") + "\n").expect("our folder");
+        std::fs::write(&config, [&lines, self.settings.as_slice()].concat().join("\n") + "\n").expect("our folder");
         self.process = Some(Running::start(as_postgres("pgbouncer").arg(&config), &self.file("log")));
         wait_until("PgBouncer answers", Duration::from_secs(20), || self.try_console("show version").0.then_some(()));
     }

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use crate::collect::Look;
 use crate::model::Block;
 
-/// How long settings, the slow log and latencies are good for: a scrape of an exporter asks them each time, which costs
-/// the server more than INFO does.
+/// How long such answers are good for. Exporters ask for them at each scrape, which costs a server more than all the rest.
 pub const PACE: Duration = Duration::from_mins(1);
 
 /// The last answer and when it is due again.
