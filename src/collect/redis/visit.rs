@@ -16,16 +16,22 @@ use super::settings::Settings;
 use super::{clients, cluster, condition, latency, sentinel, slowlog, streams};
 
 /// INFO's sections without those of modules.
-const ALL: &str = "all";
+const ALL: &[&str] = &["all"];
 /// With them: asked for where a module is loaded whose fields we know.
-const EVERYTHING: &str = "everything";
+const EVERYTHING: &[&str] = &["everything"];
+/// The same without `latencystats`, which takes a server longer than all others together.
+const QUICK: &[&str] = &["default", "commandstats"];
+const QUICK_WITH_MODULES: &[&str] = &["default", "commandstats", "modules"];
 
 /// What is remembered from look to look.
 pub struct Memory {
     client_list: bool,
     config_metrics: bool,
-    /// The sections of INFO to ask for.
-    sections: &'static str,
+    /// All of INFO's sections, with those of modules where one is loaded whose fields we know.
+    full: &'static [&'static str],
+    /// What INFO was asked for.
+    sections: &'static [&'static str],
+    percentiles: Paced<Vec<Block>>,
     run_id: String,
     config: Paced<Config>,
     slow_log: Paced<Vec<Block>>,
@@ -42,7 +48,9 @@ impl Memory {
         Self {
             client_list: settings.client_list,
             config_metrics: settings.config_metrics,
+            full: ALL,
             sections: ALL,
+            percentiles: Paced::new(),
             run_id: String::new(),
             config: Paced::new(),
             slow_log: Paced::new(),
@@ -59,11 +67,19 @@ impl Memory {
         self.slow_log.clear();
         self.spikes.clear();
         self.histograms.clear();
-        (self.sections, self.untouching) = (ALL, false);
+        self.percentiles.clear();
+        (self.full, self.untouching) = (ALL, false);
     }
 
-    /// The sections of INFO to ask for.
-    pub fn sections(&self) -> &'static str {
+    /// The sections of INFO to ask for now.
+    pub fn sections(&mut self, now: Instant) -> &'static [&'static str] {
+        // Who told of no percentiles may not know of several sections either: Redis does since 7.0, which brought both.
+        let told = self.percentiles.get().is_some_and(|percentiles| !percentiles.is_empty());
+        self.sections = match (told && !self.percentiles.due(now), self.full == EVERYTHING) {
+            (false, _) => self.full,
+            (true, false) => QUICK,
+            (true, true) => QUICK_WITH_MODULES,
+        };
         self.sections
     }
 }
@@ -92,7 +108,8 @@ impl<'v> Visit<'v> {
             memory.run_id.clone_from(&self.facts.run_id);
             memory.keyspace.forget();
         }
-        memory.sections = if self.facts.telling_module { EVERYTHING } else { ALL };
+        memory.full = if self.facts.telling_module { EVERYTHING } else { ALL };
+        self.percentiles(memory);
         let asked = self.ask(memory).await;
         let config = memory.config.get();
         // A cluster's node has one database, whatever its settings say.
@@ -116,6 +133,15 @@ impl<'v> Visit<'v> {
         self.clients(memory).await?;
         // While it loads, a server has no keys to show.
         if self.facts.loading { Ok(()) } else { self.keys(memory).await }
+    }
+
+    fn percentiles(&mut self, memory: &mut Memory) {
+        if [ALL, EVERYTHING].contains(&memory.sections) {
+            let mut seen = Look::new();
+            info::read_percentiles(&self.info, &mut seen);
+            memory.percentiles.set(Instant::now(), seen.into_blocks());
+        }
+        show(memory.percentiles.get().map_or(&[], Vec::as_slice), self.look);
     }
 
     async fn sentinel(&mut self, memory: &mut Memory) -> Result<(), Missed> {
