@@ -84,9 +84,9 @@ impl RealRedis {
         let mut first = Command::new("chrt");
         let (allowed, text) = try_run(first.args(["--fifo", "1", "redis-cli", "--intrinsic-latency", seconds]));
         let text = if allowed { text } else { self.cli(&["--intrinsic-latency", seconds]) };
-        let micros =
+        let mut micros =
             text.lines().filter_map(|line| line.strip_prefix("Max latency so far: ")?.split(' ').next()?.parse().ok());
-        micros.last().unwrap_or_default()
+        micros.next_back().unwrap_or_default()
     }
 
     pub fn port(&self) -> u16 {
