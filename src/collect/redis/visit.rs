@@ -258,3 +258,39 @@ impl<'v> Visit<'v> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::TargetSettings as _;
+    use crate::collect::redis::paced::PACE;
+    use crate::model::Problems;
+    use crate::yaml::{Fields, parse};
+
+    fn memory() -> Memory {
+        let (node, problems) = (parse("{url: x}", "f.yml").unwrap(), Problems::new());
+        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
+        fields.take("url");
+        Memory::new(&Settings::read("redis://cache", &mut fields).unwrap())
+    }
+
+    #[test]
+    fn percentiles_are_asked_once_a_pace_by_a_server_that_tells_them() {
+        let (mut memory, now) = (memory(), Instant::now());
+        assert_eq!(memory.sections(now), ALL);
+        memory.percentiles.set(now, Vec::new());
+        assert_eq!(memory.sections(now), ALL, "one that tells none may not know of several sections");
+        let mut seen = Look::new();
+        info::read_percentiles(
+            &Info::parse("cmdstat_get:calls=1,usec=2\nlatency_percentiles_usec_get:p50=1\n"),
+            &mut seen,
+        );
+        memory.percentiles.set(now, seen.into_blocks());
+        assert_eq!(memory.sections(now + PACE / 2), QUICK);
+        assert_eq!(memory.sections(now + PACE), ALL);
+        memory.full = EVERYTHING;
+        assert_eq!(memory.sections(now + PACE / 2), QUICK_WITH_MODULES);
+        memory.begin_anew();
+        assert_eq!(memory.sections(now), ALL);
+    }
+}
