@@ -21,6 +21,15 @@ static RELOADED_AT: Family = Family::gauge(
     "sidewatch_config_last_reload_success_timestamp_seconds",
     "When the configuration in use was loaded, in seconds since the epoch.",
 );
+/// The rules for `blackbox_exporter` ask so; its configuration is part of ours.
+static PROBES_RELOADED: Family = Family::gauge(
+    "blackbox_exporter_config_last_reload_successful",
+    "Whether the last load of the configuration, of which the probes are a part, succeeded.",
+);
+static PROBES_RELOADED_AT: Family = Family::gauge(
+    "blackbox_exporter_config_last_reload_success_timestamp_seconds",
+    "When the configuration in use, of which the probes are a part, was loaded, in seconds since the epoch.",
+);
 static PANICS: Family = Family::counter("sidewatch_task_panics_total", "Tasks that panicked and were started again.");
 static SERIES: Family = Family::gauge("sidewatch_store_series", "Series in the store.");
 static DROPPED: Family = Family::counter(
@@ -75,10 +84,13 @@ pub fn makers(
     let (meter, money) = (meter.clone(), meter.clone());
     let state = move |_: Millis| {
         let (successful, at) = (reloads.0.0.load(Ordering::Relaxed), reloads.0.1.load(Ordering::Relaxed));
+        let (successful, at) = (f64::from(u8::from(successful)), Millis(at).as_seconds());
         vec![
             block(&BUILD, Labels::new([("version", env!("CARGO_PKG_VERSION"))]), 1.0),
-            block(&RELOADED, Labels::empty(), f64::from(u8::from(successful))),
-            block(&RELOADED_AT, Labels::empty(), Millis(at).as_seconds()),
+            block(&RELOADED, Labels::empty(), successful),
+            block(&RELOADED_AT, Labels::empty(), at),
+            block(&PROBES_RELOADED, Labels::empty(), successful),
+            block(&PROBES_RELOADED_AT, Labels::empty(), at),
             block(&PANICS, Labels::empty(), (supervisor.panics() + meter.panics()) as f64),
             block(&SERIES, Labels::empty(), store.series_count() as f64),
             block(&REFUSED, Labels::empty(), store.refused() as f64),

@@ -104,6 +104,9 @@ impl History {
     }
 
     /// Gives the name of a refused series when it is time to warn of one.
+    ///
+    /// A series that stands in the picture twice is taken once, the first time, and shown once: a page that says two things
+    /// of one series is refused or misread by who scrapes it.
     fn take_picture(&mut self, picture: Arc<Picture>) -> Option<Labels> {
         let before = self.sources.remove(&picture.source);
         let source = before.as_ref().map_or_else(|| self.new_source(), |before| before.id);
@@ -115,19 +118,25 @@ impl History {
         let mut walk = Before::new(old_blocks, old_refs);
         let mut refs = Vec::with_capacity(before.as_ref().map_or(0, |before| before.refs.len()));
         let mut refused = None;
-        for block in &picture.blocks {
+        let mut doubled = Vec::new();
+        for (block_at, block) in picture.blocks.iter().enumerate() {
             let mut known = walk.family(&block.family.name);
-            for point in &block.points {
+            for (point_at, point) in block.points.iter().enumerate() {
                 let same = known.find(point);
-                refs.push(self.take(&picture, &block.family.name, point, same, source, &mut refused));
+                match self.take(&picture, &block.family.name, point, same, source, &mut refused) {
+                    Some(reference) => refs.push(reference),
+                    None => doubled.push((block_at, point_at)),
+                }
             }
         }
+        let picture = without(picture, &doubled);
         self.end_vanished(before.as_ref().map_or(&[], |before| &before.refs), source, picture.at);
         self.series.sweep(self.horizon(), refs.len());
         self.sources.insert(Arc::clone(&picture.source), Source { id: source, picture, refs });
         self.due_warning(refused)
     }
 
+    /// The point's series, or a mark that it has none; nothing if the picture has had a value of that series already.
     fn take(
         &mut self,
         picture: &Picture,
@@ -136,17 +145,21 @@ impl History {
         same: Option<SeriesRef>,
         source: u32,
         refused: &mut Option<Labels>,
-    ) -> SeriesRef {
+    ) -> Option<SeriesRef> {
         // A marker says that the series is not shown; ending it is the business of `end_vanished`.
         if is_stale(point.value) {
-            return SeriesRef::NONE;
+            return Some(SeriesRef::NONE);
         }
         let known = same.filter(|same| self.series.get(*same).is_some());
         let Some(reference) = known.or_else(|| self.look_up(picture, family, point, refused)) else {
-            return SeriesRef::NONE;
+            return Some(SeriesRef::NONE);
         };
+        if self.series.get(reference).is_some_and(|entry| entry.seen == self.version) {
+            self.counts.dropped += 1;
+            return None;
+        }
         self.append(reference, picture.at, point.value, source);
-        reference
+        Some(reference)
     }
 
     /// The series of a point that the source did not show before; none if it is refused.
@@ -327,4 +340,16 @@ impl History {
     fn horizon(&self) -> Millis {
         if self.newest.0 == i64::MIN { self.newest } else { self.newest - self.limits.retention }
     }
+}
+
+/// The picture without some points, by block and place in it.
+fn without(picture: Arc<Picture>, points: &[(usize, usize)]) -> Arc<Picture> {
+    if points.is_empty() {
+        return picture;
+    }
+    let mut picture = Arc::unwrap_or_clone(picture);
+    for (block, point) in points.iter().rev() {
+        picture.blocks[*block].points.remove(*point);
+    }
+    Arc::new(picture)
 }

@@ -371,3 +371,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_series_that_stands_in_a_picture_twice_is_shown_and_kept_once() {
+    let store = Store::new(LIMITS);
+    for at in [1000, 2000] {
+        store.record(picture("replicas", at, &[("lag", "a", 1.0), ("lag", "b", 2.0), ("lag", "a", 3.0)]));
+        let shown = store.current();
+        let values: Vec<f64> =
+            shown[0].blocks.iter().flat_map(|block| &block.points).map(|point| point.value).collect();
+        assert_eq!(values, [1.0, 2.0]);
+    }
+    assert_eq!((store.series_count(), store.dropped()), (2, 2));
+}

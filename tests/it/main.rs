@@ -12,6 +12,7 @@ mod demo;
 mod discovery;
 mod docker_events;
 mod docker_figures;
+mod failure_table;
 mod image;
 mod incidents;
 mod layers;

@@ -111,6 +111,18 @@ impl Agent {
         self.folder.path().join("data")
     }
 
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("it runs").count()
+    }
+
+    /// What it holds in memory, in bytes.
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has a size");
+        line.trim_end_matches("kB").trim().parse::<usize>().expect("a number") * 1024
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill();

@@ -30,7 +30,7 @@ pub use openai::{KEY, OpenAiServer};
 pub use page::Page;
 pub use pgbouncer::RealPgBouncer;
 pub use podman::Podman;
-pub use postgres::{PostgresSetup, RealPostgres, as_postgres, program};
+pub use postgres::{PostgresSetup, RealPostgres, as_newest, as_postgres, program};
 pub use process::{Running, free_port, run, run_with_input, try_run, wait_until};
 pub use prometheus::RealPrometheus;
 pub use redis::{RealRedis, RedisSetup};

@@ -284,7 +284,7 @@ pub fn as_postgres(name: &str) -> Command {
 }
 
 /// A program of the newest PostgreSQL, run inside its own root file system.
-fn as_newest(name: &str) -> Command {
+pub fn as_newest(name: &str) -> Command {
     let mut command = Command::new("chroot");
     command.arg(newest_root()).args(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]);
     command.arg(format!("/usr/lib/postgresql/18/bin/{name}")).current_dir("/");

@@ -38,10 +38,19 @@ impl RealRedis {
         Self::with(RedisSetup::default())
     }
 
+    /// On a port that somebody counts on.
+    pub fn start_at(port: u16) -> Self {
+        Self::with_port(RedisSetup::default(), port)
+    }
+
     pub fn with(setup: RedisSetup) -> Self {
+        Self::with_port(setup, free_port())
+    }
+
+    fn with_port(setup: RedisSetup, port: u16) -> Self {
         let newest = setup.newest.is_some();
         let folder = if newest { tempfile::tempdir_in(newest_root().join("tmp")) } else { tempfile::tempdir() };
-        let mut redis = Self { port: free_port(), folder: folder.expect("a folder"), setup, process: None };
+        let mut redis = Self { port, folder: folder.expect("a folder"), setup, process: None };
         redis.start_again();
         redis
     }
@@ -52,6 +61,9 @@ impl RealRedis {
         if let Some(program) = self.setup.newest {
             command.arg(newest_root()).arg(program);
         }
+        // A sentinel insists on a file that it can write.
+        std::fs::write(self.folder.path().join("redis.conf"), "").expect("our folder");
+        command.arg(self.home().join("redis.conf"));
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(self.home()).args(&self.setup.arguments);
         self.process = Some(Running::start(&mut command, &self.folder.path().join("log")));
