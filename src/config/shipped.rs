@@ -4,11 +4,12 @@ use crate::model::Problems;
 use crate::rules::{GroupSpec, read_file};
 
 /// Name and text of each file under `alerts/`.
-pub const FILES: [(&str, &str); 7] = [
+pub const FILES: [(&str, &str); 8] = [
     ("app.yml", include_str!("../../alerts/app.yml")),
     ("containers.yml", include_str!("../../alerts/containers.yml")),
     ("host.yml", include_str!("../../alerts/host.yml")),
     ("llm.yml", include_str!("../../alerts/llm.yml")),
+    ("pgbouncer.yml", include_str!("../../alerts/pgbouncer.yml")),
     ("postgres.yml", include_str!("../../alerts/postgres.yml")),
     ("redis.yml", include_str!("../../alerts/redis.yml")),
     ("sidewatch.yml", include_str!("../../alerts/sidewatch.yml")),

@@ -188,19 +188,21 @@ fn behind_tls_with_an_authority_of_its_own() {
         "--tls-auth-clients",
         "no",
     ]));
-    let plain = redis.instance();
+    let (plain, silent) = (redis.instance(), Silent::start());
     let agent = agent(&[
         ("trusting", &format!("url: \"rediss://127.0.0.1:{port}\", tls: {{ca_file: \"{authority}\"}}")),
         ("stranger", &url(&format!("rediss://127.0.0.1:{port}"))),
         ("heedless", &format!("url: \"rediss://127.0.0.1:{port}\", tls: {{insecure_skip_verify: true}}")),
         ("plaintext", &url(&format!("redis://127.0.0.1:{port}"))),
         ("no-tls-there", &url(&format!("rediss://{plain}"))),
+        ("silent", &url(&format!("rediss://127.0.0.1:{}", silent.port()))),
     ]);
     assert_verdict(&agent, "trusting", &["ok"]);
     assert_verdict(&agent, "heedless", &["ok"]);
     assert_verdict(&agent, "stranger", &["tls", "certificate"]);
     // A server without TLS takes the greeting for the beginning of a command, and waits for the rest.
-    assert_verdict(&agent, "no-tls-there", &["timeout"]);
+    assert_verdict(&agent, "no-tls-there", &["tls", "plain text"]);
+    assert_verdict(&agent, "silent", &["timeout"]);
     wait_until("a plain client is not answered", SOON, || {
         (agent.metrics().value("redis_up", &[("job", "plaintext")]) == Some(0.0)).then_some(())
     });

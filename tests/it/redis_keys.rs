@@ -6,7 +6,7 @@ use crate::support::{Agent, Page, RealRedis, RedisSetup, wait_until};
 
 fn agent(redis: &RealRedis, interval: &str, keys: &str) -> Agent {
     let target = format!("{{name: cache, url: \"{}\", {keys}}}", redis.url());
-    Agent::start(&format!("global: {{scrape_interval: {interval}, scrape_timeout: 1s}}\ntargets: [{target}]"))
+    Agent::start(&format!("global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}\ntargets: [{target}]"))
 }
 
 /// Waits for a whole pass that ended after `since`; its page and its time.
@@ -18,19 +18,53 @@ fn whole_pass(agent: &Agent, since: f64, limit: Duration) -> (Page, f64) {
     })
 }
 
+/// SLOWLOG measures by the wall clock. Both processes are given the processor before the machine's other load; what holds
+/// up even them, a virtual machine's host above all, is no doing of a SCAN. So whoever finds one in SLOWLOG has to show
+/// both: that the same SCAN is quick when asked again, and that this machine stands still by Redis' own measure.
 #[test]
-fn a_million_keys_are_counted_without_a_slow_command() {
+fn on_a_million_keys_no_scan_of_ours_stands_in_the_slowlog_at_a_millisecond_unless_the_machine_stands_still() {
     let redis = RealRedis::with(RedisSetup::installed(&["--enable-debug-command", "yes"]));
     redis.cli(&["DEBUG", "POPULATE", "999000", "query", "64"]);
-    redis.cli(&["EVAL", "for i = 1, 1000 do redis.call('SET', 'ai_api_limit:' .. i, i, 'EX', 900) end", "0"]);
+    redis.cli(&["EVAL", "for i = 1, 1000 do redis.call('SET', 'ai_api_limit:' .. i, i, 'EX', 3600) end", "0"]);
     assert_eq!(redis.cli(&["DBSIZE"]).trim(), "1000000");
-    redis.cli(&["CONFIG", "SET", "slowlog-log-slower-than", "1000"]);
+    redis.cli(&["CONFIG", "SET", "slowlog-log-slower-than", "1000", "slowlog-max-len", "100000"]);
     redis.undisturbed();
     let groups = r#"key_groups: ["query:*", {pattern: "ai_api_limit:*", limit: 901}, "session:*"]"#;
+    let mut ended = 0.0;
+    for pass in 1..=3 {
+        redis.cli(&["SLOWLOG", "RESET"]);
+        redis.cli(&["CONFIG", "RESETSTAT"]);
+        // Begun anew, an agent begins its pass at once.
+        let agent = agent(&redis, "500ms", groups);
+        agent.undisturbed();
+        let (page, time) = whole_pass(&agent, ended, Duration::from_mins(5));
+        drop(agent);
+        ended = time;
+        assert_figures(&page);
+        let scans = calls(&redis, "scan");
+        assert!((9_000.0..110_000.0).contains(&scans), "{scans} SCANs of ten to a hundred keys");
+        let slow = slow_scans(&redis);
+        for (_, words) in &slow {
+            assert_quick(&redis, words);
+        }
+        let still = if slow.is_empty() { 0 } else { redis.longest_standstill() };
+        assert!(
+            slow.is_empty() || still >= 1000,
+            "pass {pass}: SCANs in SLOWLOG: {slow:?}; the machine stood still for {still} microseconds"
+        );
+    }
+}
+
+/// A command that is slow by itself is slow each time.
+fn assert_quick(redis: &RealRedis, words: &[String]) {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     redis.cli(&["SLOWLOG", "RESET"]);
-    redis.cli(&["CONFIG", "RESETSTAT"]);
-    let agent = agent(&redis, "1s", groups);
-    let (page, _) = whole_pass(&agent, 0.0, Duration::from_mins(10));
+    (0..20).for_each(|_| drop(redis.cli(&words)));
+    let slow = slow_commands(redis).iter().filter(|entry| entry.3[0] == "SCAN").count();
+    assert!(slow < 5, "{words:?} was slow in {slow} of 20 calls");
+}
+
+fn assert_figures(page: &Page) {
     let group = |name: &str, group: &str| page.value(name, &[("key_group", group)]);
     assert_eq!(group("redis_key_group_count", "query:*"), Some(999_000.0));
     assert_eq!(group("redis_key_group_count", "session:*"), Some(0.0));
@@ -45,19 +79,20 @@ fn a_million_keys_are_counted_without_a_slow_command() {
     assert_eq!(group("redis_key_group_highest_count", "ai_api_limit:*"), Some(1000.0));
     let looks = page.value("redis_exporter_scrapes_total", &[]).expect("looks");
     assert!(looks > 3.0, "the pass took {looks} looks: a look has a budget");
-    let scans = calls(&redis, "scan");
-    assert!((9_000.0..12_000.0).contains(&scans), "{scans} SCANs of a hundred keys");
-    // A machine that takes the processor away in the middle of a command makes any command slow, so a few in ten
-    // thousand are let pass here; a SCAN that is slow by itself is slow each time.
-    let slow = redis.cli(&["SLOWLOG", "GET", "-1"]).lines().filter(|line| *line == "SCAN").count();
-    assert!(slow as f64 <= scans / 1000.0, "{slow} of {scans} SCANs took more than a millisecond");
-    let latencies = redis.cli(&["INFO", "latencystats"]);
-    let p99 = latencies
-        .lines()
-        .find(|line| line.starts_with("latency_percentiles_usec_scan"))
-        .and_then(|line| line.split(',').find_map(|part| part.strip_prefix("p99=")?.parse::<f64>().ok()));
-    assert!(p99.is_some_and(|usec| usec < 1000.0), "99 of 100 SCANs are within {p99:?} microseconds");
 }
+
+/// Those of our SCANs that the server thought slow: microseconds and words.
+fn slow_scans(redis: &RealRedis) -> Vec<(i64, Vec<String>)> {
+    let ours = slow_commands(redis).into_iter().filter(|entry| entry.3[0] == "SCAN" && entry.5 == "sidewatch");
+    ours.map(|entry| (entry.2, entry.3)).collect()
+}
+
+fn slow_commands(redis: &RealRedis) -> Vec<SlowEntry> {
+    serde_json::from_str(&redis.cli(&["--json", "SLOWLOG", "GET", "-1"])).expect("the slow log")
+}
+
+/// Number, time, microseconds, command and arguments, address, the client's name.
+type SlowEntry = (i64, i64, i64, Vec<String>, String, String);
 
 fn calls(redis: &RealRedis, command: &str) -> f64 {
     let stats = redis.cli(&["INFO", "commandstats"]);

@@ -11,11 +11,13 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, FromRedisValue, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisError, Value};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::DropGuard;
 
-use crate::collect::dial::{Address, by, dial};
+use crate::collect::dial::{Address, Stream, by, dial};
 use crate::collect::{CollectError, Reason, TargetSettings as _};
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls;
@@ -63,19 +65,53 @@ impl Server {
             let stream = dial(&self.settings.address).await?;
             let mut connection = match &self.tls {
                 None => self.over(stream).await?,
-                Some((config, name)) => {
-                    let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
-                    let stream = connector.connect(name.clone(), stream).await.map_err(|error| {
-                        let what = format!("no TLS with {}: {error}", self.settings.instance());
-                        CollectError::new(Reason::Tls, what)
-                    })?;
-                    self.over(stream).await?
-                }
+                Some(tls) => self.over(self.shake_hands(tls, stream, deadline).await?).await?,
             };
             self.log_in(&mut connection, deadline).await.map_err(|missed| missed.error)?;
             Ok(connection)
         })
         .await
+    }
+
+    async fn shake_hands(
+        &self,
+        (config, name): &(Arc<ClientConfig>, ServerName<'static>),
+        stream: Stream,
+        deadline: Instant,
+    ) -> Result<TlsStream<Stream>, CollectError> {
+        let connector = TlsConnector::from(Arc::clone(config));
+        // What is left is for asking why there is no answer.
+        let patience = deadline.saturating_duration_since(Instant::now()) * 3 / 4;
+        match timeout(patience, connector.connect(name.clone(), stream)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => {
+                let what = format!("no TLS with {}: {error}", self.settings.instance());
+                Err(CollectError::new(Reason::Tls, what))
+            }
+            Err(_late) => Err(self.without_tls().await),
+        }
+    }
+
+    /// Why a TLS greeting got no answer. A server without TLS takes it for the beginning of a command and waits for the
+    /// rest; asked in plain text, it answers. One that is silent to that too comes to the caller's deadline.
+    async fn without_tls(&self) -> CollectError {
+        let instance = self.settings.instance();
+        match self.answers_plainly().await {
+            Ok(true) => {
+                let words =
+                    format!("no TLS with {instance}: the port speaks plain text, for which the URL is redis://");
+                CollectError::new(Reason::Tls, words)
+            }
+            _ => CollectError::new(Reason::Timeout, format!("no answer in time: TLS with {instance}")),
+        }
+    }
+
+    /// Whether a server answers a plain PING: with a status or an error, before any login.
+    async fn answers_plainly(&self) -> Result<bool, CollectError> {
+        let broken = |error: std::io::Error| CollectError::new(Reason::of_io(&error), format!("PING: {error}"));
+        let mut stream = dial(&self.settings.address).await?;
+        stream.write_all(b"PING\r\n").await.map_err(broken)?;
+        Ok([b'+', b'-'].contains(&stream.read_u8().await.map_err(broken)?))
     }
 
     async fn over<S>(&self, stream: S) -> Result<Connection, CollectError>

@@ -3,8 +3,8 @@
 //! In: a Redis URL, and the keys, streams and groups of keys that the target names. Out: `redis_up`, all that INFO
 //! tells, and what other commands add.
 //!
-//! One INFO at each look says nearly everything. Settings, the slow log and latencies are asked once a minute and shown
-//! meanwhile; keys and streams only where the target names them; the key space is passed over in small steps.
+//! One INFO at each look says nearly everything. Settings, the slow log and latencies (INFO's percentiles among them) are
+//! asked once a minute and shown meanwhile; keys and streams only where the target names them; the key space is passed over in small steps.
 //!
 //! Invariants: one connection, kept from look to look; one that did not answer in time is closed and never read again.
 //! What is shown from memory came over the connection that is in use.
@@ -93,7 +93,7 @@ impl Redis {
     ) -> Result<(Connection, String), Missed> {
         let what = format!("INFO at {}", self.instance);
         let mut commands = Pipeline::new();
-        commands.cmd("INFO").arg(kept.memory.sections());
+        commands.cmd("INFO").arg(kept.memory.sections(Instant::now()));
         match connection.ask::<(Vec<u8>,)>(&what, &commands, deadline).await {
             Ok((text,)) => Ok((connection, String::from_utf8_lossy(&text).into_owned())),
             Err(missed) => {

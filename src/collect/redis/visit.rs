@@ -16,16 +16,22 @@ use super::{clients, cluster, condition, latency, sentinel, slowlog, streams};
 use crate::collect::paced::{Paced, show};
 
 /// INFO's sections without those of modules.
-const ALL: &str = "all";
+const ALL: &[&str] = &["all"];
 /// With them: asked for where a module is loaded whose fields we know.
-const EVERYTHING: &str = "everything";
+const EVERYTHING: &[&str] = &["everything"];
+/// The same without `latencystats`, which takes a server longer than all others together.
+const QUICK: &[&str] = &["default", "commandstats"];
+const QUICK_WITH_MODULES: &[&str] = &["default", "commandstats", "modules"];
 
 /// What is remembered from look to look.
 pub struct Memory {
     client_list: bool,
     config_metrics: bool,
-    /// The sections of INFO to ask for.
-    sections: &'static str,
+    /// All of INFO's sections, with those of modules where one is loaded whose fields we know.
+    full: &'static [&'static str],
+    /// What INFO was asked for.
+    sections: &'static [&'static str],
+    percentiles: Paced<Vec<Block>>,
     run_id: String,
     config: Paced<Config>,
     slow_log: Paced<Vec<Block>>,
@@ -42,7 +48,9 @@ impl Memory {
         Self {
             client_list: settings.client_list,
             config_metrics: settings.config_metrics,
+            full: ALL,
             sections: ALL,
+            percentiles: Paced::new(),
             run_id: String::new(),
             config: Paced::new(),
             slow_log: Paced::new(),
@@ -59,11 +67,19 @@ impl Memory {
         self.slow_log.clear();
         self.spikes.clear();
         self.histograms.clear();
-        (self.sections, self.untouching) = (ALL, false);
+        self.percentiles.clear();
+        (self.full, self.untouching) = (ALL, false);
     }
 
-    /// The sections of INFO to ask for.
-    pub fn sections(&self) -> &'static str {
+    /// The sections of INFO to ask for now.
+    pub fn sections(&mut self, now: Instant) -> &'static [&'static str] {
+        // Who told of no percentiles may not know of several sections either: Redis does since 7.0, which brought both.
+        let told = self.percentiles.get().is_some_and(|percentiles| !percentiles.is_empty());
+        self.sections = match (told && !self.percentiles.due(now), self.full == EVERYTHING) {
+            (false, _) => self.full,
+            (true, false) => QUICK,
+            (true, true) => QUICK_WITH_MODULES,
+        };
         self.sections
     }
 }
@@ -92,7 +108,8 @@ impl<'v> Visit<'v> {
             memory.run_id.clone_from(&self.facts.run_id);
             memory.keyspace.forget();
         }
-        memory.sections = if self.facts.telling_module { EVERYTHING } else { ALL };
+        memory.full = if self.facts.telling_module { EVERYTHING } else { ALL };
+        self.percentiles(memory);
         let asked = self.ask(memory).await;
         let config = memory.config.get();
         // A cluster's node has one database, whatever its settings say.
@@ -116,6 +133,15 @@ impl<'v> Visit<'v> {
         self.clients(memory).await?;
         // While it loads, a server has no keys to show.
         if self.facts.loading { Ok(()) } else { self.keys(memory).await }
+    }
+
+    fn percentiles(&mut self, memory: &mut Memory) {
+        if [ALL, EVERYTHING].contains(&memory.sections) {
+            let mut seen = Look::new();
+            info::read_percentiles(&self.info, &mut seen);
+            memory.percentiles.set(Instant::now(), seen.into_blocks());
+        }
+        show(memory.percentiles.get().map_or(&[], Vec::as_slice), self.look);
     }
 
     async fn sentinel(&mut self, memory: &mut Memory) -> Result<(), Missed> {
@@ -230,5 +256,41 @@ impl<'v> Visit<'v> {
             }
             other => other.transpose(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collect::TargetSettings as _;
+    use crate::collect::redis::paced::PACE;
+    use crate::model::Problems;
+    use crate::yaml::{Fields, parse};
+
+    fn memory() -> Memory {
+        let (node, problems) = (parse("{url: x}", "f.yml").unwrap(), Problems::new());
+        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
+        fields.take("url");
+        Memory::new(&Settings::read("redis://cache", &mut fields).unwrap())
+    }
+
+    #[test]
+    fn percentiles_are_asked_once_a_pace_by_a_server_that_tells_them() {
+        let (mut memory, now) = (memory(), Instant::now());
+        assert_eq!(memory.sections(now), ALL);
+        memory.percentiles.set(now, Vec::new());
+        assert_eq!(memory.sections(now), ALL, "one that tells none may not know of several sections");
+        let mut seen = Look::new();
+        info::read_percentiles(
+            &Info::parse("cmdstat_get:calls=1,usec=2\nlatency_percentiles_usec_get:p50=1\n"),
+            &mut seen,
+        );
+        memory.percentiles.set(now, seen.into_blocks());
+        assert_eq!(memory.sections(now + PACE / 2), QUICK);
+        assert_eq!(memory.sections(now + PACE), ALL);
+        memory.full = EVERYTHING;
+        assert_eq!(memory.sections(now + PACE / 2), QUICK_WITH_MODULES);
+        memory.begin_anew();
+        assert_eq!(memory.sections(now), ALL);
     }
 }

@@ -73,6 +73,11 @@ impl Agent {
         get(self.port, path)
     }
 
+    /// Gives it the processor before all others.
+    pub fn undisturbed(&self) {
+        self.process.undisturbed();
+    }
+
     /// POST of JSON; `None` when it died over it.
     pub fn post(&self, path: &str, json: &str) -> Option<Answer> {
         post(self.port, path, json)

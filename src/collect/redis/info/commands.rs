@@ -22,10 +22,6 @@ static PERCENTILES: Family = Family::new(
 
 /// `cmdstat_get:calls=21,usec=175,usec_per_call=8.33,rejected_calls=0,failed_calls=0`
 pub fn read(info: &Info<'_>, look: &mut Look) {
-    let percentiles: HashMap<&str, &str> = info
-        .fields()
-        .filter_map(|(name, value)| Some((name.strip_prefix("latency_percentiles_usec_")?, value)))
-        .collect();
     for (command, value) in stats(info) {
         let labels = Labels::new([("cmd", command)]);
         for (name, family, scale) in [
@@ -38,10 +34,18 @@ pub fn read(info: &Info<'_>, look: &mut Look) {
                 look.point(family, Suffix::None, labels.clone(), value * scale);
             }
         }
-        if let (Some(percentiles), Some(calls), Some(usec)) =
-            (percentiles.get(command), part(value, "calls"), part(value, "usec"))
-        {
+    }
+}
+
+/// How long calls take, where INFO was asked for that too; sum and count are of the same moment.
+pub fn read_percentiles(info: &Info<'_>, look: &mut Look) {
+    let stats: HashMap<&str, &str> = stats(info).collect();
+    for (name, percentiles) in info.fields() {
+        let Some(command) = name.strip_prefix("latency_percentiles_usec_") else { continue };
+        let stat = |name| part(stats.get(command)?, name);
+        if let (Some(calls), Some(usec)) = (stat("calls"), stat("usec")) {
             latency(command, percentiles, look);
+            let labels = Labels::new([("cmd", command)]);
             look.point(&PERCENTILES, Suffix::Sum, labels.clone(), usec);
             look.point(&PERCENTILES, Suffix::Count, labels, calls);
         }

@@ -16,7 +16,7 @@ mod text;
 use crate::collect::Look;
 use crate::model::{Family, Labels, Suffix};
 
-pub use commands::usec_by_command;
+pub use commands::{read_percentiles, usec_by_command};
 pub use facts::{Facts, Mode};
 pub use instance::read_modules;
 pub use text::{Info, is_numbered, part, part_text};
@@ -156,6 +156,17 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_are_of_commands_whose_calls_are_known() {
+        let mut look = Look::new();
+        read_percentiles(&Info::parse(REPLICA), &mut look);
+        let quantile = [("cmd", "get"), ("quantile", "99.9")];
+        assert_eq!((look.get("redis_latency_percentiles_usec", &quantile), look.len()), (Some(4.015), 5));
+        let mut look = Look::new();
+        read_percentiles(&Info::parse("latency_percentiles_usec_get:p50=1.003\n"), &mut look);
+        assert_eq!(look.len(), 0);
+    }
+
+    #[test]
     fn a_replica_tells_of_its_master_and_its_own_replicas() {
         let look = look();
         let master = [("master_host", "10.0.0.9"), ("master_port", "6379")];
@@ -173,6 +184,8 @@ mod tests {
         let mut look = Look::new();
         let text = "a\n:\n:1\ncmdstat_:=,=\ndb:x\nslave9:\nmaster0:\nused_memory:NaN\nlatency_percentiles_usec_x:p=\n";
         read(&Info::parse(text), None, &mut look);
+        assert_eq!(look.len(), 1);
+        read_percentiles(&Info::parse(text), &mut look);
         assert_eq!(look.len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //! In: the keys, streams and groups that the target names, and a connection. Out: `redis_key_*`, and the names that
 //! patterns stand for.
 //!
-//! Invariant: the server is never asked for more than [`scan::COUNT`] keys at once, nor longer than a budget in one
+//! Invariant: the server is never asked for more than [`stride::MOST`] keys at once, nor longer than a budget in one
 //! look; a pass over a large key space takes many looks, and its figures are shown when it is whole.
 
 mod checked;
@@ -14,6 +14,7 @@ mod keyspace;
 mod sample;
 mod scan;
 pub mod settings;
+mod stride;
 
 use std::fmt;
 

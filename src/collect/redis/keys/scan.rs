@@ -7,18 +7,16 @@ use crate::collect::redis::connection::{Connection, Missed};
 use crate::collect::redis::reply::{items, text};
 use crate::collect::{CollectError, Reason};
 
-/// Keys asked for at once. A SCAN of a hundred takes some 20 microseconds.
-pub const COUNT: usize = 100;
-
 /// The cursor at which a pass over a database begins and ends.
 pub const START: &str = "0";
 
-/// The next cursor, and the keys. `None` when the server forbids SCAN and that was said before.
+/// The next cursor, and some `count` keys. `None` when the server forbids SCAN and that was said before.
 pub async fn scan(
     connection: &mut Connection,
     database: u16,
     cursor: &str,
     pattern: Option<&[u8]>,
+    count: u16,
     deadline: Instant,
 ) -> Option<Result<(String, Vec<Vec<u8>>), Missed>> {
     if let Err(missed) = connection.select(database, deadline).await {
@@ -29,7 +27,7 @@ pub async fn scan(
     if let Some(pattern) = pattern {
         command.arg("MATCH").arg(pattern);
     }
-    command.arg("COUNT").arg(COUNT);
+    command.arg("COUNT").arg(count);
     let mut commands = Pipeline::new();
     commands.add_command(command);
     let answer = connection.ask_if_allowed::<(Value,)>("SCAN", &commands, deadline).await?;
