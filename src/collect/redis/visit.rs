@@ -263,7 +263,7 @@ impl<'v> Visit<'v> {
 mod tests {
     use super::*;
     use crate::collect::TargetSettings as _;
-    use crate::collect::redis::paced::PACE;
+    use crate::collect::paced::PACE;
     use crate::model::Problems;
     use crate::yaml::{Fields, parse};
 
