@@ -43,17 +43,23 @@ fn who_is_not_there_or_silent_is_down_within_a_look_and_costs_nothing() {
             assert_eq!(page.value("up", &[("instance", &name)]), Some(1.0), "{name}: the agent itself answers");
         }
     }
-    // A dead target makes an exporter grow by connections and memory each minute.
-    let (files, memory) = (agent.open_files(), agent.resident());
-    let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(30) {
-        let asked = Instant::now();
-        agent.metrics();
-        assert!(asked.elapsed() < Duration::from_secs(1), "/metrics took {:?}", asked.elapsed());
-        std::thread::sleep(Duration::from_millis(250));
-    }
-    let (later, grown) = (agent.open_files(), agent.resident());
-    assert!(later <= files + 4, "{files} open files became {later}: at most one attempt each may be under way");
+    // A dead target makes an exporter grow by connections and memory each minute. An attempt takes a socket while it lasts:
+    // the most that were open in ten seconds counts.
+    let most_open = || {
+        let (since, mut most) = (Instant::now(), 0);
+        while since.elapsed() < Duration::from_secs(10) {
+            let asked = Instant::now();
+            agent.metrics();
+            assert!(asked.elapsed() < Duration::from_secs(1), "/metrics took {:?}", asked.elapsed());
+            most = most.max(agent.open_files());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        most
+    };
+    let (files, memory) = (most_open(), agent.resident());
+    std::thread::sleep(Duration::from_secs(20));
+    let (later, grown) = (most_open(), agent.resident());
+    assert!(later <= files + 2, "{files} open files at most became {later}");
     assert!(grown <= memory + memory / 10, "{memory} bytes became {grown}");
 }
 
