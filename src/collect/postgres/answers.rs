@@ -26,6 +26,8 @@ use super::rows::Columns;
 
 /// A little less than a minute: looks a minute apart then each ask.
 const SLOW: Duration = Duration::from_secs(55);
+/// How far apart slow questions may be due and still be asked at the same look.
+const TOGETHER: Duration = Duration::from_secs(5);
 const REFUSED: Duration = Duration::from_mins(10);
 /// How old an answer may be that is shown.
 const OLDEST: Duration = Duration::from_mins(1);
@@ -117,6 +119,13 @@ impl Answers {
     /// Whether a question may be asked.
     pub fn is_due(&self, question: usize, now: Instant) -> bool {
         self.entries[question].due.is_none_or(|due| now >= due)
+    }
+
+    /// Until when questions count as due at a look. When a slow one is due, those that nearly are come along: questions
+    /// that drifted apart would be another statement each time, which the server had to read and plan anew.
+    pub fn due_by(&self, questions: &[usize], now: Instant) -> Instant {
+        let slow = questions.iter().any(|question| self.keeps(*question) && self.is_due(*question, now));
+        if slow { now + TOGETHER } else { now }
     }
 
     /// The columns of a question that went well when it was last asked.
@@ -244,6 +253,20 @@ mod tests {
         answers.asked(slow, Outcome::Failed, TOOK, None, at(60));
         assert!(!answers.is_due(slow, at(70)), "a failure pauses as well");
         assert!(!answers.known(slow, at(60)).complete && !is_shown(&answers, slow, at(60)));
+    }
+
+    #[test]
+    fn slow_questions_that_drifted_apart_are_asked_together_again() {
+        let (mut answers, start) = (Answers::default(), Instant::now());
+        let slow: Vec<usize> = (0..registry::ALL.len()).filter(|at| registry::ALL[*at].pace == Pace::Slow).collect();
+        for (late, question) in slow.iter().enumerate() {
+            answered(&mut answers, *question, start + Duration::from_millis(late as u64));
+        }
+        let due = |now| {
+            let by = answers.due_by(&slow, now);
+            slow.iter().filter(|question| answers.is_due(**question, by)).count()
+        };
+        assert_eq!((due(start + SLOW - TOGETHER), due(start + SLOW)), (0, slow.len()));
     }
 
     #[test]
