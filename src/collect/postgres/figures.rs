@@ -20,7 +20,7 @@ use super::answers::{Answers, Outcome};
 use super::facts::Facts;
 use super::joined::{self, Arm};
 use super::lock;
-use super::query::{Query, Scope};
+use super::query::{Pace, Query, Scope};
 use super::registry;
 use super::rows::Table;
 use super::session::{Missed, Session};
@@ -245,24 +245,31 @@ impl Run<'_> {
     }
 
     async fn ask_all(&mut self) {
-        let (mut usual, mut slow, mut apart) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut usual, mut slow, mut rare, mut apart) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let open = self.seen.open();
         let by = self.asker.answers(|answers| answers.due_by(&open, Instant::now()));
         for question in open {
             let due = self.asker.answers(|answers| answers.is_due(question, by));
             let Some(sql) = registry::ALL[question].text(&self.session.facts).filter(|_| due) else { continue };
             let (columns, kept) = self.asker.answers(|all| (all.columns(question), all.keeps(question)));
-            match columns.filter(|_| !registry::ALL[question].locks_tables) {
-                Some(columns) if kept => slow.push(Arm { question: Some(question), sql, columns }),
-                Some(columns) => usual.push(Arm { question: Some(question), sql, columns }),
-                None => apart.push((question, sql)),
-            }
+            let Query { pace, locks_tables, .. } = *registry::ALL[question];
+            let Some(columns) = columns.filter(|_| !locks_tables) else {
+                apart.push((question, sql));
+                continue;
+            };
+            let together = match pace {
+                Pace::Rare => &mut rare,
+                _ if kept => &mut slow,
+                _ => &mut usual,
+            };
+            together.push(Arm { question: Some(question), sql, columns });
         }
         if !usual.is_empty() {
             usual.push(Arm { question: None, sql: Facts::SQL.into(), columns: Facts::columns() });
         }
         apart.extend(self.ask_together(usual, "figures").await);
         apart.extend(self.ask_together(slow, "slow figures").await);
+        apart.extend(self.ask_together(rare, "rare figures").await);
         apart.sort_by_key(|(question, _)| *question);
         for question in apart {
             if !self.usable || !self.ask_one(question).await {

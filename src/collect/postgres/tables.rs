@@ -57,7 +57,7 @@ pub const SIZES: Query = Query::new(
     |table, settings, look| per_table(table, settings, look, &SIZE_COLUMNS),
 )
 .per_database()
-.slow()
+.rare()
 .locks_tables();
 
 const LABELS: [&str; 3] = ["datname", "relname", "schemaname"];
