@@ -2,11 +2,12 @@
 """What being watched costs a Postgres: the agent and the newest exporter side by side, on servers of their own.
 
     tests/provide
-    benches/cost_to_postgres.py [--seconds 60] [--interval 10] [--rounds 3] [--agent BINARY] [--all-collectors] [--databases]
+    benches/cost_to_postgres.py [--seconds 60] [--interval 10] [--rounds 3] [--warm-up 75] [--agent BINARY] [--all-collectors] [--databases]
 
 Starts three alike servers with 50 tables: one that the agent watches, one that the exporter watches, one that nobody does. Prints
-what each server spent: cpu of all its processes, ended ones too (/proc/PID/stat of the postmaster counts them), less than what the
-server spent that nobody watches; statements by pg_stat_statements; sessions by the server's log. Ends only what it started.
+what each server spent: cpu of all its processes, ended ones too (/proc/PID/stat of the postmaster counts them, in ticks of 10 ms: measure
+for minutes), less than what the server spent that nobody watches; statements by pg_stat_statements; sessions by the server's log. Ends
+only what it started.
 """
 import argparse
 import contextlib
@@ -31,6 +32,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--interval", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm-up", type=int, default=75, help="seconds; in its first minute the agent asks and prepares all it asks later")
     parser.add_argument("--agent", type=pathlib.Path, help="the agent's binary; default: the release build's")
     parser.add_argument("--all-collectors", action="store_true", help="the exporter's collectors that are off by default, too")
     parser.add_argument("--databases", action="store_true", help="the agent looks at the tables of two further databases, too")
@@ -83,12 +85,13 @@ class Server:
 
     def cpu(self):
         """Seconds of the postmaster, its children that ended and those that live."""
-        ticks = sum(times(self.process.pid)[:4])
+        ended = sum(times(self.process.pid)[2:4]) / os.sysconf("SC_CLK_TCK")
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for child in children:
+        alive = 0
+        for process in (self.process.pid, *children):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                ticks += sum(times(child)[:2])
-        return ticks / os.sysconf("SC_CLK_TCK")
+                alive += int(pathlib.Path(f"/proc/{process}/schedstat").read_text().split()[0])
+        return ended + alive / 1e9
 
     def spent(self):
         return self.cpu(), self.statements(), self.sessions()
@@ -121,7 +124,7 @@ targets: [{{name: orders, url: "postgres://sidewatch@127.0.0.1:{servers['sidewat
     bench.start(stack, folder, "exporter", [str(exporter), f"--web.listen-address=127.0.0.1:{port}", *more], {"DATA_SOURCE_NAME": url})
     bench.wait_for_port(port)
     address = f"http://127.0.0.1:{port}/metrics"
-    scrape_for(address, bench.WARM_UP, interval)
+    scrape_for(address, arguments.warm_up, interval)
     return address
 
 

@@ -24,6 +24,8 @@ mod parity;
 mod pgbouncer_faults;
 mod postgres_faults;
 mod postgres_load;
+mod postgres_pooled;
+mod postgres_vectors;
 mod probe_faults;
 mod redis_faults;
 mod redis_keys;

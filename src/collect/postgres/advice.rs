@@ -33,7 +33,7 @@ pub const ADVICE: Query = Query::new(
         'autovacuum', 'fsync', 'full_page_writes', 'track_io_timing')",
     read,
 )
-.slow();
+.rare();
 
 static ADVISED: Family = Family::gauge(
     "pg_setting_advice_info",

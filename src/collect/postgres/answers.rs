@@ -2,15 +2,15 @@
 //!
 //! Most questions are asked at every look. So that the agent does not hurt what it watches, others are not:
 //!
-//! - Those at the slow pace are asked about once a minute. Between, their last answer is shown. In databases that are only
-//!   visited, all have this pace.
+//! - Those at the slow pace are asked about once a minute, the rare ones every five minutes. Between, their last answer is
+//!   shown. In databases that are only visited, none is asked more often than once a minute.
 //! - What the server refused for want of a right would be an error in its log each time. It is asked again after ten
 //!   minutes, or when the role's rights changed; between, its figures are absent and the refusal is not counted again.
 //! - A question that used more than its share of the look, several times in a row, is paused: for five minutes, then for
 //!   ten, up to an hour. Its figures are absent meanwhile.
 //!
-//! Invariants: no answer is shown that is older than a minute (than three, where there are many databases to visit);
-//! time is an argument.
+//! Invariants: no answer is shown that is older than its pace (by two minutes more, where there are many databases to
+//! visit); time is an argument.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +26,15 @@ use super::rows::Columns;
 
 /// A little less than a minute: looks a minute apart then each ask.
 const SLOW: Duration = Duration::from_secs(55);
+/// The same for rare ones.
+const RARE: Duration = Duration::from_secs(295);
+/// How far apart slow questions may be due and still be asked at the same look.
+const TOGETHER: Duration = Duration::from_secs(5);
 const REFUSED: Duration = Duration::from_mins(10);
-/// How old an answer may be that is shown.
-const OLDEST: Duration = Duration::from_mins(1);
+/// How much older than its pace an answer may be that is shown: looks need not meet the time when it is due.
+const SPARE: Duration = Duration::from_secs(5);
 /// The same where there are so many databases to visit that a minute is too short for all of them.
-const OLDEST_OF_VISITS: Duration = Duration::from_mins(3);
+const SPARE_OF_VISITS: Duration = Duration::from_secs(125);
 /// How often in a row a question may use more than its share before it is paused.
 const PATIENCE: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_mins(5);
@@ -111,12 +115,28 @@ impl Answers {
 
     /// Whether the answers to a question are kept between looks.
     pub fn keeps(&self, question: usize) -> bool {
-        self.visits || registry::ALL[question].pace == Pace::Slow
+        self.pause(question).is_some()
+    }
+
+    /// How long a question is not asked after it was.
+    fn pause(&self, question: usize) -> Option<Duration> {
+        match registry::ALL[question].pace {
+            Pace::EachLook => self.visits.then_some(SLOW),
+            Pace::Slow => Some(SLOW),
+            Pace::Rare => Some(RARE),
+        }
     }
 
     /// Whether a question may be asked.
     pub fn is_due(&self, question: usize, now: Instant) -> bool {
         self.entries[question].due.is_none_or(|due| now >= due)
+    }
+
+    /// Until when questions count as due at a look. When a slow one is due, those that nearly are come along: questions
+    /// that drifted apart would be another statement each time, which the server had to read and plan anew.
+    pub fn due_by(&self, questions: &[usize], now: Instant) -> Instant {
+        let slow = questions.iter().any(|question| self.keeps(*question) && self.is_due(*question, now));
+        if slow { now + TOGETHER } else { now }
     }
 
     /// The columns of a question that went well when it was last asked.
@@ -145,8 +165,7 @@ impl Answers {
     ) {
         let pause = match outcome {
             Outcome::Refused => Some(REFUSED),
-            _ if self.keeps(question) => Some(SLOW),
-            _ => None,
+            _ => self.pause(question),
         };
         let entry = &mut self.entries[question];
         *entry = Entry {
@@ -189,7 +208,8 @@ impl Answers {
     /// What the last answer still tells.
     pub fn known(&self, question: usize, now: Instant) -> Known {
         let entry = &self.entries[question];
-        let oldest = if self.visits { OLDEST_OF_VISITS } else { OLDEST };
+        let spare = if self.visits { SPARE_OF_VISITS } else { SPARE };
+        let oldest = self.pause(question).unwrap_or_default() + spare;
         let young = |(at, _): &&(Instant, Arc<[Block]>)| now.saturating_duration_since(*at) <= oldest;
         let answer = entry.kept.as_ref().filter(young).map(|(_, blocks)| Arc::clone(blocks));
         Known { answer, complete: entry.outcome == Some(Outcome::Answered), took: entry.took }
@@ -244,6 +264,29 @@ mod tests {
         answers.asked(slow, Outcome::Failed, TOOK, None, at(60));
         assert!(!answers.is_due(slow, at(70)), "a failure pauses as well");
         assert!(!answers.known(slow, at(60)).complete && !is_shown(&answers, slow, at(60)));
+    }
+
+    #[test]
+    fn a_rare_question_is_asked_every_five_minutes() {
+        let (mut answers, start, rare) = (Answers::default(), Instant::now(), question(Pace::Rare));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        answered(&mut answers, rare, start);
+        assert!(!answers.is_due(rare, at(290)) && answers.is_due(rare, at(300)));
+        assert!(is_shown(&answers, rare, at(300)) && !is_shown(&answers, rare, at(301)));
+    }
+
+    #[test]
+    fn slow_questions_that_drifted_apart_are_asked_together_again() {
+        let (mut answers, start) = (Answers::default(), Instant::now());
+        let slow: Vec<usize> = (0..registry::ALL.len()).filter(|at| registry::ALL[*at].pace == Pace::Slow).collect();
+        for (late, question) in slow.iter().enumerate() {
+            answered(&mut answers, *question, start + Duration::from_millis(late as u64));
+        }
+        let due = |now| {
+            let by = answers.due_by(&slow, now);
+            slow.iter().filter(|question| answers.is_due(**question, by)).count()
+        };
+        assert_eq!((due(start + SLOW - TOGETHER), due(start + SLOW)), (0, slow.len()));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub const SIZES: Query = Query::new(
         THEN pg_database_size(oid) END AS size FROM pg_database WHERE datconnlimit <> -2",
     |table, settings, look| per_name(table, settings, look, "size", &SIZE),
 )
-.slow();
+.rare();
 
 static SIZE: Family = Family::gauge("pg_database_size_bytes", "Disk space used by the database, in bytes.");
 static CONNECTION_LIMIT: Family =

@@ -11,7 +11,8 @@ pub struct Facts {
     pub version: u32,
     /// Whether the role sees what the sessions of other roles do, as members of `pg_monitor` do.
     pub sees_others: bool,
-    /// When the server started, as it says it: answers from before are of another server.
+    /// When the server started and read its configuration, as it says it: answers from before are of another server, or of
+    /// other settings.
     pub started: Box<str>,
     /// What is installed in the session's database.
     pub extensions: Vec<Extension>,
@@ -31,7 +32,7 @@ pub struct Extension {
 impl Facts {
     /// What the views themselves check is `pg_read_all_stats`, which `pg_monitor` includes.
     pub const SQL: &str = "SELECT current_setting('server_version_num') AS version, \
-        pg_has_role('pg_read_all_stats', 'USAGE') AS sees_others, pg_postmaster_start_time() AS started, \
+        pg_has_role('pg_read_all_stats', 'USAGE') AS sees_others, concat_ws(' ', pg_postmaster_start_time(), pg_conf_load_time()) AS started, \
         inet_client_port() AS client_port, (SELECT string_agg(concat_ws(' ', extname, extversion, nspname), E'\\n' ORDER BY extname) \
         FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace) AS extensions";
 

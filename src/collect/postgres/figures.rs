@@ -20,7 +20,7 @@ use super::answers::{Answers, Outcome};
 use super::facts::Facts;
 use super::joined::{self, Arm};
 use super::lock;
-use super::query::Scope;
+use super::query::{Pace, Query, Scope};
 use super::registry;
 use super::rows::Table;
 use super::session::{Missed, Session};
@@ -210,13 +210,6 @@ struct Run<'r> {
     usable: bool,
 }
 
-/// When a statement is asked the next time: one for each look is worth preparing.
-#[derive(Clone, Copy)]
-enum Again {
-    Soon,
-    Later,
-}
-
 /// A question with its text for this server.
 type Question = (usize, Cow<'static, str>);
 
@@ -252,23 +245,31 @@ impl Run<'_> {
     }
 
     async fn ask_all(&mut self) {
-        let now = Instant::now();
-        let (mut usual, mut slow, mut apart) = (Vec::new(), Vec::new(), Vec::new());
-        for question in self.seen.open() {
-            let due = self.asker.answers(|answers| answers.is_due(question, now));
+        let (mut usual, mut slow, mut rare, mut apart) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let open = self.seen.open();
+        let by = self.asker.answers(|answers| answers.due_by(&open, Instant::now()));
+        for question in open {
+            let due = self.asker.answers(|answers| answers.is_due(question, by));
             let Some(sql) = registry::ALL[question].text(&self.session.facts).filter(|_| due) else { continue };
             let (columns, kept) = self.asker.answers(|all| (all.columns(question), all.keeps(question)));
-            match columns.filter(|_| !registry::ALL[question].locks_tables) {
-                Some(columns) if kept => slow.push(Arm { question: Some(question), sql, columns }),
-                Some(columns) => usual.push(Arm { question: Some(question), sql, columns }),
-                None => apart.push((question, sql)),
-            }
+            let Query { pace, locks_tables, .. } = *registry::ALL[question];
+            let Some(columns) = columns.filter(|_| !locks_tables) else {
+                apart.push((question, sql));
+                continue;
+            };
+            let together = match pace {
+                Pace::Rare => &mut rare,
+                _ if kept => &mut slow,
+                _ => &mut usual,
+            };
+            together.push(Arm { question: Some(question), sql, columns });
         }
         if !usual.is_empty() {
             usual.push(Arm { question: None, sql: Facts::SQL.into(), columns: Facts::columns() });
         }
-        apart.extend(self.ask_together(usual, Again::Soon).await);
-        apart.extend(self.ask_together(slow, Again::Later).await);
+        apart.extend(self.ask_together(usual, "figures").await);
+        apart.extend(self.ask_together(slow, "slow figures").await);
+        apart.extend(self.ask_together(rare, "rare figures").await);
         apart.sort_by_key(|(question, _)| *question);
         for question in apart {
             if !self.usable || !self.ask_one(question).await {
@@ -277,18 +278,14 @@ impl Run<'_> {
         }
     }
 
-    /// Asks questions in one statement. When that does not work, gives them back: each must be asked by itself.
-    async fn ask_together(&mut self, arms: Vec<Arm>, again: Again) -> Vec<Question> {
+    /// Asks questions in one statement of this name. When that does not work, gives them back: each must be asked by itself.
+    async fn ask_together(&mut self, arms: Vec<Arm>, name: &'static str) -> Vec<Question> {
         if arms.len() >= 2
             && self.usable
             && let Some(limits) = self.session.limits.before(self.asker.deadline)
         {
             let sql = joined::statement(&arms);
-            let answer = match again {
-                Again::Soon => self.session.query_again("figures", &sql, limits, self.asker.deadline).await,
-                Again::Later => self.session.query("slow figures", &sql, limits, self.asker.deadline).await,
-            };
-            let answers = match answer {
+            let answers = match self.session.query_again(name, &sql, limits, self.asker.deadline).await {
                 Ok(table) => joined::read(&arms, &table),
                 Err(missed) => {
                     self.broke(arms.iter().filter_map(|arm| arm.question).collect(), missed);
@@ -314,7 +311,7 @@ impl Run<'_> {
 
     /// Asks one question by itself; false when no time is left for more.
     async fn ask_one(&mut self, (question, sql): Question) -> bool {
-        let collector = registry::ALL[question].collector;
+        let Query { collector, locks_tables, .. } = *registry::ALL[question];
         if self.seen.given_up == Some(question) {
             return true;
         }
@@ -324,7 +321,13 @@ impl Run<'_> {
             return false;
         };
         let began = Instant::now();
-        match self.session.query(collector, &sql, limits, self.asker.deadline).await {
+        // The others will be asked together the next time.
+        let answer = if locks_tables {
+            self.session.query_again(collector, &sql, limits, self.asker.deadline).await
+        } else {
+            self.session.query(collector, &sql, limits, self.asker.deadline).await
+        };
+        match answer {
             Ok(table) => self.answered(question, &table, began.elapsed()),
             Err(missed) => self.failed(question, missed, began.elapsed()),
         }

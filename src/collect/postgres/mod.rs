@@ -29,6 +29,7 @@ mod joined;
 mod limits;
 mod locks;
 mod parameters;
+mod prepared;
 mod query;
 pub(super) mod reasons;
 mod registry;

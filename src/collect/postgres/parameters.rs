@@ -14,7 +14,7 @@ pub const PARAMETERS: Query = Query::new(
         FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real')",
     read,
 )
-.slow();
+.rare();
 
 fn read(table: &Table, settings: &Settings, look: &mut Look) {
     let labels = Labels::new([("server", settings.instance())]);

@@ -41,6 +41,9 @@ pub enum Pace {
     /// About once a minute: what walks files, costs more than it tells, or hardly changes. Between, the last answer is
     /// shown, never one older than a minute.
     Slow,
+    /// About every five minutes: what walks many files, or changes with the server's configuration only, whose reload is
+    /// noticed at once ([`Facts`]). Between, the last answer is shown.
+    Rare,
 }
 
 /// Of what a question tells.
@@ -119,6 +122,13 @@ impl Query {
     #[must_use]
     pub const fn slow(mut self) -> Self {
         self.pace = Pace::Slow;
+        self
+    }
+
+    /// Asked about every five minutes.
+    #[must_use]
+    pub const fn rare(mut self) -> Self {
+        self.pace = Pace::Rare;
         self
     }
 

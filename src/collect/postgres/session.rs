@@ -18,6 +18,7 @@ use crate::runtime::supervise::Supervisor;
 
 use super::facts::Facts;
 use super::limits::Limits;
+use super::prepared::Prepared;
 use super::reasons::{describe, wants_tls};
 use super::rows::Table;
 use super::settings::{Settings, TlsMode};
@@ -96,7 +97,7 @@ impl Server {
             facts: Facts::default(),
             local_port,
             keeps: Keeps::Nothing,
-            repeated: None,
+            prepared: Prepared::default(),
             end,
             _stop: stop.drop_guard(),
         })
@@ -153,7 +154,7 @@ pub struct Session {
     pub facts: Facts,
     local_port: Option<u16>,
     keeps: Keeps,
-    repeated: Option<Repeated>,
+    prepared: Prepared,
     end: oneshot::Receiver<()>,
     _stop: DropGuard,
 }
@@ -163,16 +164,10 @@ pub struct Session {
 enum Keeps {
     /// Nothing, as far as we know: behind a pooler others use it between.
     Nothing,
-    /// Prepared statements: it is ours alone.
-    Statements,
-    /// And the limits, which are set.
+    /// Whatever we want: it is ours alone.
+    Anything,
+    /// The limits, which are set, and prepared statements.
     Limits,
-}
-
-/// A statement that was asked last, and may be asked again.
-struct Repeated {
-    sql: String,
-    prepared: bool,
 }
 
 /// Why a query brought nothing.
@@ -203,7 +198,7 @@ impl Session {
         self.facts = Facts::read(&answer);
         let port = answer.first().and_then(|row| row.text("client_port")?.parse().ok());
         if port.is_some() && port == self.local_port {
-            self.keeps = Keeps::Statements;
+            self.keeps = Keeps::Anything;
         }
         Ok(())
     }
@@ -218,7 +213,7 @@ impl Session {
 
     /// Prepares a session that is ours alone for many looks: its limits need not be set for each statement.
     pub async fn settle(&mut self, deadline: Instant) {
-        if self.keeps == Keeps::Statements {
+        if self.keeps == Keeps::Anything {
             let set = self.send("its limits", &self.limits.for_session(), self.limits, deadline).await;
             if set.is_ok() {
                 self.keeps = Keeps::Limits;
@@ -226,39 +221,24 @@ impl Session {
         }
     }
 
-    /// Asks a question that is likely to be asked again just so. From the second time on the server need not read and plan
-    /// it anew, which costs it more than answering.
+    /// Asks a question that is likely to be asked again just so. A [settled](Self::settle) session prepares
+    /// it under `name`, which also names the question in errors.
     pub async fn query_again(
         &mut self,
-        what: &str,
+        name: &'static str,
         sql: &str,
         limits: Limits,
         deadline: Instant,
     ) -> Result<Table, Missed> {
-        if self.keeps == Keeps::Nothing {
-            return self.query(what, sql, limits, deadline).await;
+        if self.keeps != Keeps::Limits {
+            return self.query(name, sql, limits, deadline).await;
         }
-        let message = self.repeat(sql);
-        let answer = self.query(what, &message, limits, deadline).await;
+        let message = self.prepared.execute(name, sql);
+        let answer = self.query(name, &message, limits, deadline).await;
         if answer.is_err() {
-            // Whether it was prepared is not known now; the next one begins anew.
-            self.repeated = None;
+            self.prepared.forget();
         }
         answer
-    }
-
-    fn repeat<'s>(&mut self, sql: &'s str) -> Cow<'s, str> {
-        match self.repeated.as_mut().filter(|repeated| repeated.sql == sql) {
-            Some(Repeated { prepared: true, .. }) => "EXECUTE sidewatch".into(),
-            Some(repeated) => {
-                repeated.prepared = true;
-                format!("DEALLOCATE ALL;PREPARE sidewatch AS {sql};EXECUTE sidewatch").into()
-            }
-            None => {
-                self.repeated = Some(Repeated { sql: sql.to_owned(), prepared: false });
-                sql.into()
-            }
-        }
     }
 
     /// Asks one question; all values come as text. `what` names the question in errors.

@@ -28,7 +28,8 @@ pub const ACCESS: Query = Query::new(
         FROM pg_stat_user_tables ORDER BY n_live_tup DESC, relid LIMIT 1001",
     |table, settings, look| per_table(table, settings, look, &ACCESS_COLUMNS),
 )
-.per_database();
+.per_database()
+.slow();
 
 /// Where their blocks come from; 0 for indexes and TOAST tables that a table does not have.
 pub const BLOCKS: Query = Query::new(
@@ -41,7 +42,8 @@ pub const BLOCKS: Query = Query::new(
         ORDER BY heap_blks_read + heap_blks_hit DESC, relid LIMIT 1001",
     |table, settings, look| per_table(table, settings, look, &BLOCK_COLUMNS),
 )
-.per_database();
+.per_database()
+.slow();
 
 /// How large they are. Sums over no index are 0, as `pg_indexes_size` has it.
 pub const SIZES: Query = Query::new(
@@ -55,7 +57,7 @@ pub const SIZES: Query = Query::new(
     |table, settings, look| per_table(table, settings, look, &SIZE_COLUMNS),
 )
 .per_database()
-.slow()
+.rare()
 .locks_tables();
 
 const LABELS: [&str; 3] = ["datname", "relname", "schemaname"];

@@ -42,7 +42,7 @@ pub const INDEXES: Query = Query::new(
 )
 .extension("vector", SINCE)
 .per_database()
-.slow()
+.rare()
 .locks_tables();
 
 /// What searches use unless a session says otherwise, and what roles say otherwise for themselves. The cast loads
