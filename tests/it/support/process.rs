@@ -1,8 +1,10 @@
 //! Child processes, ports, and waiting for a state.
 
+use std::fs::File;
 use std::io::Read;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -123,14 +125,19 @@ pub fn run_with_input(command: &mut Command, input: String) -> (Option<i32>, Str
 }
 
 /// A port that nobody listens on, below those that the kernel gives to outgoing connections: a server that is stopped
-/// and started again finds its port free.
+/// and started again finds its port free. Tests in other processes keep away from it as long as this one lives.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static OURS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let claims = std::env::temp_dir().join("sidewatch-test-ports");
+    std::fs::create_dir_all(&claims).expect("a folder");
     let start = std::process::id().wrapping_mul(97);
     loop {
         let step = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(7);
         let port = u16::try_from(11_000 + start.wrapping_add(step) % 20_000).expect("below 31000");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let claim = File::create(claims.join(port.to_string())).expect("a file");
+        if claim.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            OURS.lock().expect("no test panics here").push(claim);
             return port;
         }
     }
