@@ -31,10 +31,20 @@ pub struct Options<'o> {
 /// Families of the agent's own, which never carry timestamps.
 const WITHOUT_TIMES: [&str; 3] = ["sidewatch_", "process_", "llm_"];
 
-/// Appends the page to `out`.
-pub fn encode(pictures: &[Arc<Picture>], options: Options<'_>, out: &mut String) {
+/// How long a piece of a page grows before it is handed on, but for a family that is longer by itself. Short enough that
+/// the allocator gives its memory to whoever comes next.
+const PIECE: usize = 32 << 10;
+
+/// Writes the page, a piece after the other: thousands of series need no megabyte in one place.
+pub fn encode(pictures: &[Arc<Picture>], options: Options<'_>, mut hand_on: impl FnMut(&str)) {
     let families = gather(pictures, options.job);
+    let mut piece = String::with_capacity(PIECE + PIECE / 4);
+    let out = &mut piece;
     for gathered in families.values() {
+        if out.len() >= PIECE {
+            hand_on(out);
+            out.clear();
+        }
         let start = out.len();
         match options.format {
             Format::Text => write_text_metadata(out, gathered.family),
@@ -52,6 +62,7 @@ pub fn encode(pictures: &[Arc<Picture>], options: Options<'_>, out: &mut String)
     if options.format == Format::OpenMetrics {
         out.push_str("# EOF\n");
     }
+    hand_on(out);
 }
 
 fn write_text_metadata(out: &mut String, family: &Family) {

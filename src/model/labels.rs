@@ -1,7 +1,7 @@
 //! Label sets: sorted, shared, cheap to clone.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The label that holds a series' metric name.
 pub const METRIC_NAME: &str = "__name__";
@@ -14,7 +14,9 @@ pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);
 impl Labels {
     /// The empty set.
     pub fn empty() -> Self {
-        Self(Arc::from([]))
+        // One for all: most of a host's series have none.
+        static EMPTY: LazyLock<Labels> = LazyLock::new(|| Labels(Arc::from([])));
+        EMPTY.clone()
     }
 
     /// Makes a set from pairs in any order. Of a name given twice, the later value stays.
@@ -63,6 +65,21 @@ impl Labels {
     /// The pairs as they are shared, for building other sets without copying text.
     pub fn pairs(&self) -> &[(Arc<str>, Arc<str>)] {
         &self.0
+    }
+
+    /// Whether others hold this very set.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    /// The same set, made of another's texts where they are equal: each text is in memory once then.
+    #[must_use]
+    pub fn of_texts(&self, other: &Self) -> Self {
+        let same = |pair: &(Arc<str>, Arc<str>)| {
+            let at = other.0.binary_search_by(|(name, _)| name.cmp(&pair.0)).ok()?;
+            (other.0[at].1 == pair.1).then(|| other.0[at].clone())
+        };
+        Self(self.0.iter().map(|pair| same(pair).unwrap_or_else(|| pair.clone())).collect())
     }
 
     /// How many labels there are.

@@ -1,16 +1,20 @@
 //! `/metrics`: what every source showed last, in the format the scraper asks for.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
 use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::stream;
 
 use crate::exposition::{Negotiated, Options, encode, negotiate};
 use crate::model::Millis;
+use crate::store::Picture;
 
 use super::Parts;
 
@@ -32,21 +36,34 @@ pub async fn show(parts: Parts, RawQuery(query): RawQuery, headers: HeaderMap) -
     pictures.push(own);
     let options =
         Options { format: wanted.format, job: job.as_deref(), timestamps: timestamps.as_deref() == Some("1") };
-    let mut page = String::new();
-    encode(&pictures, options, &mut page);
     let kind = [(header::CONTENT_TYPE, wanted.content_type()), (header::VARY, Negotiated::VARY)];
     if !wanted.gzip {
-        return (kind, page).into_response();
+        let mut pieces = Vec::new();
+        encode(&pictures, options, |piece| pieces.push(Bytes::copy_from_slice(piece.as_bytes())));
+        return (kind, in_pieces(pieces)).into_response();
     }
-    match gzip(page.as_bytes()) {
+    match gzip(&pictures, options) {
         Ok(packed) => (kind, [(header::CONTENT_ENCODING, "gzip")], packed).into_response(),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be compressed\n").into_response(),
     }
 }
 
+/// A body of known length.
+fn in_pieces(pieces: Vec<Bytes>) -> ([(header::HeaderName, usize); 1], Body) {
+    let length = pieces.iter().map(Bytes::len).sum();
+    let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
+    ([(header::CONTENT_LENGTH, length)], body)
+}
+
 /// The fastest level: a page is packed anew for each scrape, and levels above it save little on text like this.
-fn gzip(page: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packer = GzEncoder::new(Vec::with_capacity(page.len() / 6), Compression::fast());
-    packer.write_all(page)?;
+fn gzip(pictures: &[Arc<Picture>], options: Options<'_>) -> std::io::Result<Vec<u8>> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut written = Ok(());
+    encode(pictures, options, |piece| {
+        if written.is_ok() {
+            written = packer.write_all(piece.as_bytes());
+        }
+    });
+    written?;
     packer.finish()
 }

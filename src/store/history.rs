@@ -9,7 +9,7 @@ use super::index::Filter;
 use super::shape::{Before, SeriesRef};
 use super::table::SeriesTable;
 use super::{Appended, Limits, Matcher, Picture, Series, overlay};
-use crate::model::{Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
+use crate::model::{Block, Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
 
 /// How many pictures back a snapshot is told from what came later.
 const RECENT: usize = 1024;
@@ -79,13 +79,13 @@ impl History {
     }
 
     /// Takes a picture of what was seen just now.
-    pub(super) fn record(&mut self, picture: Arc<Picture>) -> Noticed {
+    pub(super) fn record(&mut self, picture: Picture) -> Noticed {
         let step_back = self.follow_clock(picture.at);
         Noticed { refused: self.take_picture(picture), step_back }
     }
 
     /// Takes a picture that was computed, whose time may lie back.
-    pub(super) fn record_computed(&mut self, picture: Arc<Picture>) -> Noticed {
+    pub(super) fn record_computed(&mut self, picture: Picture) -> Noticed {
         Noticed { refused: self.take_picture(picture), step_back: None }
     }
 
@@ -107,7 +107,7 @@ impl History {
     ///
     /// A series that stands in the picture twice is taken once, the first time, and shown once: a page that says two things
     /// of one series is refused or misread by who scrapes it.
-    fn take_picture(&mut self, picture: Arc<Picture>) -> Option<Labels> {
+    fn take_picture(&mut self, mut picture: Picture) -> Option<Labels> {
         let before = self.sources.remove(&picture.source);
         let source = before.as_ref().map_or_else(|| self.new_source(), |before| before.id);
         self.note_picture(source, picture.at);
@@ -118,18 +118,20 @@ impl History {
         let mut walk = Before::new(old_blocks, old_refs);
         let mut refs = Vec::with_capacity(before.as_ref().map_or(0, |before| before.refs.len()));
         let mut refused = None;
-        let mut doubled = Vec::new();
-        for (block_at, block) in picture.blocks.iter().enumerate() {
-            let mut known = walk.family(&block.family.name);
-            for (point_at, point) in block.points.iter().enumerate() {
+        let (target, at) = (picture.labels.clone(), picture.at);
+        for Block { family, points } in &mut picture.blocks {
+            let mut known = walk.family(&family.name);
+            points.retain_mut(|point| {
                 let same = known.find(point);
-                match self.take(&picture, &block.family.name, point, same, source, &mut refused) {
-                    Some(reference) => refs.push(reference),
-                    None => doubled.push((block_at, point_at)),
-                }
-            }
+                let taken =
+                    self.take(&target, &family.name, point, same.map(|same| same.0), (source, at), &mut refused);
+                let Some(reference) = taken else { return false };
+                self.share_texts(point, same.map(|same| same.1), reference);
+                refs.push(reference);
+                true
+            });
         }
-        let picture = without(picture, &doubled);
+        let picture = Arc::new(picture);
         self.end_vanished(before.as_ref().map_or(&[], |before| &before.refs), source, picture.at);
         self.series.sweep(self.horizon(), refs.len());
         self.sources.insert(Arc::clone(&picture.source), Source { id: source, picture, refs });
@@ -139,11 +141,11 @@ impl History {
     /// The point's series, or a mark that it has none; nothing if the picture has had a value of that series already.
     fn take(
         &mut self,
-        picture: &Picture,
+        target: &Labels,
         family: &str,
         point: &Point,
         same: Option<SeriesRef>,
-        source: u32,
+        (source, at): (u32, Millis),
         refused: &mut Option<Labels>,
     ) -> Option<SeriesRef> {
         // A marker says that the series is not shown; ending it is the business of `end_vanished`.
@@ -151,33 +153,46 @@ impl History {
             return Some(SeriesRef::NONE);
         }
         let known = same.filter(|same| self.series.get(*same).is_some());
-        let Some(reference) = known.or_else(|| self.look_up(picture, family, point, refused)) else {
+        let Some(reference) = known.or_else(|| self.look_up(target, family, point, refused)) else {
             return Some(SeriesRef::NONE);
         };
         if self.series.get(reference).is_some_and(|entry| entry.seen == self.version) {
             self.counts.dropped += 1;
             return None;
         }
-        self.append(reference, picture.at, point.value, source);
+        self.append(reference, at, point.value, source);
         Some(reference)
     }
 
     /// The series of a point that the source did not show before; none if it is refused.
     fn look_up(
         &mut self,
-        picture: &Picture,
+        target: &Labels,
         family: &str,
         point: &Point,
         refused: &mut Option<Labels>,
     ) -> Option<SeriesRef> {
         let name = format!("{family}{}", point.suffix.as_str());
-        let labels = overlay(&point.labels, &picture.labels).with(METRIC_NAME, name);
+        let labels = overlay(&point.labels, target).with(METRIC_NAME, name);
         let found = self.series.intern(&labels);
         if found.is_none() {
             self.counts.refused += 1;
             refused.get_or_insert(labels);
         }
         found
+    }
+
+    /// A picture is kept until the next one. Where its label set is in nobody else's hands, it becomes the one of the picture
+    /// before, or one of the index' texts, so that each text is in memory once.
+    fn share_texts(&self, point: &mut Point, before: Option<&Labels>, reference: SeriesRef) {
+        if point.labels.is_shared() {
+            return;
+        }
+        if let Some(before) = before {
+            point.labels = before.clone();
+        } else if let Some(entry) = self.series.get(reference) {
+            point.labels = point.labels.of_texts(&entry.labels);
+        }
     }
 
     fn append(&mut self, reference: SeriesRef, at: Millis, value: f64, source: u32) {
@@ -340,16 +355,4 @@ impl History {
     fn horizon(&self) -> Millis {
         if self.newest.0 == i64::MIN { self.newest } else { self.newest - self.limits.retention }
     }
-}
-
-/// The picture without some points, by block and place in it.
-fn without(picture: Arc<Picture>, points: &[(usize, usize)]) -> Arc<Picture> {
-    if points.is_empty() {
-        return picture;
-    }
-    let mut picture = Arc::unwrap_or_clone(picture);
-    for (block, point) in points.iter().rev() {
-        picture.blocks[*block].points.remove(*point);
-    }
-    Arc::new(picture)
 }

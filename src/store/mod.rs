@@ -89,14 +89,14 @@ impl Store {
 
     /// Takes a source's whole picture: appends its samples, marks what vanished since its last picture as stale.
     pub fn record(&self, picture: Picture) {
-        let noticed = self.write().record(Arc::new(picture));
+        let noticed = self.write().record(picture);
         noticed.log();
     }
 
     /// As [`Self::record`], for what was computed out of the store. Its time is an evaluation's, which may lie well back
     /// (`query_offset`), so it says nothing of the clock.
     pub fn record_computed(&self, picture: Picture) {
-        let noticed = self.write().record_computed(Arc::new(picture));
+        let noticed = self.write().record_computed(picture);
         noticed.log();
     }
 

@@ -1,7 +1,7 @@
 //! Finds the series of a picture by the source's picture before: most looks show what the last one showed, in the same order.
 
 use super::index::SeriesId;
-use crate::model::{Block, Point};
+use crate::model::{Block, Labels, Point};
 
 /// A series as a source remembers it. The generation tells whether the slot still holds the same series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +66,12 @@ pub(super) struct PointsBefore<'b> {
     at: usize,
 }
 
-impl PointsBefore<'_> {
-    /// The series that this point had, if it is found where it is expected.
-    pub(super) fn find(&mut self, point: &Point) -> Option<SeriesRef> {
+impl<'b> PointsBefore<'b> {
+    /// The series that this point had, with its label set of then, if it is found where it is expected.
+    pub(super) fn find(&mut self, point: &Point) -> Option<(SeriesRef, &'b Labels)> {
         let ahead = self.points[self.at..].iter().take(LOOK_AHEAD);
         let steps = ahead.into_iter().position(|old| old.suffix == point.suffix && old.labels == point.labels)?;
         self.at += steps + 1;
-        Some(self.refs[self.at - 1])
+        Some((self.refs[self.at - 1], &self.points[self.at - 1].labels))
     }
 }

@@ -384,3 +384,22 @@ fn a_series_that_stands_in_a_picture_twice_is_shown_and_kept_once() {
     }
     assert_eq!((store.series_count(), store.dropped()), (2, 2));
 }
+
+#[test]
+fn a_picture_holds_its_texts_with_the_index_and_its_label_sets_with_the_picture_before() {
+    let store = Store::new(LIMITS);
+    let kept = labels(&[("n", "cached")]);
+    let look = |at| {
+        let mut picture = picture("db", at, &[("size", "fresh", 1.0), ("size", "", 2.0)]);
+        picture.blocks[0].points[1].labels = kept.clone();
+        store.record(picture);
+        let shown = store.current();
+        let sets = shown[0].blocks[0].points.iter().map(|point| point.labels.clone());
+        sets.collect::<Vec<_>>()
+    };
+    let (first, second) = (look(1000), look(2000));
+    assert!(std::ptr::eq(first[0].pairs(), second[0].pairs()), "the second look's own set is gone");
+    assert!(std::ptr::eq(second[1].pairs(), kept.pairs()), "a set that its collector keeps stays as it is");
+    let found = store.snapshot().labels_of(&[Matcher::equal("n", "fresh")], Millis(0), Millis(5000));
+    assert!(Arc::ptr_eq(found[0].shared("n").unwrap(), first[0].shared("n").unwrap()), "one text for both");
+}

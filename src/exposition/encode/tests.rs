@@ -22,7 +22,7 @@ fn picture(source: &str, labels: &[(&str, &str)], blocks: Vec<Block>) -> Arc<Pic
 
 fn page(pictures: &[Arc<Picture>], options: Options<'_>) -> String {
     let mut out = String::new();
-    encode(pictures, options, &mut out);
+    encode(pictures, options, |piece| out.push_str(piece));
     out
 }
 
