@@ -72,7 +72,7 @@ fn names_that_are_not_utf_8_cost_their_rows_only() {
     let postgres = RealPostgres::start();
     postgres.sql("create database old template template0 encoding 'LATIN1' locale 'C'");
     // Stored as the bytes of LATIN1, and sent as they stand to a session in a database of another encoding.
-    sql_in(&postgres, "old", "set client_encoding = 'UTF8'; create database \"büro\"");
+    run(postgres.psql("old").args(["-c", "set client_encoding = 'UTF8'", "-c", "create database \"büro\""]));
     let agent = watch(&postgres, "");
     let page = after_looks(&agent, 4.0);
     assert_eq!(page.value("pg_up", &[]), Some(1.0), "{}", agent.log());
