@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -62,10 +63,10 @@ enum Socket {
 }
 
 impl Stream {
-    /// Our port of a TCP connection.
-    pub fn local_port(&self) -> Option<u16> {
+    /// Our end of a TCP connection.
+    pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.socket {
-            Socket::Tcp(stream) => stream.local_addr().ok().map(|address| address.port()),
+            Socket::Tcp(stream) => stream.local_addr().ok(),
             Socket::Unix(_) => None,
         }
     }

@@ -23,6 +23,7 @@ mod own_voice;
 mod parity;
 mod pgbouncer_faults;
 mod postgres_faults;
+mod postgres_hostile;
 mod postgres_load;
 mod postgres_pooled;
 mod postgres_vectors;

@@ -46,7 +46,8 @@ fn behind_a_pooler_nothing_stays_set_or_prepared() {
     psql.args(["-U", "app", "-d", "vectors", "-XAtqF", " ", "-c"]).env("PGPASSWORD", "app");
     psql.arg(
         "select current_setting('statement_timeout'), current_setting('lock_timeout'), current_setting('jit'), \
+              replace(current_setting('search_path'), ' ', ''), \
               (select count(*) from pg_prepared_statements)",
     );
-    assert_eq!(run(&mut psql).trim(), "0 0 on 0");
+    assert_eq!(run(&mut psql).trim(), "0 0 on \"$user\",public 0");
 }

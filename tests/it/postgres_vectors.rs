@@ -14,7 +14,10 @@ fn start_store() -> RealPostgres {
          insert into docs select n, format('[%s,%s,1]', n, n % 7)::vector from generate_series(1, {ROWS}) n; \
          create index by_graph on docs using hnsw (embedding vector_cosine_ops) with (m = 12, ef_construction = 80); \
          create index by_lists on docs using ivfflat (embedding vector_l2_ops) with (lists = 400); \
-         alter role app set hnsw.ef_search = 100"
+         alter role app set hnsw.ef_search = 90; \
+         alter role app in database postgres set hnsw.ef_search = 100; \
+         alter role sidewatch set hnsw.ef_search = 7; alter role sidewatch set ivfflat.probes = 9; \
+         alter database postgres set hnsw.ef_search = 60; alter role all set hnsw.ef_search = 50"
     ));
     for _ in 0..3 {
         postgres.sql("set enable_seqscan = off; select id from docs order by embedding <=> '[1,2,3]' limit 5");
@@ -61,9 +64,14 @@ fn what_searches_use_is_shown_and_what_does_not_suit_is_told_in_words() {
     let (_agent, page) = look_at(&postgres);
     let setting =
         |labels: &[(&str, &str)]| page.find("pg_vector_setting", labels).map(|line| line.value).collect::<Vec<_>>();
-    assert_eq!(setting(&[("setting", "ivfflat.probes")]), [1.0]);
+    let probes = [("setting", "ivfflat.probes")];
+    assert_eq!(setting(&[probes[0], ("usename", "sidewatch")]), [9.0]);
+    assert!(setting(&probes).contains(&1.0), "what our own role sets for itself is not the server's default");
+    assert_eq!(setting(&probes).len(), 2);
     assert_eq!(setting(&[("setting", "hnsw.ef_search"), ("usename", "app")]), [100.0]);
-    assert!(setting(&[("setting", "hnsw.ef_search")]).contains(&40.0));
+    let mut all = setting(&[("setting", "hnsw.ef_search")]);
+    all.sort_by(f64::total_cmp);
+    assert_eq!(all, [7.0, 60.0, 100.0], "the database's before that of all; each once");
     let advice = |labels: &[(&str, &str)]| {
         let lines: Vec<_> = page.find("pg_setting_advice_info", labels).collect();
         lines.first().map(|line| line.labels["advice"].clone())

@@ -9,8 +9,8 @@
 //! - A question that used more than its share of the look, several times in a row, is paused: for five minutes, then for
 //!   ten, up to an hour. Its figures are absent meanwhile.
 //!
-//! Invariants: no answer is shown that is older than its pace (by two minutes more, where there are many databases to
-//! visit); time is an argument.
+//! Invariants: no answer is shown that is older than its pace (in a database that is visited, by
+//! two minutes or a round through all of them, at most half an hour); time is an argument.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,9 @@ const REFUSED: Duration = Duration::from_mins(10);
 /// How much older than its pace an answer may be that is shown: looks need not meet the time when it is due.
 const SPARE: Duration = Duration::from_secs(5);
 /// The same where there are so many databases to visit that a minute is too short for all of them.
-const SPARE_OF_VISITS: Duration = Duration::from_secs(125);
+const LEAST_SPARE_OF_VISITS: Duration = Duration::from_secs(125);
+/// Beyond, a figure says too little of how things are: it is absent until the next visit.
+const MOST_SPARE_OF_VISITS: Duration = Duration::from_mins(30);
 /// How often in a row a question may use more than its share before it is paused.
 const PATIENCE: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_mins(5);
@@ -77,8 +79,10 @@ pub struct Answers {
     facts: Facts,
     /// When it was last said that the role cannot see others.
     blind_since: Option<Instant>,
-    /// Of a database that is only visited, every answer is kept, and for so long.
+    /// Of a database that is only visited, every answer is kept.
     visits: bool,
+    /// How much older than its pace an answer may be that is shown.
+    spare: Duration,
 }
 
 /// What to show for a question that is not asked now.
@@ -94,14 +98,19 @@ pub struct Known {
 impl Default for Answers {
     fn default() -> Self {
         let entries = registry::ALL.iter().map(|_| Entry::default()).collect();
-        Self { entries, facts: Facts::default(), blind_since: None, visits: false }
+        Self { entries, facts: Facts::default(), blind_since: None, visits: false, spare: SPARE }
     }
 }
 
 impl Answers {
     /// For a database that is only visited now and then: all its questions have the slow pace.
     pub fn of_visits() -> Self {
-        Self { visits: true, ..Self::default() }
+        Self { visits: true, spare: LEAST_SPARE_OF_VISITS, ..Self::default() }
+    }
+
+    /// A round through all databases that are visited takes so long.
+    pub fn come_round(&mut self, round: Duration) {
+        self.spare = (round + SPARE).clamp(LEAST_SPARE_OF_VISITS, MOST_SPARE_OF_VISITS);
     }
 
     /// A session found the server and the role to be so. When the server started anew, or rights or extensions changed,
@@ -208,8 +217,7 @@ impl Answers {
     /// What the last answer still tells.
     pub fn known(&self, question: usize, now: Instant) -> Known {
         let entry = &self.entries[question];
-        let spare = if self.visits { SPARE_OF_VISITS } else { SPARE };
-        let oldest = self.pause(question).unwrap_or_default() + spare;
+        let oldest = self.pause(question).unwrap_or_default() + self.spare;
         let young = |(at, _): &&(Instant, Arc<[Block]>)| now.saturating_duration_since(*at) <= oldest;
         let answer = entry.kept.as_ref().filter(young).map(|(_, blocks)| Arc::clone(blocks));
         Known { answer, complete: entry.outcome == Some(Outcome::Answered), took: entry.took }

@@ -33,12 +33,13 @@ impl Facts {
     /// What the views themselves check is `pg_read_all_stats`, which `pg_monitor` includes.
     pub const SQL: &str = "SELECT current_setting('server_version_num') AS version, \
         pg_has_role('pg_read_all_stats', 'USAGE') AS sees_others, concat_ws(' ', pg_postmaster_start_time(), pg_conf_load_time()) AS started, \
-        inet_client_port() AS client_port, (SELECT string_agg(concat_ws(' ', extname, extversion, nspname), E'\\n' ORDER BY extname) \
-        FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace) AS extensions";
+        inet_client_port() AS client_port, host(inet_client_addr()) AS client_address, (SELECT string_agg(concat_ws(' ', extname, extversion, nspname), E'\\n' ORDER BY extname) \
+        FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE position(E'\\n' IN nspname) = 0) AS extensions";
 
     /// The columns of the answer, when it is an arm of a joined statement.
     pub fn columns() -> Arc<Columns> {
-        Table::named(["version", "sees_others", "started", "client_port", "extensions"].into_iter()).columns()
+        Table::named(["version", "sees_others", "started", "client_port", "client_address", "extensions"].into_iter())
+            .columns()
     }
 
     /// Reads the answer. What it does not say is not assumed.

@@ -286,7 +286,10 @@ impl Run<'_> {
         {
             let sql = joined::statement(&arms);
             let answers = match self.session.query_again(name, &sql, limits, self.asker.deadline).await {
-                Ok(table) => joined::read(&arms, &table),
+                Ok(table) => {
+                    self.say_unreadable(&table, name);
+                    joined::read(&arms, &table)
+                }
                 Err(missed) => {
                     self.broke(arms.iter().filter_map(|arm| arm.question).collect(), missed);
                     None
@@ -300,6 +303,14 @@ impl Run<'_> {
             questions.for_each(|question| self.asker.answers(|all| all.set_apart(question)));
         }
         arms.into_iter().filter_map(|arm| Some((arm.question?, arm.sql))).collect()
+    }
+
+    /// Names of roles and databases need not be UTF-8: rows with one that is not are left out.
+    fn say_unreadable(&mut self, table: &Table, what: &str) {
+        if table.unreadable > 0 {
+            let what = format!("{} rows of {what} are left out: a name in them is not UTF-8", table.unreadable);
+            self.seen.look.missed(CollectError::new(Reason::Malformed, what));
+        }
     }
 
     fn arm_answered(&mut self, arm: &Arm, answer: &joined::Answer) {
@@ -328,7 +339,10 @@ impl Run<'_> {
             self.session.query(collector, &sql, limits, self.asker.deadline).await
         };
         match answer {
-            Ok(table) => self.answered(question, &table, began.elapsed()),
+            Ok(table) => {
+                self.say_unreadable(&table, collector);
+                self.answered(question, &table, began.elapsed());
+            }
             Err(missed) => self.failed(question, missed, began.elapsed()),
         }
         true

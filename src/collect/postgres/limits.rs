@@ -1,8 +1,11 @@
-//! How long a statement may take, and how the server is told.
+//! How long a statement may take, where its names are looked up, and how the server is told.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+/// Where names are looked up: the server's own only. Unless named, the temporary schema would come first.
+const PATH: &str = "pg_catalog,pg_temp";
 
 /// How long one statement, and the wait for one lock in it, may take on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,23 +35,27 @@ impl Limits {
     }
 
     /// For one message with the statement, which then is one transaction: a pooler hands the server's session on to
-    /// others after it, so nothing may stay set. One statement sets both limits, since the server counts and logs each.
+    /// others after it, so nothing may stay set.
     /// (Before 11 a server applies the `statement_timeout` only from the next message on; there the agent's own time-out
     /// must do.) 0 would mean no limit. Compiling a statement costs the server more than any of ours does.
+    ///
+    /// The limit and the path are set by commands, which nobody can shadow and which come before any name is looked up.
+    /// Whatever path the role or the database has, a function or operator that somebody made in `public` is never run.
     pub fn around(self, sql: &str) -> String {
-        format!("{};{sql}", self.set("true"))
+        format!("{};{sql}", self.set(true))
     }
 
     /// For a session that is ours alone: once and for all.
     pub fn for_session(self) -> String {
-        self.set("false")
+        self.set(false)
     }
 
-    fn set(self, local: &str) -> String {
+    fn set(self, local: bool) -> String {
         let [statement, lock] = [self.statement, self.lock].map(|limit| limit.as_millis().max(1));
+        let how = if local { "SET LOCAL" } else { "SET" };
         format!(
-            "SELECT set_config('statement_timeout','{statement}',{local}),\
-             set_config('lock_timeout','{lock}',{local}),set_config('jit','off',{local})"
+            "{how} statement_timeout={statement};{how} search_path={PATH};\
+             SELECT set_config('lock_timeout','{lock}',{local}),set_config('jit','off',{local})"
         )
     }
 }
@@ -64,7 +71,8 @@ mod tests {
         let short = Limits::within(Duration::from_millis(400));
         assert_eq!((short.statement.as_millis(), short.lock.as_millis()), (200, 50));
         let message = short.around("SELECT 1");
-        let start = "SELECT set_config('statement_timeout','200',true),set_config('lock_timeout','50',true),";
+        let start = "SET LOCAL statement_timeout=200;SET LOCAL search_path=pg_catalog,pg_temp;\
+                     SELECT set_config('lock_timeout','50',true),";
         assert!(message.starts_with(start) && message.ends_with(";SELECT 1"), "{message}");
         let shortest = Limits::within(Duration::from_millis(4));
         assert!(shortest.around("").contains("'lock_timeout','1'"), "0 would be no limit");

@@ -125,6 +125,7 @@ impl Postgres {
     /// What is seen, which session to keep, and how the login went.
     async fn see(&self, within: Within) -> (Look, Option<Session>, Result<Phases, CollectError>) {
         let (mut seen, kept) = (Seen::default(), self.take_kept());
+        self.visits.looked(Instant::now());
         let visit = kept.as_ref().and_then(|_| self.visits.due(Instant::now()));
         let (login, mut kept) = tokio::join!(self.log_in(visit, within), self.ask_kept(kept, &mut seen, within));
         let login = match login {

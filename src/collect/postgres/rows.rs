@@ -23,6 +23,8 @@ pub struct Table {
     text: String,
     cells: Vec<Cell>,
     rows: usize,
+    /// Rows that were left out, since something in them is no UTF-8.
+    pub unreadable: usize,
 }
 
 /// Where in the text a cell is; `None` for NULL.

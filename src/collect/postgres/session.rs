@@ -4,11 +4,12 @@
 //! that went silent keeps nothing of ours open, and an answer that comes too late is never read.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_postgres::{Client, Config, SimpleColumn, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, SimpleColumn, SimpleQueryMessage, SimpleQueryRow};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::debug;
 
@@ -20,7 +21,7 @@ use super::facts::Facts;
 use super::limits::Limits;
 use super::prepared::Prepared;
 use super::reasons::{describe, wants_tls};
-use super::rows::Table;
+use super::rows::{Row, Table};
 use super::settings::{Settings, TlsMode};
 use super::tls::Connector;
 
@@ -28,6 +29,10 @@ use super::tls::Connector;
 const APPLICATION: &str = "sidewatch";
 /// How much later than the server's own time-out an answer may come before the server counts as frozen.
 const GRACE: Duration = Duration::from_millis(500);
+/// `query_canceled`: a time-out of the server's.
+const CANCELLED: &str = "57014";
+/// How often a first question that was cancelled is asked once more.
+const HASTY: u32 = 3;
 /// How long a polite goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(200);
 
@@ -76,7 +81,7 @@ impl Server {
             database.map_or(Cow::Borrowed(&self.config), |name| Cow::Owned(self.config.clone().dbname(name).clone()));
         let began = Instant::now();
         let stream = dial(&self.settings.address).await?;
-        let (connected, local_port) = (began.elapsed(), stream.local_port());
+        let (connected, local) = (began.elapsed(), stream.local_address());
         let tls = self.tls.timed();
         let (client, connection) =
             config.connect_raw(stream, tls.clone()).await.map_err(|error| self.refused(&error))?;
@@ -95,7 +100,7 @@ impl Server {
             limits,
             phases,
             facts: Facts::default(),
-            local_port,
+            local,
             keeps: Keeps::Nothing,
             prepared: Prepared::default(),
             end,
@@ -123,11 +128,21 @@ fn last_answer(messages: &[SimpleQueryMessage]) -> Table {
     for message in messages {
         match message {
             SimpleQueryMessage::RowDescription(columns) => table = Table::named(columns.iter().map(SimpleColumn::name)),
-            SimpleQueryMessage::Row(row) => table.push((0..row.len()).map(|at| row.get(at))),
+            SimpleQueryMessage::Row(row) => push(&mut table, row),
             _ => {}
         }
     }
     table
+}
+
+/// Adds a row, unless a name in it is not UTF-8. Names of roles and databases are stored in the encoding of the database in
+/// which they were given, and sent as they stand.
+fn push(table: &mut Table, row: &SimpleQueryRow) {
+    if (0..row.len()).all(|at| row.try_get(at).is_ok()) {
+        table.push((0..row.len()).map(|at| row.try_get(at).ok().flatten()));
+    } else {
+        table.unreadable += 1;
+    }
 }
 
 /// Moves bytes until the client is dropped (a goodbye is sent), the server ends it, or `stop` fires (at once).
@@ -152,11 +167,18 @@ pub struct Session {
     pub phases: Phases,
     /// What [`learn`](Self::learn) found, or a later look, since rights may be granted while a session lives.
     pub facts: Facts,
-    local_port: Option<u16>,
+    /// Our end of the connection.
+    local: Option<SocketAddr>,
     keeps: Keeps,
     prepared: Prepared,
     end: oneshot::Receiver<()>,
     _stop: DropGuard,
+}
+
+/// Whom the server sees at the other end.
+fn client(row: Row<'_>) -> Option<(IpAddr, u16)> {
+    let address: IpAddr = row.text("client_address")?.parse().ok()?;
+    Some((address.to_canonical(), row.text("client_port")?.parse().ok()?))
 }
 
 /// What may be left in the server's session between two messages.
@@ -191,13 +213,13 @@ impl Session {
 
     /// Asks what decides what else can be asked.
     ///
-    /// Whether the session is ours alone is seen by the port: a pooler, or another proxy, has its own connection with the
-    /// server. Without ports, on a Unix socket, nothing is assumed.
+    /// Whether the session is ours alone is seen by address and port: a pooler, or another proxy, has its own connection
+    /// with the server. Without them, on a Unix socket, nothing is assumed.
     pub async fn learn(&mut self, deadline: Instant) -> Result<(), CollectError> {
         let answer = self.first("the server's version", Facts::SQL, deadline).await?;
         self.facts = Facts::read(&answer);
-        let port = answer.first().and_then(|row| row.text("client_port")?.parse().ok());
-        if port.is_some() && port == self.local_port {
+        let seen = answer.first().and_then(client);
+        if seen.is_some() && seen == self.local.map(|local| (local.ip().to_canonical(), local.port())) {
             self.keeps = Keeps::Anything;
         }
         Ok(())
@@ -205,8 +227,16 @@ impl Session {
 
     async fn first(&mut self, what: &str, sql: &str, deadline: Instant) -> Result<Table, CollectError> {
         let began = Instant::now();
-        // Nothing in it can wait for a lock that anybody holds for long: our own deadline does.
-        let answer = self.send(what, sql, self.limits, deadline).await;
+        let message = self.limits.around(sql);
+        let mut answer = self.send(what, &message, self.limits, deadline).await;
+        // A role's own time-out may be so short that it strikes before ours is set.
+        for _ in 0..HASTY {
+            match &answer {
+                Err(missed) if !missed.broken && missed.error.sqlstate() == Some(CANCELLED) => {}
+                _ => break,
+            }
+            answer = self.send(what, &message, self.limits, deadline).await;
+        }
         self.phases.query = Some(began.elapsed());
         answer.map_err(|missed| missed.error)
     }

@@ -45,18 +45,25 @@ pub const INDEXES: Query = Query::new(
 .rare()
 .locks_tables();
 
-/// What searches use unless a session says otherwise, and what roles say otherwise for themselves. The cast loads
-/// pgvector into the session: before, the server does not know its parameters.
+/// What searches use unless a session says otherwise: what the database sets, all databases, or the server; and what roles
+/// say otherwise for themselves, in this database before everywhere. Our own role's are among these, so `pg_settings`, which
+/// has them too, only tells what the server's configuration says. The cast loads pgvector into the session: before, the
+/// server does not know its parameters.
 pub const SEARCH: Query = Query::new(
     "vector",
-    "SELECT current_database() AS datname, e.extversion AS version, NULL AS usename, s.name AS setting, \
-        current_setting(s.name, true) AS value \
-        FROM (VALUES ('hnsw.ef_search'), ('ivfflat.probes')) AS s(name), pg_extension e \
+    "WITH set AS (SELECT DISTINCT ON (d.setrole, c.name) d.setrole, c.name, c.value \
+        FROM pg_db_role_setting d, LATERAL (SELECT split_part(line, '=', 1) AS name, split_part(line, '=', 2) AS value \
+        FROM unnest(d.setconfig) AS line) c WHERE c.name IN ('hnsw.ef_search', 'ivfflat.probes') \
+        AND (d.setdatabase = 0 OR d.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())) \
+        ORDER BY d.setrole, c.name, d.setdatabase = 0) \
+        SELECT current_database() AS datname, e.extversion AS version, NULL AS usename, s.name AS setting, \
+        coalesce(set.value, CASE WHEN s.source IN ('default', 'configuration file', 'command line', \
+        'environment variable') THEN s.setting ELSE s.boot_val END) AS value \
+        FROM pg_extension e CROSS JOIN pg_settings s LEFT JOIN set ON set.setrole = 0 AND set.name = s.name \
         WHERE e.extname = 'vector' AND '[1]'::{schema}.vector IS NOT NULL \
-        UNION ALL SELECT current_database(), NULL, r.rolname, split_part(c.text, '=', 1), split_part(c.text, '=', 2) \
-        FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS c(text) \
-        WHERE split_part(c.text, '=', 1) IN ('hnsw.ef_search', 'ivfflat.probes') \
-        AND (d.setdatabase = 0 OR d.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+        AND s.name IN ('hnsw.ef_search', 'ivfflat.probes') \
+        UNION ALL SELECT current_database(), NULL, r.rolname, set.name, set.value \
+        FROM set JOIN pg_roles r ON r.oid = set.setrole",
     read_search,
 )
 .extension("vector", SINCE)

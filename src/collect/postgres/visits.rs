@@ -20,7 +20,10 @@ use super::settings::Settings;
 const EVERY: Duration = Duration::from_secs(55);
 
 /// All further databases.
-pub struct Visits(Vec<Visit>);
+pub struct Visits {
+    all: Vec<Visit>,
+    last_look: Mutex<Option<Instant>>,
+}
 
 /// One database.
 pub struct Visit {
@@ -45,18 +48,25 @@ impl Visits {
             answers: Mutex::new(Answers::of_visits()),
             last: Mutex::default(),
         };
-        Self(names.into_iter().map(visit).collect())
+        Self { all: names.into_iter().map(visit).collect(), last_look: Mutex::default() }
     }
 
     /// The one that waits longest, if it is due.
     pub fn due(&self, now: Instant) -> Option<&Visit> {
-        let longest = self.0.iter().min_by_key(|visit| *lock(&visit.last))?;
+        let longest = self.all.iter().min_by_key(|visit| *lock(&visit.last))?;
         longest.is_due(now).then_some(longest)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Visit> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// A look begins: how far apart they are decides how long a round of visits takes, and for how long answers are shown.
+    pub fn looked(&self, now: Instant) {
+        let Some(last) = lock(&self.last_look).replace(now) else { return };
+        let round = now.saturating_duration_since(last).saturating_mul(self.all.len() as u32);
+        self.all.iter().for_each(|visit| lock(&visit.answers).come_round(round));
     }
 }
 
@@ -95,5 +105,20 @@ mod tests {
             }
         }
         assert_eq!(order, [(0, "vectors"), (1, "events"), (6, "vectors"), (7, "events")], "orders is the URL's own");
+    }
+
+    #[test]
+    fn answers_are_shown_until_the_round_comes_back_to_their_database() {
+        let databases = (0..40).map(|number| format!("tenant{number}")).collect();
+        let visits = Visits::of(&Settings { databases, ..crate::collect::postgres::settings::example() });
+        let start = Instant::now();
+        let at = |look: u64| start + Duration::from_secs(10 * look);
+        visits.looked(at(0));
+        visits.looked(at(1));
+        let first = visits.due(at(1)).unwrap();
+        lock(&first.answers).keep(0, std::sync::Arc::from([]), at(1));
+        let shown = |look| lock(&first.answers).known(0, at(look)).answer.is_some();
+        assert!(shown(41), "the next visit is then");
+        assert!(!shown(60));
     }
 }
