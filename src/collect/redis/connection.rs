@@ -137,17 +137,24 @@ impl Server {
     }
 
     async fn log_in(&self, connection: &mut Connection, deadline: Instant) -> Result<(), Missed> {
-        let Some(password) = &self.settings.password else { return Ok(()) };
-        let mut auth = redis::cmd("AUTH");
-        if let Some(user) = &self.settings.user {
-            auth.arg(user);
-        }
-        auth.arg(password.expose());
+        let Some(auth) = auth(&self.settings) else { return Ok(()) };
         let mut pipeline = Pipeline::new();
         pipeline.add_command(auth);
         let what = format!("login at {}", self.settings.instance());
         connection.ask::<Value>(&what, &pipeline, deadline).await.map(drop)
     }
+}
+
+/// The login, if the target names anybody. A user without a password (`nopass`) logs in with any: only without AUTH
+/// would it be `default`.
+fn auth(settings: &Settings) -> Option<redis::Cmd> {
+    let mut auth = redis::cmd("AUTH");
+    match (&settings.user, &settings.password) {
+        (None, None) => return None,
+        (None, Some(password)) => auth.arg(password.expose()),
+        (Some(user), password) => auth.arg(user).arg(password.as_ref().map_or("", |password| password.expose())),
+    };
+    Some(auth)
 }
 
 async fn until(stop: tokio_util::sync::CancellationToken, driver: impl Future<Output = ()>) {
@@ -306,6 +313,19 @@ fn reason_of(code: &str, detail: &str) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_without_a_password_logs_in_all_the_same() {
+        let login = |url| {
+            let packed = auth(&Settings::from_url(url).unwrap())?.get_packed_command();
+            Some(String::from_utf8(packed).unwrap())
+        };
+        assert_eq!(login("redis://cache"), None);
+        assert_eq!(login("redis://:x@cache").as_deref(), Some("*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n"));
+        for url in ["redis://app@cache", "redis://app:@cache"] {
+            assert_eq!(login(url).as_deref(), Some("*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$0\r\n\r\n"), "{url}");
+        }
+    }
 
     #[test]
     fn error_replies_have_classes() {

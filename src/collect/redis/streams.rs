@@ -9,7 +9,7 @@ use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 use crate::collect::{CollectError, Look, Reason};
-use crate::model::{Family, Labels, Suffix};
+use crate::model::{Family, Labels, Suffix, readable};
 
 use super::connection::{Connection, Missed, refusal};
 use super::keys::Key;
@@ -127,7 +127,7 @@ fn read_groups<'s>(
     let mut readers = Vec::new();
     for group in items(answer).iter().take(MOST_GROUPS) {
         let Some(Value::BulkString(name)) = field(group, "name") else { continue };
-        let labels = labels.with("group", &*String::from_utf8_lossy(name));
+        let labels = labels.with("group", &*readable(name));
         for (field, family) in &GROUP_NUMBERS {
             if let Some(value) = number_of(group, field) {
                 look.point(family, Suffix::None, labels.clone(), value);
