@@ -2,7 +2,6 @@
 //!
 //! Invariant: the connection never outlives its [`Connection`], and one that did not answer in time is not used again.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +21,9 @@ use crate::collect::{CollectError, Reason, TargetSettings as _};
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls;
 
+use super::keys::Key;
+use super::refusals::{Refusals, is_lasting};
 use super::settings::Settings;
-
-/// How long a refusal is taken for an answer: rights are seldom given, and each further refusal is an error that the
-/// server counts.
-const REFUSAL: Duration = Duration::from_mins(5);
 
 /// Opens connections to one server.
 pub struct Server {
@@ -128,7 +125,7 @@ impl Server {
         self.supervisor.spawn_once(until(stop.clone(), driver));
         Ok(Connection {
             client,
-            refused: HashMap::new(),
+            refused: Refusals::default(),
             database: 0,
             connect_time: Duration::ZERO,
             ping_time: None,
@@ -165,8 +162,8 @@ async fn until(stop: tokio_util::sync::CancellationToken, driver: impl Future<Ou
 /// An open connection. It closes when dropped.
 pub struct Connection {
     client: MultiplexedConnection,
-    /// What the server forbids this account, by the words of the question, and when that was said.
-    refused: HashMap<&'static str, Instant>,
+    /// What the server will not answer.
+    refused: Refusals,
     /// The selected database.
     database: u16,
     /// How long it took to connect and log in.
@@ -204,14 +201,36 @@ impl Connection {
         }
     }
 
-    /// Goes to a database, unless it is there.
-    pub async fn select(&mut self, database: u16, deadline: Instant) -> Result<(), Missed> {
-        if self.database != database {
-            let what = format!("SELECT {database}");
-            self.ask::<Value>(&what, Pipeline::new().cmd("SELECT").arg(database), deadline).await?;
-            self.database = database;
+    /// Goes to a database, unless it is there. `None` means that it is not to be had and that this has been said.
+    pub async fn select(&mut self, database: u16, deadline: Instant) -> Option<Result<(), Missed>> {
+        if self.database == database {
+            return Some(Ok(()));
         }
-        Ok(())
+        if self.refused.has_database(database, Instant::now()) {
+            return None;
+        }
+        let what = format!("SELECT {database}");
+        let answer = self.ask::<Value>(&what, Pipeline::new().cmd("SELECT").arg(database), deadline).await;
+        match &answer {
+            Ok(_) => self.database = database,
+            Err(missed) if !missed.broken => self.refused.add_database(database, Instant::now()),
+            Err(_) => {}
+        }
+        Some(answer.map(drop))
+    }
+
+    /// Whether the server may be asked this of a key: it has not refused it lately.
+    pub fn may_ask(&self, what: &str, key: &Key) -> bool {
+        !self.refused.has_key(what, key, Instant::now())
+    }
+
+    /// As [`refusal`], for an answer that tells of a key: it is not asked the same again for a while.
+    pub fn refusal_for(&mut self, what: &'static str, key: &Key, answer: &Value) -> Option<CollectError> {
+        let Value::ServerError(error) = answer else { return None };
+        if is_lasting(error.code()) {
+            self.refused.add_key(what, key, Instant::now());
+        }
+        refusal(answer, &format!("{what} {key}"))
     }
 
     /// Sends commands in one go and gives each its own answer: what failed is a [`Value::ServerError`].
@@ -235,12 +254,12 @@ impl Connection {
         commands: &Pipeline,
         deadline: Instant,
     ) -> Option<Result<T, Missed>> {
-        if self.refused.get(what).is_some_and(|refused| refused.elapsed() < REFUSAL) {
+        if self.refused.has_question(what, Instant::now()) {
             return None;
         }
         let answer = self.ask(what, commands, deadline).await;
         if answer.as_ref().is_err_and(|missed| missed.error.reason() == Reason::Permission && !missed.broken) {
-            self.refused.insert(what, Instant::now());
+            self.refused.add_question(what, Instant::now());
         }
         Some(answer)
     }

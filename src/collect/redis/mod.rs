@@ -18,6 +18,7 @@ mod info;
 mod keys;
 mod latency;
 mod own;
+mod refusals;
 mod reply;
 mod sentinel;
 mod settings;

@@ -11,8 +11,8 @@ use tokio::time::{Duration, Instant};
 use crate::collect::redis::connection::{Connection, Missed};
 use crate::collect::redis::reply::{number, text};
 
+use super::Group;
 use super::figures::{Figures, Pressure};
-use super::{Group, Key};
 
 /// Keys of a group that are measured. A smaller group is measured whole.
 pub const SAMPLED: usize = 128;
@@ -40,16 +40,10 @@ pub struct Gone {
     pub early: f64,
 }
 
-/// Looks the former sample up again.
-pub async fn recall(
-    connection: &mut Connection,
-    group: &Group,
-    former: &Former,
-    deadline: Instant,
-) -> Result<Gone, Missed> {
+/// Looks the former sample up again, in the selected database.
+pub async fn recall(connection: &mut Connection, former: &Former, deadline: Instant) -> Result<Gone, Missed> {
     let (mut asked, mut gone) = (0.0, Gone::default());
     for keys in former.keys.chunks(AT_ONCE) {
-        connection.select(group.pattern.database, deadline).await?;
         let mut commands = Pipeline::new();
         for (key, _) in keys {
             commands.cmd("PTTL").arg(key);
@@ -69,7 +63,7 @@ pub async fn recall(
     Ok(Gone { expired: gone.expired * share, early: gone.early * share })
 }
 
-/// Measures a sample of a group of `count` keys.
+/// Measures a sample of a group of `count` keys, in the selected database.
 pub async fn measure(
     connection: &mut Connection,
     group: &Group,
@@ -78,12 +72,11 @@ pub async fn measure(
     deadline: Instant,
 ) -> Result<(Figures, Former), Missed> {
     let counter = match (group.limit, sample.first()) {
-        (Some(_), Some(key)) => Counter::of(connection, &group.pattern, key, deadline).await?,
+        (Some(_), Some(key)) => Counter::of(connection, key, deadline).await?,
         _ => None,
     };
     let (mut sums, mut former) = (Sums::default(), Former { count, keys: Vec::with_capacity(sample.len()) });
     for keys in sample.chunks(AT_ONCE) {
-        connection.select(group.pattern.database, deadline).await?;
         let mut commands = Pipeline::new();
         for key in keys {
             commands.cmd("MEMORY").arg("USAGE").arg(key).cmd("PTTL").arg(key);
@@ -111,13 +104,7 @@ enum Counter {
 }
 
 impl Counter {
-    async fn of(
-        connection: &mut Connection,
-        pattern: &Key,
-        key: &[u8],
-        deadline: Instant,
-    ) -> Result<Option<Self>, Missed> {
-        connection.select(pattern.database, deadline).await?;
+    async fn of(connection: &mut Connection, key: &[u8], deadline: Instant) -> Result<Option<Self>, Missed> {
         let mut commands = Pipeline::new();
         commands.cmd("TYPE").arg(key);
         let answers = connection.ask_each("TYPE", &mut commands, deadline).await?;
