@@ -165,9 +165,10 @@ fn one_entry_that_is_not_to_be_had_takes_nothing_else_away_and_costs_the_server_
     redis.cli(&["XADD", "st", "*", "message", "1"]);
     redis.cli(&["SET", "text", "HYLLO"]);
     redis.cli(&["RPUSH", "list", "a"]);
+    redis.cli(&["-n", "1", "EVAL", "for i = 1, 100 do redis.call('SET', 'hush:' .. i, i) end", "0"]);
     let rights = ["ACL", "SETUSER", "watcher", "on", "nopass", "+@all", "~st", "~text", "~list", "~missing"];
     redis.cli(&rights);
-    let keys = r#"keys: ["db9=foo", text, hidden], streams: ["db8=st", st, missing, list], key_groups: ["*", "db9=*"]"#;
+    let keys = r#"keys: ["db9=foo", text, hidden], streams: ["db8=st", st, missing, list], key_groups: ["*", "db9=*", "db1=hush:*"]"#;
     let url = redis.url().replacen("redis://", "redis://watcher@", 1);
     let target = format!("{{name: cache, url: \"{url}\", {keys}}}");
     let agent =
@@ -176,6 +177,8 @@ fn one_entry_that_is_not_to_be_had_takes_nothing_else_away_and_costs_the_server_
     assert_eq!(page.value("redis_stream_length", &[("stream", "st")]), Some(1.0));
     assert_eq!(page.value("redis_key_size", &[("key", "text")]), Some(5.0), "it only begins like a HyperLogLog");
     assert_eq!(page.value("redis_key_group_count", &[("key_group", "*"), ("db", "db0")]), Some(3.0));
+    assert_eq!(page.value("redis_key_group_count", &[("db", "db1")]), Some(100.0));
+    assert_eq!(page.value("redis_key_group_memory_usage_bytes", &[("db", "db1")]), None, "nobody may tell");
     assert_eq!(page.value("redis_key_group_count", &[("db", "db9")]), None, "missing is not zero");
 
     let errors = || {
@@ -185,6 +188,8 @@ fn one_entry_that_is_not_to_be_had_takes_nothing_else_away_and_costs_the_server_
             .find_map(|line| line.strip_prefix("total_error_replies:").map(str::to_owned))
     };
     let (before, looks) = (errors(), |page: &Page| page.value("redis_exporter_scrapes_total", &[]));
+    let count = before.as_ref().and_then(|count| count.parse::<u32>().ok()).expect("Redis counts its errors");
+    assert!(count < 12, "{count} refusals: a group of hidden keys is asked for one of them");
     let then = looks(&page).expect("looks");
     wait_until("six more looks", Duration::from_secs(20), || looks(&agent.metrics()).filter(|now| *now >= then + 6.0));
     assert_eq!(errors(), before, "no look of ours is an error of the server's");

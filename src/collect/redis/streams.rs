@@ -121,7 +121,9 @@ async fn there<'s>(
     streams.retain(|stream| {
         let Some(answer) = answers.next() else { return false };
         let error = connection.refusal_for("TYPE", stream, &answer).or_else(|| other_than_stream(stream, &answer));
-        error.into_iter().for_each(|error| look.missed(error));
+        if let Some(error) = error {
+            look.missed(error);
+        }
         text(&answer).as_deref() == Some("stream")
     });
     Ok(streams)

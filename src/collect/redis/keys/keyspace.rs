@@ -187,7 +187,7 @@ impl Keyspace {
                 refused => pass.close(*database, refused.and_then(Result::err), look),
             }
         } else if let Some(group) = self.wanted.groups.get(pass.measured.len()) {
-            let measured = self.measure(pass, group, connection, deadline).await?;
+            let measured = self.measure(pass, group, connection, deadline, look).await?;
             pass.measured.push(measured);
         } else if !pass.checked_streams {
             pass.keep_streams(connection, deadline).await?;
@@ -204,6 +204,7 @@ impl Keyspace {
         group: &Group,
         connection: &mut Connection,
         deadline: Instant,
+        look: &mut Look,
     ) -> Result<Option<(Figures, Former, Gone)>, Missed> {
         let (at, database) = (pass.measured.len(), group.pattern.database);
         if pass.closed.contains(&database) || connection.select(database, deadline).await.transpose()?.is_none() {
@@ -212,7 +213,7 @@ impl Keyspace {
         let gone = recall(connection, &self.former[at], deadline).await?;
         let sample = std::mem::replace(&mut pass.samples[at], Sample::new(0));
         let count = sample.seen() as f64;
-        let (figures, former) = measure(connection, group, count, sample.into_keys(), deadline).await?;
+        let (figures, former) = measure(connection, group, count, sample.into_keys(), deadline, look).await?;
         Ok(Some((figures, former, gone)))
     }
 
@@ -349,7 +350,9 @@ impl Pass {
 
     /// Goes past a database that is not to be had. What was scanned of it before, if anything, counts no more.
     fn close(&mut self, database: u16, missed: Option<Missed>, look: &mut Look) {
-        missed.into_iter().for_each(|missed| look.missed(missed.error));
+        if let Some(missed) = missed {
+            look.missed(missed.error);
+        }
         self.closed.insert(database);
         self.database += 1;
         START.clone_into(&mut self.cursor);
