@@ -89,7 +89,9 @@ pub async fn measure(
         }
         let mut commands = Pipeline::new();
         for key in keys {
-            asked.iter().for_each(|question| question.ask(key, &mut commands));
+            for question in &asked {
+                question.ask(key, &mut commands);
+            }
         }
         let answers = connection.ask_each("MEMORY USAGE", &mut commands, deadline).await?;
         let now = Instant::now();
