@@ -10,6 +10,7 @@ mod labels;
 mod outcome;
 mod percent;
 mod place;
+mod readable;
 mod secret;
 mod time;
 
@@ -20,6 +21,7 @@ pub use labels::{Labels, METRIC_NAME, is_valid_label_name, is_valid_metric_name}
 pub use outcome::Outcome;
 pub use percent::percent_decode;
 pub use place::{Place, Problem, Problems};
+pub use readable::readable;
 pub use secret::Secret;
 pub use time::{Millis, parse_duration, render_duration};
 

@@ -158,3 +158,41 @@ fn streams_and_keys_are_found_in_the_database_that_is_meant() {
     let failures = page.sum("sidewatch_target_failures_total", &[("job", "redis")]);
     assert_eq!(failures, Some(0.0), "a stream that is not there yet is nothing wrong");
 }
+
+#[test]
+fn one_entry_that_is_not_to_be_had_takes_nothing_else_away_and_costs_the_server_no_errors() {
+    let redis = RealRedis::with(RedisSetup::installed(&["--databases", "4"]));
+    redis.cli(&["XADD", "st", "*", "message", "1"]);
+    redis.cli(&["SET", "text", "HYLLO"]);
+    redis.cli(&["RPUSH", "list", "a"]);
+    redis.cli(&["-n", "1", "EVAL", "for i = 1, 100 do redis.call('SET', 'hush:' .. i, i) end", "0"]);
+    let rights = ["ACL", "SETUSER", "watcher", "on", "nopass", "+@all", "~st", "~text", "~list", "~missing"];
+    redis.cli(&rights);
+    let keys = r#"keys: ["db9=foo", text, hidden], streams: ["db8=st", st, missing, list], key_groups: ["*", "db9=*", "db1=hush:*"]"#;
+    let url = redis.url().replacen("redis://", "redis://watcher@", 1);
+    let target = format!("{{name: cache, url: \"{url}\", {keys}}}");
+    let agent =
+        Agent::start(&format!("global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\ntargets: [{target}]"));
+    let (page, _) = whole_pass(&agent, 0.0, Duration::from_secs(20));
+    assert_eq!(page.value("redis_stream_length", &[("stream", "st")]), Some(1.0));
+    assert_eq!(page.value("redis_key_size", &[("key", "text")]), Some(5.0), "it only begins like a HyperLogLog");
+    assert_eq!(page.value("redis_key_group_count", &[("key_group", "*"), ("db", "db0")]), Some(3.0));
+    assert_eq!(page.value("redis_key_group_count", &[("db", "db1")]), Some(100.0));
+    assert_eq!(page.value("redis_key_group_memory_usage_bytes", &[("db", "db1")]), None, "nobody may tell");
+    assert_eq!(page.value("redis_key_group_count", &[("db", "db9")]), None, "missing is not zero");
+
+    let errors = || {
+        redis
+            .cli(&["INFO", "stats"])
+            .lines()
+            .find_map(|line| line.strip_prefix("total_error_replies:").map(str::to_owned))
+    };
+    let (before, looks) = (errors(), |page: &Page| page.value("redis_exporter_scrapes_total", &[]));
+    let count = before.as_ref().and_then(|count| count.parse::<u32>().ok()).expect("Redis counts its errors");
+    assert!(count < 12, "{count} refusals: a group of hidden keys is asked for one of them");
+    let then = looks(&page).expect("looks");
+    wait_until("six more looks", Duration::from_secs(20), || looks(&agent.metrics()).filter(|now| *now >= then + 6.0));
+    assert_eq!(errors(), before, "no look of ours is an error of the server's");
+    let list = redis.cli(&["CLIENT", "LIST"]);
+    assert!(list.contains("user=watcher"), "a user without a password is that user: {list}");
+}

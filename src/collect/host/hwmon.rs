@@ -1,6 +1,6 @@
 //! `/sys/class/hwmon`: temperatures, fans, voltages and power, as the chips on the board measure them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::{Family, MetricKind};
 
@@ -103,20 +103,42 @@ fn chip(device: Option<&Path>, name: Option<&str>, entry: &str) -> String {
     }
 }
 
+/// A chip's folder with what it is called.
+struct Chip {
+    entry: String,
+    folder: Folder,
+    name: Option<String>,
+    device: Option<PathBuf>,
+}
+
+impl Chip {
+    fn open(entry: String, all: &Folder, sysfs: &Path) -> Option<Self> {
+        let folder = all.folder(&entry)?;
+        let device = std::fs::canonicalize(sysfs.join("class/hwmon").join(&entry).join("device")).ok();
+        Some(Self { name: folder.text("name"), entry, folder, device })
+    }
+
+    /// Without a device only the driver's name is left. Where several chips have it, the kernel's number tells them apart.
+    fn label(&self, all: &[Self]) -> String {
+        let alike = |other: &&Self| other.device.is_none() && other.name == self.name;
+        let alone = self.device.is_some() || all.iter().filter(alike).count() < 2;
+        chip(self.device.as_deref(), self.name.as_deref().filter(|_| alone), &self.entry)
+    }
+}
+
 /// `node_hwmon_*`, as `node_exporter`'s collector `hwmon`.
 pub(super) fn collect(visit: &mut Visit<'_>) -> Outcome {
     let before = visit.len();
     let Some(all) = visit.files.sys("class/hwmon") else { return Ok(visit.found_since(before)) };
-    for entry in all.names() {
-        let Some(folder) = all.folder(&entry) else { continue };
-        let device = std::fs::canonicalize(visit.files.sysfs.join("class/hwmon").join(&entry).join("device")).ok();
-        let name = folder.text("name");
-        let chip = chip(device.as_deref(), name.as_deref(), &entry);
-        if let Some(name) = name {
-            visit.labeled(&CHIP_NAMES, &[("chip", &chip), ("chip_name", &cleaned(&name))], 1.0);
+    let chips = all.names().into_iter().filter_map(|entry| Chip::open(entry, &all, &visit.files.sysfs));
+    let chips: Vec<Chip> = chips.collect();
+    for one in &chips {
+        let (chip, folder) = (one.label(&chips), &one.folder);
+        if let Some(name) = &one.name {
+            visit.labeled(&CHIP_NAMES, &[("chip", &chip), ("chip_name", &cleaned(name))], 1.0);
         }
         let before = visit.len();
-        sensors(&chip, &folder, visit);
+        sensors(&chip, folder, visit);
         // Old drivers have the files beside the device instead.
         if let Some(device) = folder.folder("device").filter(|_| visit.len() == before) {
             sensors(&chip, &device, visit);
@@ -174,6 +196,20 @@ mod tests {
             assert_eq!(meaning(file), Some((family.to_owned(), factor)), "{file}");
         }
         assert_eq!((meaning("name"), meaning("uevent"), meaning("input1")), (None, None, None));
+    }
+
+    #[test]
+    fn chips_of_one_name_without_devices_are_told_apart_by_their_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        for (entry, name) in [("hwmon0", "acpitz"), ("hwmon1", "nvme"), ("hwmon2", "nvme")] {
+            let chip = folder.path().join("class/hwmon").join(entry);
+            std::fs::create_dir_all(&chip).unwrap();
+            std::fs::write(chip.join("name"), name).unwrap();
+        }
+        let all = Folder::open(&folder.path().join("class/hwmon")).unwrap();
+        let open = |entry: &str| Chip::open(entry.to_owned(), &all, folder.path()).unwrap();
+        let chips = ["hwmon0", "hwmon1", "hwmon2"].map(open);
+        assert_eq!(chips.each_ref().map(|chip| chip.label(&chips)), ["acpitz", "hwmon1", "hwmon2"]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub const COLUMNS: [&str; 6] = ["database", "user", "application_name", "state",
 const MOST_APPLICATIONS: usize = 100;
 /// Series in all. Databases and users are PgBouncer's own, but may be many.
 const MOST_GROUPS: usize = 2000;
+/// The label's value for names that are not UTF-8.
+const UNREADABLE: &str = "(not UTF-8)";
 /// The label's value for the applications beyond.
 const OTHERS: &str = "other";
 
@@ -50,7 +52,7 @@ struct Count {
 impl Clients {
     /// Counts a row.
     pub fn add(&mut self, row: Row<'_>) {
-        let text = |at| row.text(at).unwrap_or_default();
+        let text = |at| if row.is_unreadable(at) { UNREADABLE } else { row.text(at).unwrap_or_default() };
         // Other states show how long the last wait was, which is over.
         let waits = text(3) == "waiting";
         let wait = waits.then(|| Some(row.number(4)? + row.number(5).unwrap_or_default() * 1e-6)).flatten();

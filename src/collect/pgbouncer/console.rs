@@ -167,6 +167,12 @@ impl<'r> Row<'r> {
         self.row.try_get((*self.places.get(wanted)?)?).ok().flatten()
     }
 
+    /// Whether there is a text that is not UTF-8. The driver keeps its bytes to itself.
+    pub fn is_unreadable(&self, wanted: usize) -> bool {
+        let place = self.places.get(wanted).copied().flatten();
+        place.is_some_and(|place| self.row.try_get(place).is_err())
+    }
+
     /// Its number.
     pub fn number(&self, wanted: usize) -> Option<f64> {
         self.text(wanted)?.parse().ok()

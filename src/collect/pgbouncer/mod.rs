@@ -167,14 +167,18 @@ impl Seen {
 }
 
 async fn run_sheet(sheet: &Sheet, console: &Console, deadline: Instant, look: &mut Look) -> Result<(), Missed> {
-    let mut rows = 0;
+    let (mut rows, mut unreadable) = (0, 0);
     let each = |row: console::Row<'_>| {
         rows += 1;
-        if rows <= sheets::MOST_ROWS {
-            sheet.read(row, look);
+        if rows <= sheets::MOST_ROWS && !sheet.read(row, look) {
+            unreadable += 1;
         }
     };
     console.show(sheet.command, &sheet.columns(), deadline, each).await?;
+    if unreadable > 0 {
+        let what = format!("{}: {unreadable} rows with a name that is not UTF-8 are not shown", sheet.command);
+        look.missed(CollectError::new(Reason::Malformed, what));
+    }
     if rows > sheets::MOST_ROWS {
         let what = format!("{} has {rows} rows; {} of them are shown", sheet.command, sheets::MOST_ROWS);
         look.missed(CollectError::new(Reason::TooLarge, what));

@@ -46,8 +46,11 @@ impl Sheet {
         self.labels.iter().copied().chain(self.values.iter().map(|value| value.column)).collect()
     }
 
-    /// Adds a row's values.
-    pub fn read(&self, row: Row<'_>, look: &mut Look) {
+    /// Adds a row's values. Gives whether it did: a row whose name cannot be read would be nobody's, and two of them one.
+    pub fn read(&self, row: Row<'_>, look: &mut Look) -> bool {
+        if (0..self.labels.len()).any(|at| row.is_unreadable(at)) {
+            return false;
+        }
         let pairs = self.labels.iter().enumerate().map(|(at, name)| (*name, row.text(at).unwrap_or_default()));
         let labels = Labels::new(pairs);
         for (at, value) in self.values.iter().enumerate() {
@@ -55,6 +58,7 @@ impl Sheet {
                 look.point(&value.family, Suffix::None, labels.clone(), number * value.scale);
             }
         }
+        true
     }
 }
 

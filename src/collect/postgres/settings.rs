@@ -110,6 +110,10 @@ impl Settings {
         let database = nonempty(path).or_else(|| parameter("dbname")).unwrap_or_else(|| user.clone());
         let host =
             parameter("host").or_else(|| url.host_str().and_then(nonempty)).unwrap_or_else(|| "localhost".into());
+        if host.contains(',') {
+            let what = "the URL names several hosts, of which libpq takes the first that answers".to_owned();
+            return Err((what, format!("{}; one target is one server, so write a target for each", form())));
+        }
         let port = match url.port() {
             Some(port) => port,
             None => parameter("port").map_or(Ok(5432), |text| text.parse()).map_err(|_| {
@@ -202,6 +206,17 @@ mod tests {
         let settings = read("postgres://a:old@h/d", "{password: new, databases: [orders]}").unwrap();
         assert_eq!(settings.password.as_ref().unwrap().expose(), "new");
         assert!(settings.wants("orders") && !settings.wants("vectors"));
+    }
+
+    #[test]
+    fn a_list_of_hosts_is_refused() {
+        for url in ["postgres://u@h1,h2/db", "postgres://u@h1,h2:5432/db", "postgres:///db?host=h1,h2&user=u"] {
+            let complaint = read(url, "url: x").unwrap_err();
+            assert!(
+                complaint.contains("several hosts") && complaint.contains("one target is one server"),
+                "{complaint}"
+            );
+        }
     }
 
     #[test]

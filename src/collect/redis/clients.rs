@@ -4,7 +4,7 @@ use redis::Pipeline;
 use tokio::time::Instant;
 
 use crate::collect::{CollectError, Look, Reason};
-use crate::model::{Family, Labels, Suffix};
+use crate::model::{Family, Labels, Suffix, readable};
 
 use super::connection::{Connection, Missed};
 
@@ -49,7 +49,7 @@ pub async fn ask(
     let mut commands = Pipeline::new();
     commands.cmd("CLIENT").arg("LIST");
     let answer = connection.ask_if_allowed::<(Vec<u8>,)>("CLIENT LIST", &commands, deadline).await?;
-    Some(answer.map(|(text,)| read(&String::from_utf8_lossy(&text), now, look)))
+    Some(answer.map(|(text,)| read(&readable(&text), now, look)))
 }
 
 /// `id=11 addr=127.0.0.1:63508 … name= age=6321 idle=6320 flags=N db=0 sub=0 … user=default resp=2`, a line each.

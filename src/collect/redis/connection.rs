@@ -2,7 +2,6 @@
 //!
 //! Invariant: the connection never outlives its [`Connection`], and one that did not answer in time is not used again.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +21,9 @@ use crate::collect::{CollectError, Reason, TargetSettings as _};
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls;
 
+use super::keys::Key;
+use super::refusals::{Refusals, is_lasting};
 use super::settings::Settings;
-
-/// How long a refusal is taken for an answer: rights are seldom given, and each further refusal is an error that the
-/// server counts.
-const REFUSAL: Duration = Duration::from_mins(5);
 
 /// Opens connections to one server.
 pub struct Server {
@@ -128,7 +125,7 @@ impl Server {
         self.supervisor.spawn_once(until(stop.clone(), driver));
         Ok(Connection {
             client,
-            refused: HashMap::new(),
+            refused: Refusals::default(),
             database: 0,
             connect_time: Duration::ZERO,
             ping_time: None,
@@ -137,17 +134,24 @@ impl Server {
     }
 
     async fn log_in(&self, connection: &mut Connection, deadline: Instant) -> Result<(), Missed> {
-        let Some(password) = &self.settings.password else { return Ok(()) };
-        let mut auth = redis::cmd("AUTH");
-        if let Some(user) = &self.settings.user {
-            auth.arg(user);
-        }
-        auth.arg(password.expose());
+        let Some(auth) = auth(&self.settings) else { return Ok(()) };
         let mut pipeline = Pipeline::new();
         pipeline.add_command(auth);
         let what = format!("login at {}", self.settings.instance());
         connection.ask::<Value>(&what, &pipeline, deadline).await.map(drop)
     }
+}
+
+/// The login, if the target names anybody. A user without a password (`nopass`) logs in with any: only without AUTH
+/// would it be `default`.
+fn auth(settings: &Settings) -> Option<redis::Cmd> {
+    let mut auth = redis::cmd("AUTH");
+    match (&settings.user, &settings.password) {
+        (None, None) => return None,
+        (None, Some(password)) => auth.arg(password.expose()),
+        (Some(user), password) => auth.arg(user).arg(password.as_ref().map_or("", |password| password.expose())),
+    };
+    Some(auth)
 }
 
 async fn until(stop: tokio_util::sync::CancellationToken, driver: impl Future<Output = ()>) {
@@ -158,8 +162,8 @@ async fn until(stop: tokio_util::sync::CancellationToken, driver: impl Future<Ou
 /// An open connection. It closes when dropped.
 pub struct Connection {
     client: MultiplexedConnection,
-    /// What the server forbids this account, by the words of the question, and when that was said.
-    refused: HashMap<&'static str, Instant>,
+    /// What the server will not answer.
+    refused: Refusals,
     /// The selected database.
     database: u16,
     /// How long it took to connect and log in.
@@ -197,14 +201,36 @@ impl Connection {
         }
     }
 
-    /// Goes to a database, unless it is there.
-    pub async fn select(&mut self, database: u16, deadline: Instant) -> Result<(), Missed> {
-        if self.database != database {
-            let what = format!("SELECT {database}");
-            self.ask::<Value>(&what, Pipeline::new().cmd("SELECT").arg(database), deadline).await?;
-            self.database = database;
+    /// Goes to a database, unless it is there. `None` means that it is not to be had and that this has been said.
+    pub async fn select(&mut self, database: u16, deadline: Instant) -> Option<Result<(), Missed>> {
+        if self.database == database {
+            return Some(Ok(()));
         }
-        Ok(())
+        if self.refused.has_database(database, Instant::now()) {
+            return None;
+        }
+        let what = format!("SELECT {database}");
+        let answer = self.ask::<Value>(&what, Pipeline::new().cmd("SELECT").arg(database), deadline).await;
+        match &answer {
+            Ok(_) => self.database = database,
+            Err(missed) if !missed.broken => self.refused.add_database(database, Instant::now()),
+            Err(_) => {}
+        }
+        Some(answer.map(drop))
+    }
+
+    /// Whether the server may be asked this of a key: it has not refused it lately.
+    pub fn may_ask(&self, what: &str, key: &Key) -> bool {
+        !self.refused.has_key(what, key, Instant::now())
+    }
+
+    /// As [`refusal`], for an answer that tells of a key: it is not asked the same again for a while.
+    pub fn refusal_for(&mut self, what: &'static str, key: &Key, answer: &Value) -> Option<CollectError> {
+        let Value::ServerError(error) = answer else { return None };
+        if is_lasting(error.code()) {
+            self.refused.add_key(what, key, Instant::now());
+        }
+        refusal(answer, &format!("{what} {key}"))
     }
 
     /// Sends commands in one go and gives each its own answer: what failed is a [`Value::ServerError`].
@@ -228,12 +254,12 @@ impl Connection {
         commands: &Pipeline,
         deadline: Instant,
     ) -> Option<Result<T, Missed>> {
-        if self.refused.get(what).is_some_and(|refused| refused.elapsed() < REFUSAL) {
+        if self.refused.has_question(what, Instant::now()) {
             return None;
         }
         let answer = self.ask(what, commands, deadline).await;
         if answer.as_ref().is_err_and(|missed| missed.error.reason() == Reason::Permission && !missed.broken) {
-            self.refused.insert(what, Instant::now());
+            self.refused.add_question(what, Instant::now());
         }
         Some(answer)
     }
@@ -306,6 +332,19 @@ fn reason_of(code: &str, detail: &str) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_without_a_password_logs_in_all_the_same() {
+        let login = |url| {
+            let packed = auth(&Settings::from_url(url).unwrap())?.get_packed_command();
+            Some(String::from_utf8(packed).unwrap())
+        };
+        assert_eq!(login("redis://cache"), None);
+        assert_eq!(login("redis://:x@cache").as_deref(), Some("*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n"));
+        for url in ["redis://app@cache", "redis://app:@cache"] {
+            assert_eq!(login(url).as_deref(), Some("*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$0\r\n\r\n"), "{url}");
+        }
+    }
 
     #[test]
     fn error_replies_have_classes() {

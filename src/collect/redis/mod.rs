@@ -18,6 +18,7 @@ mod info;
 mod keys;
 mod latency;
 mod own;
+mod refusals;
 mod reply;
 mod sentinel;
 mod settings;
@@ -30,7 +31,7 @@ use redis::Pipeline;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::model::Family;
+use crate::model::{Family, readable};
 use crate::runtime::supervise::Supervisor;
 
 use super::look::come_back_by;
@@ -95,7 +96,7 @@ impl Redis {
         let mut commands = Pipeline::new();
         commands.cmd("INFO").arg(kept.memory.sections(Instant::now()));
         match connection.ask::<(Vec<u8>,)>(&what, &commands, deadline).await {
-            Ok((text,)) => Ok((connection, String::from_utf8_lossy(&text).into_owned())),
+            Ok((text,)) => Ok((connection, readable(&text).into_owned())),
             Err(missed) => {
                 if !missed.broken {
                     kept.connection = Some(connection);

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use redis::Value;
 
-/// A text, with what is not UTF-8 replaced.
+use crate::model::readable;
+
+/// A text, with what is not UTF-8 escaped.
 pub fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes)),
+        Value::BulkString(bytes) => Some(readable(bytes)),
         Value::SimpleString(text) => Some(Cow::Borrowed(text)),
         Value::Okay => Some(Cow::Borrowed("OK")),
         _ => None,

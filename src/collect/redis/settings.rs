@@ -40,11 +40,12 @@ impl TargetSettings for Settings {
 
     /// Reads the kind's own keys. `url` is the target's URL, already substituted.
     fn read(url: &str, fields: &mut Fields<'_>) -> Option<Self> {
-        let keys = key_settings::read(database_of(url), fields);
+        let database = database_of(url);
+        let keys = key_settings::read(*database.as_ref().unwrap_or(&0), fields);
         let client_list = fields.bool("client_list").unwrap_or(false);
         let config_metrics = fields.bool("config_metrics").unwrap_or(false);
         let password = fields.secret("password", "password_file");
-        match Self::from_url(url) {
+        match database.and_then(|_| Self::from_url(url)) {
             Ok(settings) => {
                 // Without TLS the section stays unread, and is reported as a key that means nothing here.
                 let tls = settings.tls.map(|marked| {
@@ -62,7 +63,7 @@ impl TargetSettings for Settings {
             }
             Err(what) => {
                 fields.take("tls");
-                fields.wrong("url", what, "write redis://user:password@host:6379, rediss://… or redis+unix:///path");
+                fields.wrong("url", what, "write redis://user:password@host:6379, rediss://… or redis+unix:///path; a database as redis://host:6379/2");
                 None
             }
         }
@@ -81,7 +82,7 @@ impl TargetSettings for Settings {
 impl Settings {
     /// Reads a URL. The complaint never repeats it, since it may hold a password. Parameters of the
     /// application's own driver are passed over; INFO tells of all databases, whichever the URL names.
-    fn from_url(text: &str) -> Result<Self, String> {
+    pub(super) fn from_url(text: &str) -> Result<Self, String> {
         // A socket's URL with a user has no host, which URLs in general must have then.
         let text = if text.contains("unix://") { text.replacen("@/", "@localhost/", 1) } else { text.to_owned() };
         let url = Url::parse(&text).map_err(|error| format!("this is not a Redis URL: {error}"))?;
@@ -95,6 +96,9 @@ impl Settings {
             }
             other => return Err(format!("`{other}://` is not Redis' scheme")),
         };
+        if url.port() == Some(0) {
+            return Err("no server listens at port 0".to_owned());
+        }
         // `#insecure` is the mark of Rust's and `ssl_cert_reqs=none` that of Python's client.
         let insecure = url.fragment() == Some("insecure") || parameter(["ssl_cert_reqs"; 2]).as_deref() == Some("none");
         let user = Some(percent_decode(url.username()))
@@ -184,9 +188,24 @@ mod tests {
             ("{key_groups: [{pattern: a, limit: 0}]}", "limit"),
             ("{key_groups: [a, a]}", "twice"),
             ("{streams: [\"\"]}", "empty"),
+            ("{key_groups: [{pattern: \"\"}]}", "empty"),
+            ("{key_groups: [\"db1=\"]}", "empty"),
         ] {
             let complaint = read("redis://cache", wrong).unwrap_err();
             assert!(complaint.contains(words), "{wrong}: {complaint}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_leads_nowhere_is_refused() {
+        for (url, words) in [
+            ("redis://h:6379/abc", "`abc` is not the number of a database"),
+            ("redis://h:6379/99999999999", "is not the number of a database"),
+            ("redis://h/?db=x", "`x` is not the number of a database"),
+            ("redis://h:0", "port 0"),
+        ] {
+            let complaint = read(url, "url: x").unwrap_err();
+            assert!(complaint.contains(words) && complaint.contains("redis://host:6379/2"), "{url}: {complaint}");
         }
     }
 

@@ -9,12 +9,14 @@ use redis::{Pipeline, Value};
 use tokio::time::Instant;
 
 use crate::collect::{CollectError, Look, Reason};
-use crate::model::{Family, Labels, Suffix};
+use crate::model::{Family, Labels, Suffix, readable};
 
-use super::connection::{Connection, Missed, refusal};
+use super::connection::{Connection, Missed};
 use super::keys::Key;
 use super::reply::{field, items, number_of, text, text_of};
 
+/// All of its parts are one question to the server's rights.
+const XINFO: &str = "XINFO";
 /// Streams looked at.
 pub const MOST_STREAMS: usize = 64;
 /// Groups shown of a stream.
@@ -64,22 +66,28 @@ static CONSUMER_PENDING: Family =
 static CONSUMER_IDLE: Family =
     gauge("redis_stream_group_consumer_idle_seconds", "How long ago the consumer tried to read, in seconds.");
 
-/// Looks at streams of one database, which is selected: in two round trips, however many they are.
+/// Looks at streams of one database, which is selected: in three round trips, however many they are. The first asks what
+/// they are, since XINFO of anything else is an error that the server counts.
 pub async fn ask(
     connection: &mut Connection,
     streams: &[&Key],
     deadline: Instant,
     look: &mut Look,
 ) -> Result<(), Missed> {
+    let streams = there(connection, streams, deadline, look).await?;
     let mut commands = Pipeline::new();
-    for stream in streams {
+    for stream in &streams {
         commands.cmd("XINFO").arg("STREAM").arg(&stream.name).cmd("XINFO").arg("GROUPS").arg(&stream.name);
     }
     let answers = connection.ask_each("XINFO STREAM", &mut commands, deadline).await?;
     let mut readers = Vec::new();
     for (stream, answers) in streams.iter().zip(answers.chunks_exact(2)) {
         let labels = stream.labels("stream");
-        read_stream(&answers[0], stream, &labels, look);
+        // One that went since is asked again at the next look: nothing is wrong with it.
+        if let (false, Some(error)) = (is_gone(&answers[0]), connection.refusal_for(XINFO, stream, &answers[0])) {
+            look.missed(error);
+        }
+        read_stream(&answers[0], &labels, look);
         readers.extend(read_groups(&answers[1], stream, &labels, look));
     }
     let mut commands = Pipeline::new();
@@ -87,18 +95,53 @@ pub async fn ask(
         commands.cmd("XINFO").arg("CONSUMERS").arg(&stream.name).arg(group);
     }
     let answers = connection.ask_each("XINFO CONSUMERS", &mut commands, deadline).await?;
-    for ((_, _, labels), answer) in readers.iter().zip(&answers) {
+    for ((stream, _, labels), answer) in readers.iter().zip(&answers) {
+        if let (false, Some(error)) = (is_gone(answer), connection.refusal_for(XINFO, stream, answer)) {
+            look.missed(error);
+        }
         read_consumers(answer, labels, look);
     }
     Ok(())
 }
 
-fn read_stream(answer: &Value, stream: &Key, labels: &Labels, look: &mut Look) {
-    // A stream begins with its first entry: until then there is nothing to see, and nothing wrong.
-    let gone = matches!(answer, Value::ServerError(error) if error.details().is_some_and(|words| words.contains("no such key")));
-    if let (false, Some(error)) = (gone, refusal(answer, &format!("XINFO STREAM {stream}"))) {
-        look.missed(error);
+/// Those that are streams by TYPE, and may be asked about.
+async fn there<'s>(
+    connection: &mut Connection,
+    streams: &[&'s Key],
+    deadline: Instant,
+    look: &mut Look,
+) -> Result<Vec<&'s Key>, Missed> {
+    let may_ask = |key: &&&Key| connection.may_ask("TYPE", key) && connection.may_ask(XINFO, key);
+    let mut streams: Vec<&Key> = streams.iter().filter(may_ask).copied().collect();
+    let mut commands = Pipeline::new();
+    for stream in &streams {
+        commands.cmd("TYPE").arg(&stream.name);
     }
+    let mut answers = connection.ask_each("TYPE", &mut commands, deadline).await?.into_iter();
+    streams.retain(|stream| {
+        let Some(answer) = answers.next() else { return false };
+        let error = connection.refusal_for("TYPE", stream, &answer).or_else(|| other_than_stream(stream, &answer));
+        if let Some(error) = error {
+            look.missed(error);
+        }
+        text(&answer).as_deref() == Some("stream")
+    });
+    Ok(streams)
+}
+
+/// A stream begins with its first entry: until then there is nothing to see, and nothing wrong. Another kind is a mistake.
+fn other_than_stream(key: &Key, answer: &Value) -> Option<CollectError> {
+    let kind = text(answer).filter(|kind| !matches!(&**kind, "stream" | "none"))?;
+    Some(CollectError::new(Reason::Status, format!("{key} is a {kind}, not a stream")))
+}
+
+/// Stream or group went between two questions.
+fn is_gone(answer: &Value) -> bool {
+    let says = |words: &str| words.contains("no such key") || words.contains("No such consumer group");
+    matches!(answer, Value::ServerError(error) if error.code() == "NOGROUP" || error.details().is_some_and(says))
+}
+
+fn read_stream(answer: &Value, labels: &Labels, look: &mut Look) {
     for (name, family) in &STREAM_NUMBERS {
         if let Some(value) = number_of(answer, name) {
             look.point(family, Suffix::None, labels.clone(), value);
@@ -127,7 +170,7 @@ fn read_groups<'s>(
     let mut readers = Vec::new();
     for group in items(answer).iter().take(MOST_GROUPS) {
         let Some(Value::BulkString(name)) = field(group, "name") else { continue };
-        let labels = labels.with("group", &*String::from_utf8_lossy(name));
+        let labels = labels.with("group", &*readable(name));
         for (field, family) in &GROUP_NUMBERS {
             if let Some(value) = number_of(group, field) {
                 look.point(family, Suffix::None, labels.clone(), value);
@@ -190,7 +233,7 @@ mod tests {
             Value::Nil,
         ]);
         let mut look = Look::new();
-        read_stream(&answer, &stream(), &stream().labels("stream"), &mut look);
+        read_stream(&answer, &stream().labels("stream"), &mut look);
         assert_eq!(look.get("redis_stream_length", &LABELS), Some(5.0));
         assert_eq!(look.get("redis_stream_last_generated_id", &LABELS), Some(1_700_000_000_005.0));
         assert_eq!(look.get("redis_stream_first_entry_id", &LABELS), Some(1_700_000_000_001.0));
@@ -212,6 +255,27 @@ mod tests {
         let labels: Vec<_> = LABELS.into_iter().chain([("group", "ai")]).collect();
         assert_eq!((readers, look.get("redis_stream_group_messages_pending", &labels)), (0, Some(3.0)));
         assert_eq!(look.get("redis_stream_group_lag", &labels), None);
+    }
+
+    #[test]
+    fn only_a_key_of_another_kind_is_a_mistake() {
+        let kind = |kind| other_than_stream(&stream(), &Value::SimpleString(String::from(kind)));
+        assert!(kind("none").is_none() && kind("stream").is_none());
+        assert!(kind("hash").is_some_and(|error| error.to_string().contains("is a hash, not a stream")));
+    }
+
+    #[test]
+    fn groups_whose_names_differ_in_a_bad_byte_differ_in_their_labels() {
+        let group = |name: &[u8]| {
+            Value::Array(vec![bulk("name"), Value::BulkString(name.to_vec()), bulk("lag"), Value::Int(1)])
+        };
+        let mut look = Look::new();
+        let groups = Value::Array(vec![group(b"g\xfe"), group(b"g\xff")]);
+        read_groups(&groups, &stream(), &stream().labels("stream"), &mut look);
+        for name in ["g\\xfe", "g\\xff"] {
+            let labels: Vec<_> = LABELS.into_iter().chain([("group", name)]).collect();
+            assert_eq!(look.get("redis_stream_group_lag", &labels), Some(1.0), "{name}");
+        }
     }
 
     #[test]

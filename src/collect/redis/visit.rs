@@ -208,12 +208,18 @@ impl<'v> Visit<'v> {
             keyspace.work(self.connection, &self.facts, self.deadline, self.look).await?;
             let (keys, streams) = (keyspace.keys(), keyspace.streams());
             for keys in keys.chunk_by(|a, b| a.database == b.database) {
-                self.connection.select(keys[0].database, self.deadline).await?;
+                let selected = self.connection.select(keys[0].database, self.deadline).await;
+                if self.note(selected)?.is_none() {
+                    continue;
+                }
                 let keys: Vec<&Key> = keys.iter().collect();
                 keys::ask_checked(self.connection, &keys, self.deadline, self.look).await?;
             }
             for streams in streams.chunk_by(|a, b| a.database == b.database) {
-                self.connection.select(streams[0].database, self.deadline).await?;
+                let selected = self.connection.select(streams[0].database, self.deadline).await;
+                if self.note(selected)?.is_none() {
+                    continue;
+                }
                 let streams: Vec<&Key> = streams.iter().collect();
                 streams::ask(self.connection, &streams, self.deadline, self.look).await?;
             }

@@ -20,10 +20,22 @@ static REPLICA_OFFSET: Family = Family::gauge("redis_slave_repl_offset", "How fa
 /// Reads one field, if it tells of replication.
 pub fn read(name: &str, value: &str, info: &Info<'_>, look: &mut Look) {
     if is_numbered(name, "slave") {
-        replica(value, look);
+        // Two replicas behind one address, or one whose former connection is not yet given up, tell the same labels. The
+        // last to connect is the one that is surely there.
+        if last_of(value, info) == Some(name) {
+            replica(value, look);
+        }
     } else if name.starts_with("master_") || name == "slave_repl_offset" {
         master_link(name, value, info, look);
     }
+}
+
+/// The name of the last field that tells of this replica.
+fn last_of<'t>(value: &str, info: &Info<'t>) -> Option<&'t str> {
+    let identity = |value| ["ip", "port", "state"].map(|part| part_text(value, part));
+    let replicas =
+        info.fields().filter(|(name, other)| is_numbered(name, "slave") && identity(other) == identity(value));
+    replicas.last().map(|(name, _)| name)
 }
 
 /// `slave0:ip=10.0.0.1,port=6379,state=online,offset=17,lag=0`
@@ -67,6 +79,23 @@ fn split(name: &str) -> (Option<&str>, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn replicas_that_announce_one_address_are_one_series_of_the_last() {
+        let info = Info::parse(
+            "slave0:ip=nat,port=6379,state=online,offset=1,lag=50\nslave1:ip=nat,port=6380,state=online,offset=2,lag=0\n\
+             slave2:ip=nat,port=6379,state=online,offset=3,lag=1",
+        );
+        let mut look = Look::new();
+        info.fields().for_each(|(name, value)| read(name, value, &info, &mut look));
+        let lag = |port| {
+            look.get(
+                "redis_connected_slave_lag_seconds",
+                &[("slave_ip", "nat"), ("slave_port", port), ("slave_state", "online")],
+            )
+        };
+        assert_eq!((look.len(), lag("6379"), lag("6380")), (4, Some(1.0), Some(0.0)));
+    }
 
     #[test]
     fn each_of_several_masters_has_its_own_link() {

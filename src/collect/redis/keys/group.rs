@@ -8,11 +8,12 @@
 use redis::{Pipeline, Value};
 use tokio::time::{Duration, Instant};
 
+use crate::collect::Look;
 use crate::collect::redis::connection::{Connection, Missed};
 use crate::collect::redis::reply::{number, text};
 
+use super::Group;
 use super::figures::{Figures, Pressure};
-use super::{Group, Key};
 
 /// Keys of a group that are measured. A smaller group is measured whole.
 pub const SAMPLED: usize = 128;
@@ -40,16 +41,10 @@ pub struct Gone {
     pub early: f64,
 }
 
-/// Looks the former sample up again.
-pub async fn recall(
-    connection: &mut Connection,
-    group: &Group,
-    former: &Former,
-    deadline: Instant,
-) -> Result<Gone, Missed> {
+/// Looks the former sample up again, in the selected database.
+pub async fn recall(connection: &mut Connection, former: &Former, deadline: Instant) -> Result<Gone, Missed> {
     let (mut asked, mut gone) = (0.0, Gone::default());
     for keys in former.keys.chunks(AT_ONCE) {
-        connection.select(group.pattern.database, deadline).await?;
         let mut commands = Pipeline::new();
         for (key, _) in keys {
             commands.cmd("PTTL").arg(key);
@@ -69,38 +64,96 @@ pub async fn recall(
     Ok(Gone { expired: gone.expired * share, early: gone.early * share })
 }
 
-/// Measures a sample of a group of `count` keys.
+/// Measures a sample of a group of `count` keys, in the selected database. What is refused for the first key is not asked of
+/// the others.
 pub async fn measure(
     connection: &mut Connection,
     group: &Group,
     count: f64,
     sample: Vec<Vec<u8>>,
     deadline: Instant,
+    look: &mut Look,
 ) -> Result<(Figures, Former), Missed> {
     let counter = match (group.limit, sample.first()) {
-        (Some(_), Some(key)) => Counter::of(connection, &group.pattern, key, deadline).await?,
+        (Some(_), Some(key)) => Counter::of(connection, key, deadline).await?,
         _ => None,
     };
+    let mut asked = vec![Question::Memory, Question::Left];
+    asked.extend(counter.map(Question::Count));
+    asked.retain(|question| connection.may_ask(question.words(), &group.pattern));
     let (mut sums, mut former) = (Sums::default(), Former { count, keys: Vec::with_capacity(sample.len()) });
-    for keys in sample.chunks(AT_ONCE) {
-        connection.select(group.pattern.database, deadline).await?;
+    let (first, others) = sample.split_at(sample.len().min(1));
+    for (at, keys) in first.chunks(1).chain(others.chunks(AT_ONCE)).enumerate() {
+        if asked.is_empty() {
+            break;
+        }
         let mut commands = Pipeline::new();
         for key in keys {
-            commands.cmd("MEMORY").arg("USAGE").arg(key).cmd("PTTL").arg(key);
-            if let Some(counter) = counter {
-                counter.question(key, &mut commands);
+            for question in &asked {
+                question.ask(key, &mut commands);
             }
         }
         let answers = connection.ask_each("MEMORY USAGE", &mut commands, deadline).await?;
         let now = Instant::now();
-        for (key, answers) in keys.iter().zip(answers.chunks_exact(2 + usize::from(counter.is_some()))) {
-            let due = sums.add(answers, now);
-            if let Some(due) = due {
-                former.keys.push((key.clone(), due));
-            }
+        for (key, answers) in keys.iter().zip(answers.chunks_exact(asked.len())) {
+            former.keys.extend(sums.add(&in_order(&asked, answers), now).map(|due| (key.clone(), due)));
+        }
+        if at == 0 {
+            let mut answers = answers.iter();
+            asked.retain(|question| {
+                let refused =
+                    answers.next().and_then(|answer| connection.refusal_for(question.words(), &group.pattern, answer));
+                refused.map(|error| look.missed(error)).is_none()
+            });
         }
     }
-    Ok((sums.figures(count, group.limit.filter(|_| counter.is_some())), former))
+    let may_count = asked.iter().any(|question| matches!(question, Question::Count(_)));
+    Ok((sums.figures(count, group.limit.filter(|_| may_count)), former))
+}
+
+/// What is asked of each key.
+#[derive(Debug, Clone, Copy)]
+enum Question {
+    Memory,
+    Left,
+    Count(Counter),
+}
+
+impl Question {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Memory => "MEMORY USAGE",
+            Self::Left => "PTTL",
+            Self::Count(Counter::Number) => "GETRANGE",
+            Self::Count(Counter::Elements(command)) => command,
+        }
+    }
+
+    fn ask(self, key: &[u8], commands: &mut Pipeline) {
+        match self {
+            Self::Memory => {
+                commands.cmd("MEMORY").arg("USAGE").arg(key);
+            }
+            Self::Left => {
+                commands.cmd("PTTL").arg(key);
+            }
+            Self::Count(counter) => counter.question(key, commands),
+        }
+    }
+}
+
+/// The answers as [`Sums::add`] takes them; what was not asked is nil.
+fn in_order(asked: &[Question], answers: &[Value]) -> [Value; 3] {
+    let mut all = [Value::Nil, Value::Nil, Value::Nil];
+    for (question, answer) in asked.iter().zip(answers) {
+        let place = match question {
+            Question::Memory => 0,
+            Question::Left => 1,
+            Question::Count(_) => 2,
+        };
+        all[place].clone_from(answer);
+    }
+    all
 }
 
 /// What tells how many requests a key stands for: a number, or as many elements.
@@ -111,13 +164,7 @@ enum Counter {
 }
 
 impl Counter {
-    async fn of(
-        connection: &mut Connection,
-        pattern: &Key,
-        key: &[u8],
-        deadline: Instant,
-    ) -> Result<Option<Self>, Missed> {
-        connection.select(pattern.database, deadline).await?;
+    async fn of(connection: &mut Connection, key: &[u8], deadline: Instant) -> Result<Option<Self>, Missed> {
         let mut commands = Pipeline::new();
         commands.cmd("TYPE").arg(key);
         let answers = connection.ask_each("TYPE", &mut commands, deadline).await?;
@@ -199,6 +246,16 @@ mod tests {
         assert_eq!((figures.bytes, figures.expiring, figures.ttl_seconds), (Some(200_000.0), Some(500.0), Some(60.0)));
         let pressure = figures.pressure.unwrap();
         assert_eq!((pressure.at_limit, pressure.near_limit, pressure.highest), (500.0, 1000.0, Some(100.0)));
+    }
+
+    #[test]
+    fn what_is_not_asked_is_unknown_and_the_rest_is_told() {
+        let answers = in_order(&[Question::Left, Question::Count(Counter::Number)], &[Value::Int(-1), bulk("7")]);
+        let mut sums = Sums::default();
+        assert_eq!(sums.add(&answers, Instant::now()), Some(None));
+        let figures = sums.figures(10.0, Some(100.0));
+        assert_eq!((figures.bytes, figures.expiring), (None, Some(0.0)));
+        assert_eq!(figures.pressure.unwrap().highest, Some(7.0));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::group::{Former, Gone, SAMPLED, SAMPLED_WITH_LIMIT, measure, recall};
 use super::sample::Sample;
 use super::scan::{START, scan};
 use super::stride::Stride;
-use super::{Key, Wanted, glob};
+use super::{Group, Key, Wanted, glob};
 
 static TOOK: Family = Family::gauge(
     "redis_last_key_groups_scrape_duration_milliseconds",
@@ -68,7 +68,10 @@ struct Pass {
     samples: Vec<Sample>,
     keys: Found,
     streams: Found,
-    measured: Vec<(Figures, Former, Gone)>,
+    /// Groups of databases that are not to be had have no figures.
+    measured: Vec<Option<(Figures, Former, Gone)>>,
+    /// Databases that the server did not select.
+    closed: BTreeSet<u16>,
     checked_streams: bool,
 }
 
@@ -77,7 +80,8 @@ struct Pass {
 struct Whole {
     took: Duration,
     ended: Option<f64>,
-    figures: Vec<Figures>,
+    figures: Vec<Option<Figures>>,
+    closed: BTreeSet<u16>,
     keys: Found,
     streams: Found,
 }
@@ -142,7 +146,7 @@ impl Keyspace {
         let until = deadline.min(now + BUDGET);
         let mut pass = self.pass.take().unwrap_or_else(|| Pass::new(&self.wanted, now));
         loop {
-            match self.step(&mut pass, connection, deadline).await {
+            match self.step(&mut pass, connection, deadline, look).await {
                 Ok(true) => break,
                 Ok(false) if pass.resumes < until => sleep_until(pass.resumes).await,
                 Ok(false) => {
@@ -169,16 +173,22 @@ impl Keyspace {
     }
 
     /// One question, or one group. Whether the pass is whole.
-    async fn step(&self, pass: &mut Pass, connection: &mut Connection, deadline: Instant) -> Result<bool, Missed> {
-        if pass.database < self.databases.len() {
-            self.scan(pass, connection, deadline).await?;
+    async fn step(
+        &self,
+        pass: &mut Pass,
+        connection: &mut Connection,
+        deadline: Instant,
+        look: &mut Look,
+    ) -> Result<bool, Missed> {
+        if let Some(database) = self.databases.get(pass.database) {
+            match connection.select(*database, deadline).await {
+                Some(Ok(())) => self.scan(pass, connection, deadline).await?,
+                Some(Err(missed)) if missed.broken => return Err(missed),
+                refused => pass.close(*database, refused.and_then(Result::err), look),
+            }
         } else if let Some(group) = self.wanted.groups.get(pass.measured.len()) {
-            let at = pass.measured.len();
-            let gone = recall(connection, group, &self.former[at], deadline).await?;
-            let sample = std::mem::replace(&mut pass.samples[at], Sample::new(0));
-            let count = sample.seen() as f64;
-            let (figures, former) = measure(connection, group, count, sample.into_keys(), deadline).await?;
-            pass.measured.push((figures, former, gone));
+            let measured = self.measure(pass, group, connection, deadline, look).await?;
+            pass.measured.push(measured);
         } else if !pass.checked_streams {
             pass.keep_streams(connection, deadline).await?;
         } else {
@@ -187,11 +197,31 @@ impl Keyspace {
         Ok(false)
     }
 
+    /// The next group's figures; none where its database is not to be had.
+    async fn measure(
+        &self,
+        pass: &mut Pass,
+        group: &Group,
+        connection: &mut Connection,
+        deadline: Instant,
+        look: &mut Look,
+    ) -> Result<Option<(Figures, Former, Gone)>, Missed> {
+        let (at, database) = (pass.measured.len(), group.pattern.database);
+        if pass.closed.contains(&database) || connection.select(database, deadline).await.transpose()?.is_none() {
+            return Ok(None);
+        }
+        let gone = recall(connection, &self.former[at], deadline).await?;
+        let sample = std::mem::replace(&mut pass.samples[at], Sample::new(0));
+        let count = sample.seen() as f64;
+        let (figures, former) = measure(connection, group, count, sample.into_keys(), deadline, look).await?;
+        Ok(Some((figures, former, gone)))
+    }
+
     async fn scan(&self, pass: &mut Pass, connection: &mut Connection, deadline: Instant) -> Result<(), Missed> {
         let database = self.databases[pass.database];
         let only = self.only_pattern(database);
         let (count, asked) = (pass.stride.count(), Instant::now());
-        let Some(answer) = scan(connection, database, &pass.cursor, only, count, deadline).await else {
+        let Some(answer) = scan(connection, &pass.cursor, only, count, deadline).await else {
             let error = CollectError::new(Reason::Permission, "SCAN is not allowed to this account");
             return Err(Missed { error, broken: false });
         };
@@ -233,20 +263,25 @@ impl Keyspace {
     }
 
     fn finish(&mut self, pass: Pass, facts: &Facts) {
-        let gone: Vec<Gone> = pass.measured.iter().map(|(_, _, gone)| *gone).collect();
+        let gone: Vec<Gone> = pass
+            .measured
+            .iter()
+            .map(|of_group| of_group.as_ref().map_or_else(Gone::default, |(_, _, gone)| *gone))
+            .collect();
         if let (Some(before), Some(now)) = (self.counted, facts.lost_keys) {
             add_lost(&mut self.lost, &gone, (now.0 - before.0, now.1 - before.1));
         }
         self.counted = facts.lost_keys;
         let (mut figures, mut former) = (Vec::new(), Vec::new());
-        for (of_group, sample, _) in pass.measured {
+        for of_group in pass.measured {
+            let (of_group, sample) = of_group.map(|(figures, sample, _)| (figures, sample)).unzip();
             figures.push(of_group);
-            former.push(sample);
+            former.push(sample.unwrap_or_default());
         }
         self.former = former;
         self.next = Some(pass.began + EVERY);
         let (took, ended) = (pass.began.elapsed(), facts.server_time);
-        self.whole = Some(Whole { took, ended, figures, keys: pass.keys, streams: pass.streams });
+        self.whole = Some(Whole { took, ended, figures, closed: pass.closed, keys: pass.keys, streams: pass.streams });
     }
 
     /// Puts the last whole pass into the look.
@@ -260,13 +295,15 @@ impl Keyspace {
         if let Some(ended) = whole.ended {
             look.value(&ENDED, ended);
         }
-        for database in &self.databases {
+        for database in self.databases.iter().filter(|database| !whole.closed.contains(database)) {
             let groups = self.wanted.groups.iter().filter(|group| group.pattern.database == *database).count();
             let labels = Labels::new([("db", format!("db{database}"))]);
             look.point(&DISTINCT, Suffix::None, labels, groups as f64);
         }
         for ((group, figures), lost) in self.wanted.groups.iter().zip(&whole.figures).zip(&self.lost) {
-            show(group, figures, *lost, look);
+            if let Some(figures) = figures {
+                show(group, figures, *lost, look);
+            }
         }
         for (found, what) in [(&whole.keys, "keys"), (&whole.streams, "streams")] {
             if found.dropped > 0 {
@@ -306,15 +343,28 @@ impl Pass {
             keys: Found::default(),
             streams: Found::default(),
             measured: Vec::new(),
+            closed: BTreeSet::new(),
             checked_streams: false,
         }
+    }
+
+    /// Goes past a database that is not to be had. What was scanned of it before, if anything, counts no more.
+    fn close(&mut self, database: u16, missed: Option<Missed>, look: &mut Look) {
+        if let Some(missed) = missed {
+            look.missed(missed.error);
+        }
+        self.closed.insert(database);
+        self.database += 1;
+        START.clone_into(&mut self.cursor);
     }
 
     /// Of the keys that are like a stream's pattern, keeps those that are streams.
     async fn keep_streams(&mut self, connection: &mut Connection, deadline: Instant) -> Result<(), Missed> {
         let found = std::mem::take(&mut self.streams.keys);
         for key in found {
-            connection.select(key.database, deadline).await?;
+            if connection.select(key.database, deadline).await.transpose()?.is_none() {
+                continue;
+            }
             let mut commands = Pipeline::new();
             commands.cmd("TYPE").arg(&key.name);
             let answers = connection.ask_each("TYPE", &mut commands, deadline).await?;
@@ -341,7 +391,6 @@ fn add_lost(lost: &mut [Lost], gone: &[Gone], counted: (f64, f64)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::redis::keys::Group;
 
     fn key(name: &str) -> Key {
         Key::parse(name, 0)

@@ -18,7 +18,7 @@ mod stride;
 
 use std::fmt;
 
-use crate::model::Labels;
+use crate::model::{Labels, readable};
 
 pub use checked::ask as ask_checked;
 pub use keyspace::Keyspace;
@@ -50,14 +50,14 @@ impl Key {
 
     /// Its labels: `db`, and its name under `label`.
     pub fn labels(&self, label: &str) -> Labels {
-        let (database, name) = (format!("db{}", self.database), String::from_utf8_lossy(&self.name));
+        let (database, name) = (format!("db{}", self.database), readable(&self.name));
         Labels::new([("db", &*database), (label, &*name)])
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in db{}", String::from_utf8_lossy(&self.name), self.database)
+        write!(f, "{} in db{}", readable(&self.name), self.database)
     }
 }
 

@@ -10,18 +10,14 @@ use crate::collect::{CollectError, Reason};
 /// The cursor at which a pass over a database begins and ends.
 pub const START: &str = "0";
 
-/// The next cursor, and some `count` keys. `None` when the server forbids SCAN and that was said before.
+/// The next cursor, and some `count` keys of the selected database. `None` when the server forbids SCAN and that was said before.
 pub async fn scan(
     connection: &mut Connection,
-    database: u16,
     cursor: &str,
     pattern: Option<&[u8]>,
     count: u16,
     deadline: Instant,
 ) -> Option<Result<(String, Vec<Vec<u8>>), Missed>> {
-    if let Err(missed) = connection.select(database, deadline).await {
-        return Some(Err(missed));
-    }
     let mut command = redis::cmd("SCAN");
     command.arg(cursor);
     if let Some(pattern) = pattern {

@@ -16,7 +16,10 @@ pub fn read(database: u16, fields: &mut Fields<'_>) -> Wanted {
     let mut groups: Vec<Group> = Vec::new();
     for node in fields.list("key_groups") {
         let Some(group) = group(node, database, fields) else { continue };
-        if groups.iter().any(|known| known.pattern == group.pattern) {
+        if group.pattern.name.is_empty() {
+            let way_out = "write a pattern such as `session:*`";
+            fields.problems().add(&node.at, "the pattern of a group of keys is empty", way_out);
+        } else if groups.iter().any(|known| known.pattern == group.pattern) {
             fields.problems().add(&node.at, format!("the group {} is named twice", group.pattern), "remove one");
         } else {
             groups.push(group);
@@ -62,13 +65,15 @@ fn bounded<T>(word: &str, all: &mut Vec<T>, fields: &Fields<'_>) {
     }
 }
 
-/// The database that a URL's path names, as `redis://cache/2`; else the first.
-pub fn database_of(url: &str) -> u16 {
-    let Ok(url) = Url::parse(url) else { return 0 };
+/// The database that a URL's path names, as `redis://cache/2`; else the first. An error says which part is no number.
+pub fn database_of(url: &str) -> Result<u16, String> {
+    // What is no URL at all is complained of where it is read.
+    let Ok(url) = Url::parse(url) else { return Ok(0) };
     // A socket's path is no database; its parameter is.
-    let named = url.query_pairs().find(|(name, _)| name == "db").and_then(|(_, value)| value.parse().ok());
-    let path = url.has_host().then(|| url.path().trim_matches('/').parse().ok()).flatten();
-    named.or(path).unwrap_or(0)
+    let named = url.query_pairs().find(|(name, _)| name == "db").map(|(_, value)| value.into_owned());
+    let path = (!url.scheme().contains("unix")).then(|| url.path().trim_matches('/').to_owned());
+    let Some(text) = named.or(path).filter(|text| !text.is_empty()) else { return Ok(0) };
+    text.parse().map_err(|_| format!("`{text}` is not the number of a database"))
 }
 
 #[cfg(test)]
@@ -81,10 +86,11 @@ mod tests {
             ("redis://cache", 0),
             ("redis://cache:6379/2", 2),
             ("redis://cache/?db=4", 4),
+            ("redis:///5", 5),
             ("redis+unix:///run/redis.sock?db=3", 3),
             ("redis+unix:///7", 0),
         ] {
-            assert_eq!(database_of(url), database, "{url}");
+            assert_eq!(database_of(url), Ok(database), "{url}");
         }
     }
 }
