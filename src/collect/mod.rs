@@ -30,6 +30,8 @@ pub mod simulated;
 pub mod smtp;
 mod target;
 pub mod tcp;
+#[cfg(test)]
+mod test_target;
 mod web;
 pub mod websocket;
 

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::collect::TargetSettings as _;
-use crate::model::Problems;
+use crate::collect::test_target::read;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::test_server;
-use crate::yaml::{Fields, parse};
 
 /// Answers `good.test` with an address, `long.test` truncated over UDP, `zone.test` with an SOA, and else NXDOMAIN.
 fn answer(question: &[u8], tcp: bool) -> Vec<u8> {
@@ -63,16 +62,6 @@ async fn name_server() -> SocketAddr {
         }
     });
     address
-}
-
-fn read(url: &str, keys: &str) -> Result<Settings, Vec<String>> {
-    let node = parse(keys, "f.yml").unwrap();
-    let problems = Problems::new();
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields);
-    fields.finish();
-    let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-    if said.is_empty() { Ok(settings.unwrap()) } else { Err(said) }
 }
 
 async fn look(url: &str, keys: &str) -> Look {
@@ -137,18 +126,21 @@ async fn a_closed_port_refuses_and_a_silent_one_times_out() {
 
 #[test]
 fn urls_are_read_and_complaints_say_a_way_out() {
-    assert_eq!(read("dns://ns/a.b?type=MX", "").unwrap().instance(), "ns:53");
-    assert_eq!(read("dns:///a.b", "").unwrap().instance(), "system:53");
+    assert_eq!(read::<Settings>("dns://ns/a.b?type=MX", "").unwrap().instance(), "ns:53");
+    assert_eq!(read::<Settings>("dns:///a.b", "").unwrap().instance(), "system:53");
     for (url, complaint) in [
         ("dns://ns", "names nothing to ask for"),
         ("dns://ns/a?type=B", "`B` is no DNS record type"),
         ("dns://ns/a?transport=tls", "`tls` is neither udp nor tcp"),
         ("dns://ns/a?kind=A", "`kind` is not known in a dns URL"),
     ] {
-        let said = read(url, "url: x").unwrap_err();
+        let said = read::<Settings>(url, "url: x").unwrap_err();
         assert!(said.concat().contains(&format!("{complaint}; write dns://server/name?type=A")), "{said:?}");
     }
-    assert!(read("dns://ns/a", "expect: {rcode: [OK]}").unwrap_err()[0].contains("`OK` is no DNS response code"));
+    assert!(
+        read::<Settings>("dns://ns/a", "expect: {rcode: [OK]}").unwrap_err()[0]
+            .contains("`OK` is no DNS response code")
+    );
 }
 
 #[test]

@@ -57,17 +57,10 @@ impl TargetSettings for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Problems;
-    use crate::yaml::parse;
+    use crate::collect::test_target;
 
     fn read(url: &str, keys: &str) -> Result<Settings, String> {
-        let node = parse(keys, "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        let settings = Settings::read(url, &mut fields);
-        fields.finish();
-        let said: String = problems.into_sorted().iter().map(ToString::to_string).collect();
-        settings.filter(|_| said.is_empty()).ok_or(said)
+        test_target::read(url, keys).map_err(|said| said.concat())
     }
 
     #[test]

@@ -7,20 +7,11 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use super::*;
-use crate::collect::TargetSettings as _;
-use crate::model::Problems;
+use crate::collect::test_target::read;
 use crate::runtime::test_server;
-use crate::yaml::{Fields, parse};
 
 fn probe(url: &str, keys: &str) -> Http {
-    let node = parse(keys, "f.yml").unwrap();
-    let problems = Problems::new();
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields).unwrap();
-    fields.finish();
-    let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-    assert!(said.is_empty(), "{said:?}");
-    Http::new(settings).unwrap()
+    Http::new(read(url, keys).unwrap()).unwrap()
 }
 
 async fn look(url: &str, keys: &str) -> Look {

@@ -141,17 +141,11 @@ impl Collect for Icmp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::test_target;
     use std::time::Duration;
 
-    use crate::model::Problems;
-    use crate::yaml::parse;
-
     fn read(url: &str) -> Result<Settings, String> {
-        let node = parse("", "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        let settings = Settings::read(url, &mut fields);
-        settings.ok_or_else(|| problems.into_sorted().iter().map(ToString::to_string).collect())
+        test_target::read(url, "").map_err(|said| said.concat())
     }
 
     #[test]

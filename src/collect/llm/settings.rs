@@ -162,18 +162,7 @@ fn is_version(segment: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Problems;
-    use crate::yaml::parse;
-
-    fn read(url: &str, keys: &str) -> Result<Settings, Vec<String>> {
-        let node = parse(keys, "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        let settings = Settings::read(url, &mut fields);
-        fields.finish();
-        let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-        if said.is_empty() { Ok(settings.unwrap()) } else { Err(said) }
-    }
+    use crate::collect::test_target::read;
 
     #[test]
     fn each_provider_lists_its_models_where_it_does() {
@@ -187,7 +176,7 @@ mod tests {
             ("ollama", "http://ollama:11434/v1", "http://ollama:11434/api/tags"),
             ("vllm", "http://vllm:8000/v1", "http://vllm:8000/v1/models"),
         ] {
-            let settings = read(url, &format!("{{provider: {provider}, api_key: k}}")).unwrap();
+            let settings = read::<Settings>(url, &format!("{{provider: {provider}, api_key: k}}")).unwrap();
             assert_eq!(settings.models_url().as_str(), list);
         }
     }
@@ -199,7 +188,8 @@ mod tests {
             ("anthropic", "x-api-key", "hunter2"),
             ("gemini", "x-goog-api-key", "hunter2"),
         ] {
-            let settings = read("https://x/v1", &format!("{{provider: {provider}, api_key: hunter2}}")).unwrap();
+            let settings =
+                read::<Settings>("https://x/v1", &format!("{{provider: {provider}, api_key: hunter2}}")).unwrap();
             assert_eq!(settings.headers()[header], value);
             let shown =
                 format!("{settings:?} {:?} {} {}", settings.headers(), settings.models_url(), settings.instance());
@@ -209,10 +199,13 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        assert!(read("http://x", "provider: ollama").is_ok());
-        assert!(read("http://x", "provider: openai").unwrap_err()[0].contains("openai needs an API key"));
-        assert!(read("http://x", "provider: opnai").unwrap_err()[0].contains("`opnai` is not known; known: openai,"));
-        let said = read("http://x/v1?key=hunter2", "{provider: gemini, api_key: k}").unwrap_err();
+        assert!(read::<Settings>("http://x", "provider: ollama").is_ok());
+        assert!(read::<Settings>("http://x", "provider: openai").unwrap_err()[0].contains("openai needs an API key"));
+        assert!(
+            read::<Settings>("http://x", "provider: opnai").unwrap_err()[0]
+                .contains("`opnai` is not known; known: openai,")
+        );
+        let said = read::<Settings>("http://x/v1?key=hunter2", "{provider: gemini, api_key: k}").unwrap_err();
         assert!(said[0].contains("credentials or a query") && !said[0].contains("hunter2"));
     }
 }

@@ -6,20 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 
 use super::*;
-use crate::collect::TargetSettings as _;
-use crate::model::Problems;
+use crate::collect::test_target::read;
 use crate::runtime::test_server;
-use crate::yaml::{Fields, parse};
 
 fn check(url: &str, keys: &str) -> Llm {
-    let node = parse(keys, "f.yml").unwrap();
-    let problems = Problems::new();
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields).unwrap();
-    fields.finish();
-    let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-    assert!(said.is_empty(), "{said:?}");
-    Llm::new(settings).unwrap()
+    Llm::new(read(url, keys).unwrap()).unwrap()
 }
 
 async fn look(url: &str, keys: &str) -> Look {

@@ -9,10 +9,9 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::collect::{Reason, TargetSettings as _};
-use crate::model::Problems;
+use crate::collect::Reason;
+use crate::collect::test_target::{probe_once, read, said};
 use crate::runtime::test_server;
-use crate::yaml::{Fields, parse};
 
 /// How a made-up server differs from a good one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,20 +90,7 @@ async fn server(manner: Manner) -> (String, Arc<Server>) {
 }
 
 async fn look(url: &str, keys: &str) -> Look {
-    let node = parse(keys, "f.yml").unwrap();
-    let problems = Problems::new();
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields).unwrap();
-    fields.finish();
-    let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-    assert!(said.is_empty(), "{said:?}");
-    let look = Mcp::new(settings).unwrap().look(Instant::now() + Duration::from_secs(2)).await;
-    assert_eq!(look.get("probe_success", &[]), Some(f64::from(u8::from(look.healthy))));
-    look
-}
-
-fn said(look: &Look) -> Vec<String> {
-    look.failures.iter().map(ToString::to_string).collect()
+    probe_once(&Mcp::new(read(url, keys).unwrap()).unwrap(), Duration::from_secs(2)).await
 }
 
 #[tokio::test]

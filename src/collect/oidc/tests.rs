@@ -7,29 +7,12 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::*;
 use crate::collect::TargetSettings as _;
-use crate::model::Problems;
+use crate::collect::test_target::{probe_once, read, said};
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::test_server;
-use crate::yaml::{Fields, parse};
-
-fn read(url: &str, keys: &str) -> Result<Settings, Vec<String>> {
-    let node = parse(keys, "f.yml").unwrap();
-    let problems = Problems::new();
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields);
-    fields.finish();
-    let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-    if said.is_empty() { Ok(settings.unwrap()) } else { Err(said) }
-}
 
 async fn look(url: &str, keys: &str) -> Look {
-    let look = Oidc::new(read(url, keys).unwrap()).unwrap().look(Instant::now() + Duration::from_secs(5)).await;
-    assert_eq!(look.get("probe_success", &[]), Some(f64::from(u8::from(look.healthy))));
-    look
-}
-
-fn said(look: &Look) -> Vec<String> {
-    look.failures.iter().map(ToString::to_string).collect()
+    probe_once(&Oidc::new(read(url, keys).unwrap()).unwrap(), Duration::from_secs(5)).await
 }
 
 /// A provider under `/realm` with one RSA key; `{issuer}` stands for its own URL.
@@ -106,10 +89,13 @@ async fn no_provider_has_its_reason() {
 
 #[test]
 fn an_issuer_is_a_plain_url() {
-    assert_eq!(read("https://a.test/x/", "").unwrap().discovery.path(), "/x/.well-known/openid-configuration");
-    assert_eq!(read("https://a.test", "").unwrap().instance(), "https://a.test");
+    assert_eq!(
+        read::<Settings>("https://a.test/x/", "").unwrap().discovery.path(),
+        "/x/.well-known/openid-configuration"
+    );
+    assert_eq!(read::<Settings>("https://a.test", "").unwrap().instance(), "https://a.test");
     for url in ["https://u:hunter2@a.test", "https://a.test?x=y", "ftp://a.test"] {
-        let said = read(url, "url: x").unwrap_err().concat();
+        let said = read::<Settings>(url, "url: x").unwrap_err().concat();
         assert!(!said.contains("hunter2"), "{said}");
     }
 }

@@ -156,17 +156,10 @@ pub(super) fn example() -> Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Problems;
-    use crate::yaml::parse;
+    use crate::collect::test_target;
 
     fn read(url: &str, keys: &str) -> Result<Settings, String> {
-        let node = parse(keys, "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        fields.take("url");
-        let settings = Settings::read(url, &mut fields);
-        fields.finish();
-        settings.ok_or_else(|| problems.into_sorted().iter().map(ToString::to_string).collect())
+        test_target::read(url, keys).map_err(|said| said.concat())
     }
 
     #[test]

@@ -7,9 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::model::{Problems, Secret};
+use crate::collect::test_target::read;
+use crate::model::Secret;
 use crate::runtime::http_client::basic;
-use crate::yaml::{Fields, parse as parse_yaml};
 
 /// A server that gives one answer after another and tells what it was asked. Ends with its last answer.
 fn server(answers: Vec<Vec<u8>>) -> (SocketAddr, Receiver<String>) {
@@ -35,19 +35,8 @@ fn answer(head: &str, body: &[u8]) -> Vec<u8> {
     all
 }
 
-fn settings(url: &str, yaml: &str) -> Result<Settings, Vec<String>> {
-    let (node, problems) = (parse_yaml(yaml, "f.yml").unwrap(), Problems::new());
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields);
-    fields.finish();
-    match settings {
-        Some(settings) if problems.is_empty() => Ok(settings),
-        _ => Err(problems.into_sorted().iter().map(ToString::to_string).collect()),
-    }
-}
-
 async fn look(url: &str, yaml: &str) -> Look {
-    let scraper = Prometheus::new(settings(url, yaml).unwrap()).unwrap();
+    let scraper = Prometheus::new(read(url, yaml).unwrap()).unwrap();
     scraper.look(Instant::now() + Duration::from_secs(5)).await
 }
 
@@ -129,7 +118,7 @@ fn a_small_answer_cannot_fill_the_memory() {
 
 #[test]
 fn settings_keep_credentials_out_of_the_url() {
-    let settings = settings("https://us%40er:p%3A&w+@app/metrics", "").unwrap();
+    let settings = read::<Settings>("https://us%40er:p%3A&w+@app/metrics", "").unwrap();
     assert_eq!(settings.instance(), "app:443");
     assert_eq!(settings.url.as_str(), "https://app/metrics");
     assert_eq!(settings.authorization.as_ref().unwrap(), basic("us@er", &Secret::new("p:&w+")).expose());
@@ -140,13 +129,13 @@ fn settings_keep_credentials_out_of_the_url() {
 #[test]
 fn wrong_settings_are_told() {
     let both = "bearer_token: t\nbasic_auth: {username: u, password: p}\n";
-    let said = settings("http://app/", both).unwrap_err().join("\n");
+    let said = read::<Settings>("http://app/", both).unwrap_err().join("\n");
     assert!(said.contains("credentials are given twice"), "{said}");
-    let said = settings("http://u:s3cret@app/", "bearer_token: t").unwrap_err().join("\n");
+    let said = read::<Settings>("http://u:s3cret@app/", "bearer_token: t").unwrap_err().join("\n");
     assert!(said.contains("credentials are given twice") && !said.contains("s3cret"), "{said}");
-    let said = settings("ftp://app/", "sample_limt: 3").unwrap_err().join("\n");
+    let said = read::<Settings>("ftp://app/", "sample_limt: 3").unwrap_err().join("\n");
     assert!(said.contains("this is not an HTTP URL") && said.contains("did you mean `sample_limit`?"), "{said}");
-    assert!(settings("https://app/", "tls: {insecure_skip_verify: true}").unwrap().trust.insecure_skip_verify);
+    assert!(read::<Settings>("https://app/", "tls: {insecure_skip_verify: true}").unwrap().trust.insecure_skip_verify);
 }
 
 #[tokio::test]

@@ -130,8 +130,7 @@ fn tcp(url: &Url) -> Address {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Problems;
-    use crate::yaml::parse;
+    use crate::collect::test_target;
 
     #[test]
     fn urls_are_taken_apart() {
@@ -150,14 +149,7 @@ mod tests {
     }
 
     fn read(url: &str, keys: &str) -> Result<Settings, String> {
-        let node = parse(keys, "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        fields.take("url");
-        let settings = Settings::read(url, &mut fields);
-        fields.finish();
-        let complaints: String = problems.into_sorted().iter().map(ToString::to_string).collect();
-        if complaints.is_empty() { Ok(settings.unwrap()) } else { Err(complaints) }
+        test_target::read(url, keys).map_err(|said| said.concat())
     }
 
     #[test]

@@ -121,17 +121,10 @@ fn security(url: &Url, starttls: Option<bool>, login: bool, fields: &Fields<'_>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Problems;
-    use crate::yaml::parse;
+    use crate::collect::test_target;
 
     fn read(url: &str, keys: &str) -> Result<Settings, String> {
-        let node = parse(keys, "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        let settings = Settings::read(url, &mut fields);
-        fields.finish();
-        let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-        if said.is_empty() { Ok(settings.unwrap()) } else { Err(said.concat()) }
+        test_target::read(url, keys).map_err(|said| said.concat())
     }
 
     #[test]

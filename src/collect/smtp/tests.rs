@@ -4,10 +4,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::*;
-use crate::collect::{Reason, TargetSettings as _};
-use crate::model::Problems;
+use crate::collect::Reason;
+use crate::collect::test_target::{probe_once, read, said};
 use crate::runtime::test_server;
-use crate::yaml::{Fields, parse};
 
 /// What a made-up server answers to the commands that start so; anything else gets 500.
 type Script = &'static [(&'static str, &'static str)];
@@ -41,20 +40,7 @@ async fn server(greeting: &'static str, script: Script) -> SocketAddr {
 }
 
 async fn look(url: &str, keys: &str) -> Look {
-    let node = parse(keys, "f.yml").unwrap();
-    let problems = Problems::new();
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields).unwrap();
-    fields.finish();
-    let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-    assert!(said.is_empty(), "{said:?}");
-    let look = Smtp::new(settings).unwrap().look(Instant::now() + Duration::from_secs(1)).await;
-    assert_eq!(look.get("probe_success", &[]), Some(f64::from(u8::from(look.healthy))));
-    look
-}
-
-fn said(look: &Look) -> Vec<String> {
-    look.failures.iter().map(ToString::to_string).collect()
+    probe_once(&Smtp::new(read(url, keys).unwrap()).unwrap(), Duration::from_secs(1)).await
 }
 
 #[tokio::test]

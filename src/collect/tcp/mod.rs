@@ -132,21 +132,13 @@ impl Collect for Tcp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::test_target::read;
     use std::time::Duration;
 
-    use crate::collect::TargetSettings as _;
-    use crate::model::Problems;
     use crate::runtime::test_server;
-    use crate::yaml::{Fields, parse};
 
     fn probe(url: &str, keys: &str) -> Tcp {
-        let node = parse(keys, "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        let settings = Settings::read(url, &mut fields).unwrap();
-        fields.finish();
-        assert!(problems.into_sorted().is_empty());
-        Tcp::new(settings).unwrap()
+        Tcp::new(read(url, keys).unwrap()).unwrap()
     }
 
     async fn look(url: &str, keys: &str) -> Look {

@@ -82,15 +82,10 @@ fn address(url: &Url) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Problems;
-    use crate::yaml::parse;
+    use crate::collect::test_target;
 
     fn read(url: &str) -> Result<Settings, String> {
-        let node = parse("", "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        let settings = Settings::read(url, &mut fields);
-        settings.ok_or_else(|| problems.into_sorted().iter().map(ToString::to_string).collect())
+        test_target::read(url, "").map_err(|said| said.concat())
     }
 
     #[test]

@@ -8,10 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::collect::TargetSettings as _;
-use crate::model::Problems;
+use crate::collect::test_target::{probe_once, read, said};
 use crate::runtime::test_server;
-use crate::yaml::{Fields, parse};
 
 /// What a made-up server does once it is asked for the upgrade.
 #[derive(Debug, Clone, Copy)]
@@ -86,20 +84,7 @@ async fn server(manner: Manner, more: &'static str) -> SocketAddr {
 }
 
 async fn look(url: &str, keys: &str) -> Look {
-    let node = parse(keys, "f.yml").unwrap();
-    let problems = Problems::new();
-    let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-    let settings = Settings::read(url, &mut fields).unwrap();
-    fields.finish();
-    let said: Vec<_> = problems.into_sorted().iter().map(ToString::to_string).collect();
-    assert!(said.is_empty(), "{said:?}");
-    let look = WebSocket::new(settings).unwrap().look(Instant::now() + Duration::from_secs(1)).await;
-    assert_eq!(look.get("probe_success", &[]), Some(f64::from(u8::from(look.healthy))));
-    look
-}
-
-fn said(look: &Look) -> Vec<String> {
-    look.failures.iter().map(ToString::to_string).collect()
+    probe_once(&WebSocket::new(read(url, keys).unwrap()).unwrap(), Duration::from_secs(1)).await
 }
 
 #[tokio::test]
@@ -203,11 +188,7 @@ fn what_is_no_websocket_is_refused_without_repeating_it() {
         ("http://u:hunter2@x/", "url: x", "this is not a WebSocket's URL"),
         ("ws://x/", "{subprotocols: [a b]}", "`a b` is no name of a subprotocol"),
     ] {
-        let node = parse(keys, "f.yml").unwrap();
-        let problems = Problems::new();
-        let mut fields = Fields::of(&node, "a target", &problems).unwrap();
-        let _ = Settings::read(url, &mut fields);
-        let said = problems.into_sorted()[0].to_string();
+        let said = read::<Settings>(url, keys).unwrap_err().concat();
         assert!(said.contains(complaint) && !said.contains("hunter2"), "{said}");
     }
 }
