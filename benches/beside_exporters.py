@@ -27,6 +27,7 @@ import time
 import urllib.request
 
 EXPORTERS = ["postgres", "redis", "pgbouncer", "node", "blackbox"]
+CADVISOR_SUITE = "bullseye"  # The last Debian that carries it, at 0.38.
 TABLES = 50
 WARM_UP = 15  # Seconds; connections are made and caches filled.
 
@@ -43,6 +44,9 @@ def main():
         watched = [("sidewatch", *start_agent(stack, folder, peers, arguments))]
         for suite, name, path in programs(arguments):
             watched.append((f"{name}_exporter {version(path)} ({suite})", *start_exporter(stack, folder, peers, name, path)))
+        if arguments.containers:
+            path = cadvisor()
+            watched.append((f"cadvisor {version(path)} (newest)", *start_exporter(stack, folder, peers, "cadvisor", path)))
         rows = measure(watched, arguments)
     print_table(rows, arguments)
 
@@ -217,16 +221,22 @@ def start_exporter(stack, folder, peers, name, path):
         modules.write_text("modules: {http_2xx: {prober: http, http: {preferred_ip_protocol: ip4}}}\n")
         more = [f"--config.file={modules}"]
         url = f"http://127.0.0.1:{port}/probe?module=http_2xx&target=http://127.0.0.1:{peers['app']}/health"
-    process = start(stack, folder, f"{name}-{port}", [str(path), listen, *more], environment)
+    command = [str(path), listen, *more]
+    if name == "cadvisor":
+        command = [str(path), "-listen_ip=127.0.0.1", f"-port={port}"]
+    process = start(stack, folder, f"{name}-{port}", command, environment)
     wait_for_port(port)
     return process, url
 
 
-def programs(arguments):
+def peers_folder():
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "sidewatch-test"
-    newest = pathlib.Path(os.environ.get("SIDEWATCH_TEST_CACHE", cache)) / "peers"
+    return pathlib.Path(os.environ.get("SIDEWATCH_TEST_CACHE", cache)) / "peers"
+
+
+def programs(arguments):
     for name in EXPORTERS:
-        suites = {"newest": newest / f"{name}_exporter"}
+        suites = {"newest": peers_folder() / f"{name}_exporter"}
         if arguments.installed:
             suites["installed"] = pathlib.Path(f"/usr/bin/prometheus-{name}-exporter")
         for suite, path in suites.items():
@@ -236,9 +246,31 @@ def programs(arguments):
                 sys.exit(f"{path} is not there: run tests/provide")
 
 
+def cadvisor():
+    """The program, out of the newest Debian package there is; downloaded and unpacked once, never installed."""
+    path = peers_folder() / "cadvisor"
+    if path.exists():
+        return path
+    sources = pathlib.Path("/etc/apt/sources.list.d/debian.sources")
+    found = re.search(r"^URIs: *(\S+)", sources.read_text(), re.M) if sources.exists() else None
+    with tempfile.TemporaryDirectory() as folder:
+        lists = pathlib.Path(folder, "lists")
+        (lists / "partial").mkdir(parents=True)
+        pathlib.Path(folder, "sources.list").write_text(
+            f"deb {found.group(1) if found else 'http://deb.debian.org/debian'} {CADVISOR_SUITE} main\n")
+        apt = ["apt-get", "-q", f"-oDir::Etc::sourcelist={folder}/sources.list", "-oDir::Etc::sourceparts=/dev/null",
+               f"-oDir::State::Lists={lists}", f"-oDir::Cache={folder}", "-oAPT::Sandbox::User=root"]
+        subprocess.run([*apt, "update"], check=True, cwd=folder, stdout=sys.stderr)
+        subprocess.run([*apt, "download", "cadvisor"], check=True, cwd=folder, stdout=sys.stderr)
+        package = next(pathlib.Path(folder).glob("cadvisor_*.deb"))
+        subprocess.run(["dpkg", "-x", str(package), f"{folder}/root"], check=True)
+        shutil.copy(f"{folder}/root/usr/bin/cadvisor", path)
+    return path
+
+
 def version(path):
     done = subprocess.run([str(path), "--version"], capture_output=True, text=True)
-    found = re.search(r"(?:version |v)(\d+\.\d+(?:\.\d+)?)", done.stdout + done.stderr)
+    found = re.search(r"(?:[vV]ersion v?|v)(\d+\.\d+(?:\.\d+)?)", done.stdout + done.stderr)
     return found.group(1) if found else "?"
 
 

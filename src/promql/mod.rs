@@ -63,6 +63,24 @@ impl Default for Options {
     }
 }
 
+/// What a query gives, and what is to be said of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The result.
+    pub value: Value,
+    /// Prometheus' annotations.
+    pub notes: Notes,
+}
+
+/// What is to be said of an answer although it could be given: as Prometheus words it, each text once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notes {
+    /// The answer may be wrong, such as a quantile outside of 0 to 1.
+    pub warnings: Vec<String>,
+    /// The question may be meant otherwise, such as `rate` of what is no counter by its name.
+    pub infos: Vec<String>,
+}
+
 /// A parsed query.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -110,8 +128,9 @@ impl Query {
     }
 
     /// Answers for one time.
-    pub fn instant(&self, snapshot: &Snapshot, at: Millis, options: &Options) -> Result<Value, EvalError> {
-        eval::instant(&self.plan, self.selectors, snapshot, at, options)
+    pub fn instant(&self, snapshot: &Snapshot, at: Millis, options: &Options) -> Result<Answer, EvalError> {
+        let value = eval::instant(&self.plan, self.selectors, snapshot, at, options)?;
+        Ok(Answer { value, notes: Notes::default() })
     }
 
     /// Answers for every `step` from `start` to `end`, both included. Always a [`Value::Matrix`].
@@ -122,8 +141,9 @@ impl Query {
         end: Millis,
         step: Duration,
         options: &Options,
-    ) -> Result<Value, EvalError> {
+    ) -> Result<Answer, EvalError> {
         let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
-        eval::range(&self.plan, self.selectors, snapshot, (start, end, step), options)
+        let value = eval::range(&self.plan, self.selectors, snapshot, (start, end, step), options)?;
+        Ok(Answer { value, notes: Notes::default() })
     }
 }

@@ -94,8 +94,12 @@ fn same(a: f64, b: f64) -> bool {
 fn check(store: &Store, at: &str, expression: &str, expected: &[&str]) -> Result<(), String> {
     let query = Query::parse(expression).map_err(|error| error.to_string());
     let at = Millis(0) + parse_duration(at).unwrap();
-    let got = query
-        .and_then(|query| query.instant(&store.snapshot(), at, &Options::default()).map_err(|error| error.to_string()));
+    let got = query.and_then(|query| {
+        query
+            .instant(&store.snapshot(), at, &Options::default())
+            .map(|answer| answer.value)
+            .map_err(|error| error.to_string())
+    });
     let got = match got {
         Err(error) if expected.first().is_some_and(|line| line.starts_with("FAIL")) => {
             tracing::debug!(error);
@@ -162,7 +166,10 @@ fn a_range_query_gives_each_series_its_steps() {
         labels: Labels::new([("i", i)]),
         samples: samples.iter().map(|(minute, value)| (Millis(minute * 60_000), *value)).collect(),
     };
-    assert_eq!(value, Value::Matrix(vec![series("1", &[(1, 2.0), (2, 4.0), (3, 6.0)]), series("2", &[(1, 12.0)])]));
+    assert_eq!(
+        value.value,
+        Value::Matrix(vec![series("1", &[(1, 2.0), (2, 4.0), (3, 6.0)]), series("2", &[(1, 12.0)])])
+    );
 }
 
 #[test]

@@ -268,7 +268,7 @@ impl Group {
     }
 
     fn query(&self, rule: &RuleSpec, snapshot: &Snapshot, at: Millis) -> Result<Vec<(Labels, f64)>, String> {
-        match rule.query.instant(snapshot, at, &self.options).map_err(|error| error.to_string())? {
+        match rule.query.instant(snapshot, at, &self.options).map_err(|error| error.to_string())?.value {
             Value::Vector(elements) => Ok(elements),
             Value::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
             other => Err(format!("rule result is not a vector or scalar but a {}", other.type_name())),

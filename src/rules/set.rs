@@ -98,7 +98,7 @@ mod tests {
     fn asked(store: &Store, minute: i64, query: &str) -> String {
         let query = Query::parse(query).unwrap();
         let Value::Vector(found) =
-            query.instant(&store.snapshot(), Millis(minute * 60_000), &Options::default()).unwrap()
+            query.instant(&store.snapshot(), Millis(minute * 60_000), &Options::default()).unwrap().value
         else {
             panic!("no vector");
         };

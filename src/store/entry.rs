@@ -50,10 +50,14 @@ impl Latest {
 impl Cut {
     pub(super) fn decode(&self) -> Vec<(Millis, f64)> {
         let mut samples = Vec::new();
-        for chunk in self.sealed.iter().map(AsRef::as_ref).chain(self.open.as_ref()) {
-            chunk.copy_into(&mut samples, self.after, self.until);
-        }
+        self.decode_into(&mut samples);
         samples
+    }
+
+    pub(super) fn decode_into(&self, samples: &mut Vec<(Millis, f64)>) {
+        for chunk in self.sealed.iter().map(AsRef::as_ref).chain(self.open.as_ref()) {
+            chunk.copy_into(samples, self.after, self.until);
+        }
     }
 }
 

@@ -64,6 +64,22 @@ pub struct Series {
     pub samples: Vec<(Millis, f64)>,
 }
 
+/// A series that a snapshot found, its samples not read yet: who asks for many decodes one after the other into the same place.
+#[derive(Debug)]
+pub struct Run {
+    /// All labels, `__name__` among them.
+    pub labels: Labels,
+    cut: entry::Cut,
+}
+
+impl Run {
+    /// Puts the samples, staleness markers among them, in order of time into `samples`, in place of what was there.
+    pub fn decode_into(&self, samples: &mut Vec<(Millis, f64)>) {
+        samples.clear();
+        self.cut.decode_into(samples);
+    }
+}
+
 /// What became of samples handed to [`Store::append_external`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Appended {
@@ -178,6 +194,13 @@ impl Snapshot {
     /// The series that every matcher takes, each with its samples in `(after, until]`. Series without a sample there are left out.
     pub fn select(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
         self.each(matchers, after, until).collect()
+    }
+
+    /// The series that [`Self::select`] would look at, for reading one after the other: a series may be among them whose
+    /// samples are a little outside of the range.
+    pub fn runs(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Run> {
+        let cuts = self.store.read().cut(self.version, matchers, after, until);
+        cuts.into_iter().map(|(labels, cut)| Run { labels, cut }).collect()
     }
 
     /// As [`Self::select`], one series after the other, so that who counts can stop before memory is short.

@@ -119,7 +119,7 @@ pub fn expand(text: &str, data: &Value, functions: FuncMap) -> Result<String, St
 fn asker(snapshot: Snapshot, at: Millis) -> Asker {
     Arc::new(move |text| {
         let query = crate::promql::Query::parse(text).map_err(|error| error.to_string())?;
-        match query.instant(&snapshot, at, &Options::default()).map_err(|error| error.to_string())? {
+        match query.instant(&snapshot, at, &Options::default()).map_err(|error| error.to_string())?.value {
             crate::promql::Value::Vector(elements) => Ok(elements),
             crate::promql::Value::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
             other => Err(format!("query result is not a vector or scalar but a {}", other.type_name())),
