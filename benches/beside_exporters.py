@@ -270,7 +270,7 @@ def cadvisor():
 
 def version(path):
     done = subprocess.run([str(path), "--version"], capture_output=True, text=True)
-    found = re.search(r"(?:[vV]ersion v?|v)(\d+\.\d+(?:\.\d+)?)", done.stdout + done.stderr)
+    found = re.search(r"(?:[vV]ersion v?|Exporter v?|v)(\d+\.\d+(?:\.\d+)?)", done.stdout + done.stderr)
     return found.group(1) if found else "?"
 
 
