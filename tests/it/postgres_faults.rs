@@ -94,8 +94,9 @@ fn a_standby_is_up_and_one_that_only_recovers_is_not() {
     let is_replica = |page: &Page| page.value("pg_replication_is_replica", &[]) == Some(1.0);
     let page = wait_for(&agent, "it is a standby", is_replica);
     assert_eq!(page.value("pg_up", &[]), Some(1.0));
-    let failed: Vec<_> = page.find("pg_scrape_collector_success", &[]).filter(|line| line.value < 1.0).collect();
-    assert!(failed.is_empty(), "all can be asked in recovery: {failed:?}");
+    // A server that has just started may be slower than a question's budget; the next look asks again.
+    let all_asked = |page: &Page| page.find("pg_scrape_collector_success", &[]).all(|line| line.value == 1.0);
+    wait_for(&agent, "all can be asked in recovery", all_asked);
 
     postgres.stop();
     postgres.set("hot_standby=off");
