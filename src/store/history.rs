@@ -1,14 +1,13 @@
 //! What is behind the lock: the series, and which of them each source shows.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entry::{Cut, EXTERNAL, Entry, Latest};
-use super::index::Filter;
+use super::entry::{EXTERNAL, Entry, Fate};
 use super::shape::{Before, SeriesRef};
 use super::table::SeriesTable;
-use super::{Appended, Limits, Matcher, Picture, Series, overlay};
+use super::{Limits, Picture, overlay};
 use crate::model::{Block, Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
 
 /// How many pictures back a snapshot is told from what came later.
@@ -16,8 +15,6 @@ const RECENT: usize = 1024;
 /// A picture that is older than the newest one by more than this says that the clock was set back. Less is the disorder
 /// of looks that end at the same time, or a clock that waits for the time to come up with it.
 const STEP_BACK: Duration = Duration::from_mins(1);
-/// A sender's clock may be ahead of the newest picture by this.
-const FUTURE: Duration = Duration::from_mins(10);
 /// A name of a refused series is told at most this often.
 const WARN_EVERY: Duration = Duration::from_mins(1);
 
@@ -160,7 +157,8 @@ impl History {
             self.counts.dropped += 1;
             return None;
         }
-        self.append(reference, at, point.value, source);
+        let fate = self.append(reference, at, point.value, source, Duration::ZERO);
+        self.counts.dropped += u64::from(fate != Fate::Appended);
         Some(reference)
     }
 
@@ -174,7 +172,7 @@ impl History {
     ) -> Option<SeriesRef> {
         let name = format!("{family}{}", point.suffix.as_str());
         let labels = overlay(&point.labels, target).with(METRIC_NAME, name);
-        let found = self.series.intern(&labels);
+        let found = self.intern(&labels);
         if found.is_none() {
             self.counts.refused += 1;
             refused.get_or_insert(labels);
@@ -195,16 +193,37 @@ impl History {
         }
     }
 
-    fn append(&mut self, reference: SeriesRef, at: Millis, value: f64, source: u32) {
-        let (version, span) = (self.version, self.chunk_span());
-        let Some(entry) = self.series.get_mut(reference) else { return };
-        entry.seen = version;
-        let taken = entry.push(at, value, span);
-        if taken {
-            entry.source = source;
+    /// Takes a sample that `source` brings. One that is not newer than its series' last is taken if it is late by no more
+    /// than `window`.
+    pub(super) fn append(
+        &mut self,
+        reference: SeriesRef,
+        at: Millis,
+        value: f64,
+        source: u32,
+        window: Duration,
+    ) -> Fate {
+        let fate = self.put(reference, at, value, window);
+        let version = self.version;
+        if let Some(entry) = self.series.get_mut(reference) {
+            entry.seen = version;
+            if fate == Fate::Appended {
+                entry.source = source;
+            }
         }
-        self.counts.appended += u64::from(taken);
-        self.counts.dropped += u64::from(!taken);
+        self.counts.appended += u64::from(matches!(fate, Fate::Appended | Fate::Inserted));
+        fate
+    }
+
+    /// Every sample goes through here, the markers that the store itself puts among them.
+    fn put(&mut self, reference: SeriesRef, at: Millis, value: f64, window: Duration) -> Fate {
+        let span = self.chunk_span();
+        self.series.get_mut(reference).map_or(Fate::TooOld, |entry| entry.put(at, value, span, window))
+    }
+
+    /// Every series is found, or created, here.
+    pub(super) fn intern(&mut self, labels: &Labels) -> Option<SeriesRef> {
+        self.series.intern(labels)
     }
 
     /// So that a rarely looked-at series, too, is trimmed in steps that are small beside the retention.
@@ -222,10 +241,9 @@ impl History {
 
     /// Puts a marker behind a series, once, and only if no other source has gone on with it.
     fn mark_ended(&mut self, reference: SeriesRef, source: u32, at: Millis) {
-        let span = self.chunk_span();
-        let Some(entry) = self.series.get_mut(reference).filter(|entry| entry.source == source) else { return };
-        if let Some(last) = entry.last().filter(|_| !entry.has_ended()) {
-            entry.push(at.max(Millis(last.0 + 1)), stale_marker(), span);
+        let entry = self.series.get(reference).filter(|entry| entry.source == source && !entry.has_ended());
+        if let Some(last) = entry.and_then(Entry::last) {
+            self.put(reference, at.max(Millis(last.0 + 1)), stale_marker(), Duration::ZERO);
         }
     }
 
@@ -233,35 +251,6 @@ impl History {
         let Some(gone) = self.sources.remove(source) else { return };
         self.note_picture(gone.id, at);
         self.end_vanished(&gone.refs, gone.id, at);
-    }
-
-    pub(super) fn append_external(&mut self, series: &[Series]) -> Appended {
-        let before = self.counts;
-        // A time far ahead would keep its series from ever being forgotten, and its own later samples out.
-        let latest = if self.version == 0 { Millis(i64::MAX) } else { self.newest + FUTURE };
-        let times = self.horizon()..=latest;
-        for Series { labels, samples } in series {
-            let count = samples.len() as u64;
-            let fresh = samples.iter().filter(|(at, _)| times.contains(at));
-            // Markers alone make no series.
-            if !self.series.contains(labels) && fresh.clone().all(|(_, value)| is_stale(*value)) {
-                self.counts.dropped += count;
-                continue;
-            }
-            let Some(reference) = self.series.intern(labels) else {
-                self.counts.refused += count;
-                continue;
-            };
-            self.counts.dropped += count - fresh.clone().count() as u64;
-            for (at, value) in fresh {
-                self.append(reference, *at, *value, EXTERNAL);
-            }
-        }
-        Appended {
-            appended: self.counts.appended - before.appended,
-            refused: self.counts.refused - before.refused,
-            dropped: self.counts.dropped - before.dropped,
-        }
     }
 
     pub(super) fn current(&self) -> Vec<Arc<Picture>> {
@@ -276,54 +265,12 @@ impl History {
         self.version
     }
 
-    /// The series that the matchers take, with what they had at `version` in `(after, until]`.
-    pub(super) fn cut(&self, version: u64, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<(Labels, Cut)> {
-        self.select(version, matchers, (after, until), Entry::cut)
-    }
-
-    /// As [`Self::cut`], with the last sample alone.
-    pub(super) fn latest(
-        &self,
-        version: u64,
-        matchers: &[Matcher],
-        after: Millis,
-        until: Millis,
-    ) -> Vec<(Labels, Latest)> {
-        self.select(version, matchers, (after, until), Entry::latest)
-    }
-
-    fn select<T>(
-        &self,
-        version: u64,
-        matchers: &[Matcher],
-        (after, until): (Millis, Millis),
-        read: impl Fn(&Entry, Millis, Millis) -> Option<T>,
-    ) -> Vec<(Labels, T)> {
-        let after = after.max(Millis(self.horizon().0.saturating_sub(1)));
-        let later = self.later_than(version);
-        let mut filter = Filter::new(matchers);
-        let mut taken = Vec::new();
-        let mut consider = |entry: &Entry| {
-            let until = later.get(&entry.source).map_or(until, |at| until.min(Millis(at.0 - 1)));
-            if filter.takes(&entry.labels)
-                && let Some(read) = read(entry, after, until)
-            {
-                taken.push((entry.labels.clone(), read));
-            }
-        };
-        self.series.candidates(matchers).for_each(&mut consider);
-        taken
-    }
-
-    /// For each source that showed something since `version`: when first.
-    fn later_than(&self, version: u64) -> HashMap<u32, Millis> {
-        let mut later = HashMap::new();
-        for (number, source, at) in self.recent.iter().rev() {
-            if *number <= version {
-                break;
-            }
-            later.entry(*source).and_modify(|first: &mut Millis| *first = (*first).min(*at)).or_insert(*at);
-        }
+    /// For each source that showed something since `version`, sorted: when first.
+    pub(super) fn later_than(&self, version: u64) -> Vec<(u32, Millis)> {
+        let pictures = self.recent.iter().rev().take_while(|(number, ..)| *number > version);
+        let mut later: Vec<_> = pictures.map(|(_, source, at)| (*source, *at)).collect();
+        later.sort_unstable();
+        later.dedup_by_key(|(source, _)| *source);
         later
     }
 
@@ -342,7 +289,7 @@ impl History {
         self.recent.push_back((self.version, source, at));
     }
 
-    fn due_warning(&mut self, refused: Option<Labels>) -> Option<Labels> {
+    pub(super) fn due_warning(&mut self, refused: Option<Labels>) -> Option<Labels> {
         let refused = refused?;
         if self.last_warned.is_some_and(|last| self.newest < last + WARN_EVERY) {
             return None;
@@ -351,8 +298,13 @@ impl History {
         Some(refused)
     }
 
+    /// The time of the newest picture.
+    pub(super) fn newest(&self) -> Millis {
+        self.newest
+    }
+
     /// Samples before this are forgotten.
-    fn horizon(&self) -> Millis {
+    pub(super) fn horizon(&self) -> Millis {
         if self.newest.0 == i64::MIN { self.newest } else { self.newest - self.limits.retention }
     }
 }

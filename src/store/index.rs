@@ -3,19 +3,23 @@
 //! Invariants: every posting list is sorted and without repeats; a label or value without series is not kept; each text
 //! is held once, however many series share it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{MatchOp, Matcher};
+use super::condition::Condition;
+use super::postings::{intersection, subtract, union};
 use crate::model::Labels;
 
 /// The number of a series' slot.
 pub(super) type SeriesId = u32;
 
+type Values = HashMap<Arc<str>, Vec<SeriesId>>;
+
 #[derive(Debug, Default)]
 pub(super) struct Index {
     ids: HashMap<Labels, SeriesId>,
-    postings: BTreeMap<Arc<str>, HashMap<Arc<str>, Vec<SeriesId>>>,
+    postings: BTreeMap<Arc<str>, Values>,
 }
 
 impl Index {
@@ -40,20 +44,27 @@ impl Index {
         let values = self.postings.entry(Arc::clone(&name)).or_default();
         let value = values.get_key_value(value).map_or(value, |(known, _)| known).clone();
         let list = values.entry(Arc::clone(&value)).or_default();
-        if let Err(at) = list.binary_search(&id) {
+        if list.last().is_none_or(|last| *last < id) {
+            list.push(id);
+        } else if let Err(at) = list.binary_search(&id) {
             list.insert(at, id);
         }
         (name, value)
     }
 
-    pub(super) fn remove(&mut self, labels: &Labels, id: SeriesId) {
-        self.ids.remove(labels);
-        for (name, value) in labels.iter() {
+    /// Takes series out, in order of their numbers: each list is gone through once, however many series vanish.
+    pub(super) fn remove(&mut self, gone: &[(SeriesId, Labels)]) {
+        let mut lists: HashMap<(&str, &str), Vec<SeriesId>> = HashMap::new();
+        for (id, labels) in gone {
+            self.ids.remove(labels);
+            for pair in labels.iter() {
+                lists.entry(pair).or_default().push(*id);
+            }
+        }
+        for ((name, value), gone) in lists {
             let Some(values) = self.postings.get_mut(name) else { continue };
             let Some(list) = values.get_mut(value) else { continue };
-            if let Ok(at) = list.binary_search(&id) {
-                list.remove(at);
-            }
+            subtract(list, &gone);
             if list.is_empty() {
                 values.remove(value);
             }
@@ -75,52 +86,62 @@ impl Index {
         values
     }
 
-    /// Series among which are all that the matchers take; not every one of them need be taken. `None`: any may be.
-    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Option<Vec<SeriesId>> {
-        let equals =
-            matchers.iter().filter(|matcher| matches!(matcher.op, MatchOp::Equal) && !matcher.value.is_empty());
-        let lists = equals.map(|matcher| self.list(&matcher.name, &matcher.value));
-        if let Some(shortest) = lists.min_by_key(|list| list.len()) {
-            return Some(shortest.to_vec());
+    /// Series, sorted, among which are all that the conditions take; `None`: any may be. Conditions that hold for all of
+    /// them are taken out of `conditions`; the others are still to be asked.
+    pub(super) fn candidates(&self, conditions: &mut Vec<Condition<'_>>) -> Option<Cow<'_, [SeriesId]>> {
+        // The lists of each condition that names its texts, and how long they are together.
+        let mut named: Vec<(usize, Vec<&[SeriesId]>)> = Vec::new();
+        let (mut shortest, mut of_one) = (usize::MAX, None);
+        for (at, condition) in conditions.iter().enumerate() {
+            let Some(texts) = condition.texts() else { continue };
+            let lists: Vec<_> = texts.iter().map(|text| self.list(condition.name, text)).collect();
+            let length = lists.iter().map(|list| list.len()).sum();
+            if length < shortest {
+                (shortest, of_one) = (length, Some(named.len()));
+            }
+            named.push((at, lists));
         }
-        // A matcher that does not take "" asks for the label to be there.
-        let asking = matchers.iter().filter(|matcher| !matcher.takes_value(""));
-        asking.map(|matcher| self.union(matcher)).min_by_key(Vec::len)
+        let Some(of_one) = of_one else { return self.of_present(conditions) };
+        let (at, lists) = named.swap_remove(of_one);
+        let mut done = vec![at];
+        let mut found = match lists.as_slice() {
+            [list] => Cow::Borrowed(*list),
+            // A text may stand twice in a pattern.
+            _ => Cow::Owned({
+                let mut ids = union(lists.into_iter());
+                ids.dedup();
+                ids
+            }),
+        };
+        for (at, lists) in named {
+            // Several lists cost more than looking at the labels of what is left.
+            if let [list] = lists.as_slice() {
+                found = Cow::Owned(intersection(&found, list));
+                done.push(at);
+            }
+        }
+        let mut at = 0;
+        conditions.retain(|_| (!done.contains(&at), at += 1).0);
+        Some(found)
+    }
+
+    /// The series that have a label which some condition asks for.
+    fn of_present(&self, conditions: &mut Vec<Condition<'_>>) -> Option<Cow<'_, [SeriesId]>> {
+        let asking = conditions.iter().enumerate().filter(|(_, condition)| !condition.takes_absent);
+        let found = asking.map(|(at, condition)| (at, self.taken_by(condition)));
+        let (at, ids) = found.min_by_key(|(_, ids)| ids.len())?;
+        conditions.remove(at);
+        Some(Cow::Owned(ids))
     }
 
     fn list(&self, name: &str, value: &str) -> &[SeriesId] {
         self.postings.get(name).and_then(|values| values.get(value)).map_or(&[], Vec::as_slice)
     }
 
-    fn union(&self, matcher: &Matcher) -> Vec<SeriesId> {
-        let values = self.postings.get(matcher.name.as_str()).into_iter().flatten();
-        let taken = values.filter(|(value, _)| matcher.takes_value(value));
+    fn taken_by(&self, condition: &Condition<'_>) -> Vec<SeriesId> {
+        let values = self.postings.get(condition.name).into_iter().flatten();
+        let taken = values.filter(|(value, _)| condition.takes_value(value));
         // A series has one value of a label, so the lists have nothing in common.
-        let mut ids: Vec<SeriesId> = taken.flat_map(|(_, list)| list.iter().copied()).collect();
-        ids.sort_unstable();
-        ids
-    }
-}
-
-/// Matchers with what they said of values before: a regular expression is asked once per value, not once per series.
-/// Works by the address of a value, which is the same for all series that share it.
-pub(super) struct Filter<'m> {
-    parts: Vec<(&'m Matcher, Option<HashMap<usize, bool>>)>,
-}
-
-impl<'m> Filter<'m> {
-    pub(super) fn new(matchers: &'m [Matcher]) -> Self {
-        let is_regex = |matcher: &Matcher| matches!(matcher.op, MatchOp::Matches(_) | MatchOp::NotMatches(_));
-        Self { parts: matchers.iter().map(|m| (m, is_regex(m).then(HashMap::new))).collect() }
-    }
-
-    pub(super) fn takes(&mut self, labels: &Labels) -> bool {
-        self.parts.iter_mut().all(|(matcher, known)| match (labels.shared(&matcher.name), known) {
-            (Some(value), Some(known)) => {
-                *known.entry(value.as_ptr().addr()).or_insert_with(|| matcher.takes_value(value))
-            }
-            (Some(value), None) => matcher.takes_value(value),
-            (None, _) => matcher.takes_value(""),
-        })
+        union(taken.map(|(_, list)| list.as_slice()))
     }
 }

@@ -3,35 +3,49 @@
 //! In: everything measured, one [`Picture`] of a source at a time. Out: [`Snapshot`]s for PromQL, and the current pictures for `/metrics`.
 //!
 //! A series that a source showed before and does not show now ends with a staleness marker, as in Prometheus.
-//! A sample not newer than its series' last one is dropped and counted. When the wall clock is set back by more than a
+//! A picture's sample not newer than its series' last one is dropped and counted; others may be late by up to
+//! [`OUT_OF_ORDER_WINDOW`]. When the wall clock is set back by more than a
 //! minute, what was recorded under times that are yet to come is forgotten and recording goes on at the new time.
 //!
-//! Behind the interface: labels are interned, an inverted index finds series by label, samples are kept in compressed
-//! chunks from the first one on (a raw head of 120 samples would take more than all the rest of a day). One lock guards
-//! all of it and is held briefly: a writer holds it for one picture, a reader while it copies compressed bytes.
+//! Behind the interface: labels are interned, an inverted index finds series by label. The last minutes of a series are
+//! kept as they came (`tail`), what is older in compressed chunks (`chunk`). One lock guards all of it and is held
+//! briefly: a writer holds it for one picture, a reader while it notes which chunks it will decode.
 //!
 //! Invariants: never more series than [`Limits::max_series`]; no sample much older than [`Limits::retention`]; a
 //! [`Snapshot`] sees a picture whole or not at all (but not what a clock that was set back made forgotten).
 
 mod bits;
 mod chunk;
+mod condition;
+mod cut;
 mod entry;
+mod external;
+mod find;
 mod history;
 mod index;
 mod matcher;
 mod overlay;
+mod postings;
 mod shape;
+mod snapshot;
 mod table;
+mod tail;
 
+pub use external::{Appended, Rejection};
 pub use matcher::{MatchOp, Matcher};
 pub(crate) use overlay::disjoint;
 pub use overlay::overlay;
+pub use snapshot::{Newest, Run, Snapshot};
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use crate::model::{Block, Labels, Millis, render_duration};
 use history::{History, Noticed};
+
+/// A sample that belongs to no picture may be older than its series' newest by this: two senders' batches overtake each
+/// other by seconds. Prometheus' default is none at all.
+pub const OUT_OF_ORDER_WINDOW: Duration = Duration::from_mins(1);
 
 /// What the store may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,33 +76,6 @@ pub struct Series {
     pub labels: Labels,
     /// Times and values, staleness markers among them.
     pub samples: Vec<(Millis, f64)>,
-}
-
-/// A series that a snapshot found, its samples not read yet: who asks for many decodes one after the other into the same place.
-#[derive(Debug)]
-pub struct Run {
-    /// All labels, `__name__` among them.
-    pub labels: Labels,
-    cut: entry::Cut,
-}
-
-impl Run {
-    /// Puts the samples, staleness markers among them, in order of time into `samples`, in place of what was there.
-    pub fn decode_into(&self, samples: &mut Vec<(Millis, f64)>) {
-        samples.clear();
-        self.cut.decode_into(samples);
-    }
-}
-
-/// What became of samples handed to [`Store::append_external`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Appended {
-    /// Taken.
-    pub appended: u64,
-    /// Refused because [`Limits::max_series`] was reached.
-    pub refused: u64,
-    /// Dropped: not newer than their series' last one, older than the retention, or far in the future.
-    pub dropped: u64,
 }
 
 /// The history. Cheap to clone; clones share it.
@@ -122,8 +109,11 @@ impl Store {
     }
 
     /// Appends samples that belong to no picture, such as remote write's. Nobody but their sender ends such series.
+    /// They need not come in order, within [`OUT_OF_ORDER_WINDOW`].
     pub fn append_external(&self, series: &[Series]) -> Appended {
-        self.write().append_external(series)
+        let (outcome, noticed) = self.write().append_external(series);
+        noticed.log();
+        outcome
     }
 
     /// What every source shows now, in order of their names.
@@ -141,7 +131,7 @@ impl Store {
         self.read().counts.refused
     }
 
-    /// How many samples were dropped because they were not newer than their series' last one.
+    /// How many samples were dropped: not newer than their series' last one, too late, or out of all bounds.
     pub fn dropped(&self) -> u64 {
         self.read().counts.dropped
     }
@@ -180,60 +170,6 @@ impl Noticed {
             let by = render_duration(by);
             tracing::warn!(by, "the clock was set back; samples whose time is yet to come are forgotten");
         }
-    }
-}
-
-/// A view of the history at one moment. Holds no lock and copies nothing until asked.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    store: Store,
-    version: u64,
-}
-
-impl Snapshot {
-    /// The series that every matcher takes, each with its samples in `(after, until]`. Series without a sample there are left out.
-    pub fn select(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
-        self.each(matchers, after, until).collect()
-    }
-
-    /// The series that [`Self::select`] would look at, for reading one after the other: a series may be among them whose
-    /// samples are a little outside of the range.
-    pub fn runs(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Run> {
-        let cuts = self.store.read().cut(self.version, matchers, after, until);
-        cuts.into_iter().map(|(labels, cut)| Run { labels, cut }).collect()
-    }
-
-    /// As [`Self::select`], one series after the other, so that who counts can stop before memory is short.
-    pub fn each(&self, matchers: &[Matcher], after: Millis, until: Millis) -> impl Iterator<Item = Series> + use<> {
-        // The lock is gone before the samples are decoded.
-        let cuts = self.store.read().cut(self.version, matchers, after, until);
-        let decoded = cuts.into_iter().map(|(labels, cut)| Series { labels, samples: cut.decode() });
-        decoded.filter(|series| !series.samples.is_empty())
-    }
-
-    /// As [`Self::select`], with the last sample of each series alone.
-    pub fn latest(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
-        let found = self.store.read().latest(self.version, matchers, after, until);
-        let series =
-            |(labels, latest): (Labels, entry::Latest)| Some(Series { labels, samples: vec![latest.decode()?] });
-        found.into_iter().filter_map(series).collect()
-    }
-
-    /// The labels of the series that [`Self::select`] would look at, without reading samples: a series may be among them
-    /// whose samples are a little outside of the range.
-    pub fn labels_of(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Labels> {
-        let cuts = self.store.read().cut(self.version, matchers, after, until);
-        cuts.into_iter().map(|(labels, _)| labels).collect()
-    }
-
-    /// The names of all labels of all series, sorted.
-    pub fn label_names(&self) -> Vec<Arc<str>> {
-        self.store.read().series().index().names()
-    }
-
-    /// All values of a label, sorted.
-    pub fn label_values(&self, name: &str) -> Vec<Arc<str>> {
-        self.store.read().series().index().values(name)
     }
 }
 

@@ -1,6 +1,9 @@
 //! All series by number and by label, and the forgetting of old ones.
 
-use super::Matcher;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::condition::Condition;
 use super::entry::Entry;
 use super::index::{Index, SeriesId};
 use super::shape::SeriesRef;
@@ -11,7 +14,8 @@ use crate::model::{Labels, Millis};
 pub(super) struct SeriesTable {
     most: usize,
     slots: Vec<Slot>,
-    free: Vec<SeriesId>,
+    /// The lowest first: the index' lists are then mostly added to at their ends.
+    free: BinaryHeap<Reverse<SeriesId>>,
     index: Index,
     /// Where the search for forgotten series goes on.
     sweep_at: usize,
@@ -26,7 +30,7 @@ struct Slot {
 impl SeriesTable {
     /// A table for at most so many series.
     pub(super) fn new(most: usize) -> Self {
-        Self { most, slots: Vec::new(), free: Vec::new(), index: Index::default(), sweep_at: 0 }
+        Self { most, slots: Vec::new(), free: BinaryHeap::new(), index: Index::default(), sweep_at: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -49,10 +53,10 @@ impl SeriesTable {
         if self.len() >= self.most {
             return None;
         }
-        let id = self.free.pop().unwrap_or_else(|| {
+        let id = self.free.pop().map_or(self.slots.len() as SeriesId, |Reverse(id)| id);
+        if id as usize == self.slots.len() {
             self.slots.push(Slot { generation: 0, entry: None });
-            self.slots.len() as SeriesId - 1
-        });
+        }
         let labels = self.index.insert(labels, id);
         let slot = &mut self.slots[id as usize];
         slot.entry = Some(Entry::new(labels));
@@ -70,40 +74,48 @@ impl SeriesTable {
         slot.entry.as_mut().filter(|_| slot.generation == reference.generation)
     }
 
-    /// Series among which are all that the matchers take.
-    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Box<dyn Iterator<Item = &Entry> + '_> {
-        match self.index.candidates(matchers) {
-            Some(ids) => Box::new(ids.into_iter().filter_map(|id| self.slots[id as usize].entry.as_ref())),
-            None => Box::new(self.slots.iter().filter_map(|slot| slot.entry.as_ref())),
-        }
+    /// Series among which are all that the conditions take, if those that are left of `conditions` take them.
+    pub(super) fn candidates<'t>(
+        &'t self,
+        conditions: &mut Vec<Condition<'_>>,
+    ) -> impl Iterator<Item = &'t Entry> + use<'t> {
+        let ids = self.index.candidates(conditions);
+        let count = ids.as_ref().map_or(self.slots.len(), |ids| ids.len());
+        (0..count).filter_map(move |at| {
+            let slot = ids.as_ref().map_or(at, |ids| ids[at] as usize);
+            self.slots[slot].entry.as_ref()
+        })
     }
 
     /// Looks through some series, a few more for a large picture: trims them, forgets those without samples since
     /// `horizon`. After 64 pictures all have been looked at, and no picture pays for all at once.
     pub(super) fn sweep(&mut self, horizon: Millis, points: usize) {
         let some = (points / 4 + 64).max(self.slots.len() / 64 + 1).min(self.slots.len());
-        for _ in 0..some {
-            self.sweep_at = (self.sweep_at + 1) % self.slots.len();
-            self.forget_if(self.sweep_at, |entry| entry.trim(horizon));
-        }
+        let from = self.sweep_at;
+        let count = self.slots.len();
+        self.sweep_at = if count == 0 { 0 } else { (from + some) % count };
+        self.forget_where((from..from + some).map(|at| at % count), |entry| entry.trim(horizon));
     }
 
     /// Forgets of all series what is not before `at`.
     pub(super) fn rewind(&mut self, at: Millis) {
-        for slot in 0..self.slots.len() {
-            self.forget_if(slot, |entry| entry.rewind(at));
-        }
+        self.forget_where(0..self.slots.len(), |entry| entry.rewind(at));
     }
 
-    fn forget_if(&mut self, at: usize, is_over: impl FnOnce(&mut Entry) -> bool) {
-        let slot = &mut self.slots[at];
-        if slot.entry.as_mut().is_some_and(is_over)
-            && let Some(entry) = slot.entry.take()
-        {
-            slot.generation = slot.generation.wrapping_add(1);
-            self.index.remove(&entry.labels, at as SeriesId);
-            self.free.push(at as SeriesId);
+    fn forget_where(&mut self, slots: impl Iterator<Item = usize>, mut is_over: impl FnMut(&mut Entry) -> bool) {
+        let mut gone = Vec::new();
+        for at in slots {
+            let slot = &mut self.slots[at];
+            if slot.entry.as_mut().is_some_and(&mut is_over)
+                && let Some(entry) = slot.entry.take()
+            {
+                slot.generation = slot.generation.wrapping_add(1);
+                self.free.push(Reverse(at as SeriesId));
+                gone.push((at as SeriesId, entry.labels));
+            }
         }
+        gone.sort_unstable_by_key(|(id, _)| *id);
+        self.index.remove(&gone);
     }
 
     #[cfg(test)]

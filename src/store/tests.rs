@@ -180,16 +180,28 @@ fn a_snapshot_does_not_see_later_pictures() {
     assert!(seen.iter().all(|series| series.samples == [(Millis(10), 1.0)]), "{seen:?}");
 }
 
+fn external(name: &str, samples: &[(i64, f64)]) -> Series {
+    let samples = samples.iter().map(|(at, value)| (Millis(*at), *value)).collect();
+    Series { labels: labels(&[(METRIC_NAME, name), ("n", "1")]), samples }
+}
+
 #[test]
-fn external_samples_are_appended_in_order_and_end_with_their_sender() {
+fn external_samples_are_taken_within_the_window_and_the_limit() {
     let store = Store::new(Limits { max_series: 1, ..LIMITS });
-    let series = |name, samples: &[(i64, f64)]| Series {
-        labels: labels(&[(METRIC_NAME, name), ("n", "1")]),
-        samples: samples.iter().map(|(at, value)| (Millis(*at), *value)).collect(),
-    };
-    let outcome = store.append_external(&[series("a", &[(10, 1.0), (20, 2.0), (15, 1.5)]), series("b", &[(10, 1.0)])]);
-    assert_eq!(outcome, Appended { appended: 2, refused: 1, dropped: 1 });
-    assert_eq!(history(&store, "a", "1"), ["10 1", "20 2"]);
+    let late = external("a", &[(100_000, 1.0), (120_000, 2.0), (115_000, 1.5), (60_000, 0.5), (59_999, 0.4)]);
+    let outcome = store.append_external(&[late, external("b", &[(10, 1.0), (20, 1.0)])]);
+    let first_rejected = Some((external("a", &[]).labels, Rejection::OutOfOrder));
+    assert_eq!(outcome, Appended { appended: 4, refused: 2, out_of_order: 1, first_rejected, ..Appended::default() });
+    assert_eq!(outcome.rejected(), 3);
+    assert_eq!(history(&store, "a", "1"), ["60000 0.5", "100000 1", "115000 1.5", "120000 2"]);
+
+    let again =
+        store.append_external(&[external("a", &[(115_000, 1.5), (120_000, 2.0), (100_000, 7.0), (120_000, 7.0)])]);
+    let first_rejected = Some((external("a", &[]).labels, Rejection::Duplicate));
+    assert_eq!(again, Appended { duplicate: 2, first_rejected, ..Appended::default() });
+    assert_eq!((store.samples_appended(), store.dropped(), store.refused()), (4, 3, 2));
+    let over = store.append_external(&[external("b", &[(10, 1.0)])]);
+    assert_eq!(over.first_rejected, Some((external("b", &[]).labels, Rejection::OverLimit)));
 }
 
 #[test]
@@ -197,10 +209,21 @@ fn external_samples_out_of_all_bounds_are_dropped() {
     let store = Store::new(LIMITS);
     let (now, hour) = (1_700_000_000_000, 3_600_000);
     store.record(picture("app", now, &[("a", "1", 1.0)]));
-    let labels = labels(&[(METRIC_NAME, "far")]);
-    let samples = [now - 2 * hour, now, now + 2 * hour].map(|at| (Millis(at), 1.0)).to_vec();
-    let outcome = store.append_external(&[Series { labels, samples }]);
-    assert_eq!(outcome, Appended { appended: 1, refused: 0, dropped: 2 });
+    let far = external("far", &[(now - 2 * hour, 1.0), (now, 1.0), (now + 2 * hour, 1.0)]);
+    let first_rejected = Some((far.labels.clone(), Rejection::OutOfBounds));
+    let outcome = store.append_external(&[far, external("never", &[(now - 2 * hour, 1.0)])]);
+    assert_eq!(outcome, Appended { appended: 1, out_of_bounds: 3, first_rejected, ..Appended::default() });
+    assert_eq!(store.series_count(), 2);
+}
+
+#[test]
+fn a_picture_takes_nothing_late() {
+    let store = Store::new(LIMITS);
+    store.append_external(&[external("a", &[(20_000, 2.0)])]);
+    let late = Picture { labels: Labels::empty(), ..picture("app", 10_000, &[("a", "1", 1.0)]) };
+    store.record_computed(late);
+    assert_eq!(history(&store, "a", "1"), ["20000 2"]);
+    assert_eq!(store.dropped(), 1);
 }
 
 #[test]
@@ -258,6 +281,15 @@ fn matchers_treat_an_absent_label_as_empty() {
         (vec![unlike("code", "4..|5..")], vec![plain, nameless]),
         (vec![unlike("code", "4..|")], vec![code, nameless]),
         (vec![Matcher::equal("none", "x")], vec![]),
+        (vec![Matcher::equal("__name__", "a"), Matcher::equal("code", "500")], vec![code]),
+        (vec![Matcher::equal("__name__", "a"), Matcher::equal("code", "404")], vec![]),
+        (vec![Matcher::equal("__name__", "a"), like("code", "500|404")], vec![code]),
+        (vec![like("code", "404|500|404"), like("__name__", "a|b")], vec![code, other]),
+        (vec![like("code", "404|200"), unlike("__name__", ".+")], vec![nameless]),
+        (vec![like("code", "4.*")], vec![other]),
+        (vec![unlike("code", "4.*|5.*"), like("__name__", ".+")], vec![plain]),
+        (vec![unlike("code", ".*")], vec![]),
+        (vec![like("code", ""), not("__name__", "b")], vec![plain]),
         (vec![not("none", "x"), like("__name__", "b")], vec![other]),
     ];
     for (matchers, expected) in cases {
@@ -271,7 +303,15 @@ fn matchers_treat_an_absent_label_as_empty() {
     let snapshot = store.snapshot();
     assert_eq!(snapshot.label_names().iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["__name__", "code"]);
     assert_eq!(snapshot.label_values("code").iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["200", "404", "500"]);
-    assert_eq!(snapshot.labels_of(&[Matcher::equal("code", "404")], Millis(0), Millis(9)), [labels(other)]);
+    let (from, to) = (Millis(0), Millis(9));
+    assert_eq!(snapshot.labels_of(&[Matcher::equal("code", "404")], from, to), [labels(other)]);
+    let texts = |texts: Vec<Arc<str>>| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let named_a = [Matcher::equal("__name__", "a")];
+    assert_eq!(texts(snapshot.label_names_of(&named_a, from, to)), ["__name__", "code"]);
+    assert_eq!(texts(snapshot.label_names_of(&[Matcher::equal("code", "200")], from, to)), ["code"]);
+    assert_eq!(texts(snapshot.label_values_of("code", &named_a, from, to)), ["500"]);
+    assert_eq!(texts(snapshot.label_values_of("code", &[], from, to)), ["200", "404", "500"]);
+    assert!(snapshot.label_values_of("code", &[], to, Millis(99)).is_empty(), "nothing is as late as that");
 }
 
 #[test]
@@ -293,7 +333,7 @@ fn under_churn_the_store_stays_within_its_bounds() {
     assert_eq!(fixed.samples.len(), 361);
     let history = store.read();
     let history = history.series();
-    let kept = history.entries().flat_map(entry::Entry::sealed).count();
+    let kept = history.entries().flat_map(entry::Entry::chunks).count();
     assert!(kept <= 5, "{kept} chunks");
 }
 
