@@ -18,6 +18,9 @@ const TAIL_SAMPLES: usize = 44;
 /// So many samples go into a chunk at once.
 const SEALED_AT_ONCE: usize = 12;
 
+/// However long the retention is.
+const LONGEST_CHUNK: Duration = Duration::from_hours(30 * 24);
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) labels: Labels,
@@ -109,7 +112,8 @@ impl Entry {
     /// Moves the oldest `count` samples of the tail into the last chunk, or a new one.
     fn seal(&mut self, count: usize, span: Duration) {
         let samples = self.tail.take_first(count);
-        let longest = span.min(Duration::from_millis(u32::MAX.into()));
+        // A chunk's length is 32 bits of milliseconds, 49 days; a late sample may still lengthen it.
+        let longest = span.min(LONGEST_CHUNK);
         let mut rest = samples.as_slice();
         while let [(next, _), ..] = rest {
             let open = |chunk: &&mut Chunk| chunk.count() < CHUNK_SAMPLES && next.since(chunk.first()) <= longest;
