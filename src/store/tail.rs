@@ -16,10 +16,6 @@ impl Tail {
         self.samples.len()
     }
 
-    pub(super) fn first(&self) -> Option<(Millis, f64)> {
-        self.samples.first().map(|sample| self.read(sample))
-    }
-
     #[inline]
     pub(super) fn last(&self) -> Option<(Millis, f64)> {
         self.samples.last().map(|sample| self.read(sample))
