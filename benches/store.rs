@@ -83,7 +83,7 @@ fn selection(c: &mut Criterion) {
     let mut group = c.benchmark_group("select");
     for (what, matchers) in &cases {
         group.bench_function(*what, |b| {
-            b.iter(|| snapshot.runs(black_box(matchers), END - Duration::from_mins(5), END))
+            b.iter(|| snapshot.runs(black_box(matchers), END - Duration::from_mins(5), END));
         });
     }
     group.bench_function("latest of 5,000", |b| b.iter(|| snapshot.newest(&[], END - Duration::from_mins(5), END)));
