@@ -15,6 +15,7 @@ mod negotiate;
 mod parse;
 
 pub use encode::{Options, encode};
+pub use float::write_scientific;
 pub use gather::gather;
 pub use negotiate::{Negotiated, negotiate};
 pub use parse::{Limits, ParseError, Parsed, Wrong, parse};
