@@ -125,9 +125,21 @@ impl Agent {
         let settings = Arc::new(current.config.server.clone());
         let reload = agent.reload_handle();
         let metrics = serve_metrics;
-        let parts =
-            Parts { settings, store, board, happenings, own, meter, rules, notifier, reload, metrics, asking, writes };
-        door.open(parts);
+        door.open(Parts {
+            settings,
+            store,
+            board,
+            happenings,
+            own,
+            meter,
+            rules,
+            notifier,
+            reload,
+            metrics,
+            limits: current.config.storage.limits,
+            asking,
+            writes,
+        });
         info!(%address, targets = current.config.targets.len(), version = env!("CARGO_PKG_VERSION"), "sidewatch is running");
         drop(current);
         Ok(agent)

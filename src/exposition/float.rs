@@ -21,7 +21,7 @@ pub fn write_float(out: &mut String, value: f64) {
     }
 }
 
-/// Rust writes `1e-5` where Go writes `1e-05`: at least two digits, always a sign.
+/// Appends a finite number with an exponent. Rust writes `1e-5` where Go writes `1e-05`: at least two digits, always a sign.
 pub fn write_scientific(out: &mut String, value: f64) {
     let start = out.len();
     let _ = write!(out, "{value:e}");

@@ -25,7 +25,7 @@ use crate::collect::{Board, Happenings};
 use crate::notify::Notifier;
 use crate::rules::runner::Rules;
 use crate::runtime::own_metrics::{Own, ServeMetrics, WriteMetrics};
-use crate::store::Store;
+use crate::store::{Limits, Store};
 use crate::usage::Meter;
 
 /// Loads the configuration anew; the error is what the user reads.
@@ -54,6 +54,8 @@ pub struct Parts {
     pub reload: Reload,
     /// How answers are timed.
     pub metrics: ServeMetrics,
+    /// What the store may hold.
+    pub limits: Limits,
     /// The queue of questions to the store.
     pub asking: Asking,
     /// How remote write goes.

@@ -55,6 +55,12 @@ impl ApiError {
     }
 }
 
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.parts().2)
+    }
+}
+
 impl From<ParseError> for ApiError {
     fn from(error: ParseError) -> Self {
         // An empty text has no place; Prometheus says so.
@@ -81,7 +87,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A good answer's list, whose elements are written while it is sent: a large result need not stand in memory twice.
+/// A list as JSON, whose elements are written while it is sent: a large result need not stand in memory twice.
 pub struct Listed<I> {
     /// What stands before the list, `[` among it.
     pub before: String,
@@ -90,6 +96,18 @@ pub struct Listed<I> {
     /// What stands behind it, `]` among it.
     pub after: String,
 }
+
+/// How a list is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// What stands between two elements.
+    pub separator: &'static str,
+}
+
+/// Elements of a JSON list.
+const JSON: Form = Form { content_type: "application/json", separator: "," };
 
 /// A good answer around `data`, which is JSON.
 pub fn success(headers: &HeaderMap, data: &str, notes: &Notes) -> Response {
@@ -118,11 +136,17 @@ where
     I: Iterator<Item = W> + Send + 'static,
     W: FnOnce(&mut String),
 {
-    /// The answer, packed if the client takes that. What is short goes in one piece, with its length.
+    /// The answer as JSON.
     pub fn respond(self, headers: &HeaderMap) -> Response {
+        self.respond_as(JSON, headers)
+    }
+
+    /// The answer, packed if the client takes that. What is short goes in one piece, with its length.
+    pub fn respond_as(self, form: Form, headers: &HeaderMap) -> Response {
         let encodings = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-        let head = [(header::CONTENT_TYPE, "application/json"), (header::VARY, "Accept-Encoding")];
-        let pieces = Pieces { before: Some(self.before), items: self.items, after: Some(self.after), first: true };
+        let head = [(header::CONTENT_TYPE, form.content_type), (header::VARY, "Accept-Encoding")];
+        let pieces =
+            Pieces { before: Some(self.before), items: self.items, after: Some(self.after), between: "", form };
         if negotiate(None, encodings).gzip {
             let packed = Packed { pieces, packer: Some(GzEncoder::new(Vec::new(), Compression::fast())) };
             return (head, [(header::CONTENT_ENCODING, "gzip")], body(packed)).into_response();
@@ -147,7 +171,9 @@ struct Pieces<I> {
     before: Option<String>,
     items: I,
     after: Option<String>,
-    first: bool,
+    /// What stands before the next element.
+    between: &'static str,
+    form: Form,
 }
 
 impl<I: Iterator<Item = W>, W: FnOnce(&mut String)> Iterator for Pieces<I> {
@@ -161,9 +187,7 @@ impl<I: Iterator<Item = W>, W: FnOnce(&mut String)> Iterator for Pieces<I> {
                 piece.push_str(&self.after.take().unwrap_or_default());
                 break;
             };
-            if !std::mem::take(&mut self.first) {
-                piece.push(',');
-            }
+            piece.push_str(std::mem::replace(&mut self.between, self.form.separator));
             write(&mut piece);
         }
         Some(piece)

@@ -12,7 +12,7 @@ use crate::runtime::own_metrics::QueryMetrics;
 use super::answer::ApiError;
 
 /// Questions that run at once. Each may hold as many samples as `promql::Options` allows, so they are few.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// The queue before the store. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]

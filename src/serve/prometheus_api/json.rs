@@ -101,6 +101,11 @@ pub fn write_scalar(out: &mut String, at: Millis, value: f64) {
     let _ = write!(out, "[{},\"{}\"]", at.as_seconds(), render_plain(value));
 }
 
+/// A time as Go writes it; the time that never was for none.
+pub fn rfc3339(at: Option<Millis>) -> String {
+    at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), Millis::to_rfc3339)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

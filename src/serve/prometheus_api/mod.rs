@@ -7,9 +7,16 @@
 
 mod answer;
 mod asking;
+mod cors;
+mod federate;
 mod json;
+mod metadata;
 mod parameters;
 mod query;
+mod rules;
+mod series;
+mod status;
+mod targets;
 mod write;
 
 pub use asking::Asking;
@@ -18,12 +25,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
 use super::Door;
 
 /// The longest that a query may take, as in Prometheus.
 const QUERY_LIMIT: Duration = Duration::from_mins(2);
+
+/// The version of Prometheus whose API is spoken.
+const VERSION_SPOKEN: &str = "3.5.3";
 
 /// The longest that an answer to a path of this API may take: a query's time and a little for all around it.
 pub(super) const ANSWER_LIMIT: Duration = QUERY_LIMIT.saturating_add(Duration::from_secs(5));
@@ -33,6 +44,25 @@ pub(super) fn router() -> Router<Door> {
     Router::new()
         .route("/api/v1/query", get(query::instant).post(query::instant))
         .route("/api/v1/query_range", get(query::range).post(query::range))
+        .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/api/v1/series", get(series::series).post(series::series))
+        .route("/api/v1/labels", get(series::names).post(series::names))
+        .route("/api/v1/label/{name}/values", get(series::values))
+        .route("/api/v1/metadata", get(metadata::metrics))
+        .route("/api/v1/targets/metadata", get(metadata::of_targets))
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/scrape_pools", get(targets::pools))
+        .route("/api/v1/alertmanagers", get(targets::alertmanagers))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
+        .route("/api/v1/status/buildinfo", get(status::build))
+        .route("/api/v1/status/runtimeinfo", get(status::runtime))
+        .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/config", get(status::config))
+        .route("/api/v1/status/tsdb", get(status::tsdb))
+        .route("/api/v1/status/walreplay", get(status::wal_replay))
+        .layer(from_fn(cors::allow))
+        .route("/federate", get(federate::show))
 }
 
 /// What changes something.

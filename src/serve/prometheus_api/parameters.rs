@@ -122,6 +122,11 @@ impl Parameters {
         }
     }
 
+    /// `start` and `end` of calls that look through all there is without them.
+    pub fn span(&self) -> Result<(Millis, Millis), ApiError> {
+        Ok((self.time_or("start", Millis(-FAR as i64))?, self.time_or("end", Millis(FAR as i64))?))
+    }
+
     /// Every `match[]`.
     pub fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
         self.all("match[]").map(selector).collect()

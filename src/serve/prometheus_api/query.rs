@@ -6,12 +6,12 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
 use crate::model::{Labels, Millis};
-use crate::promql::{Answer, Options, Query, Value};
+use crate::promql::{Answer, Notes, Options, Query, Value};
 use crate::serve::Parts;
 use crate::store::Series;
 
 use super::QUERY_LIMIT;
-use super::answer::{ApiError, Listed, TRUNCATED, behind_data};
+use super::answer::{ApiError, Listed, TRUNCATED, behind_data, success};
 use super::asking::Took;
 use super::json::{write_labels, write_sample, write_scalar, write_text};
 use super::parameters::Parameters;
@@ -52,6 +52,16 @@ pub async fn range(parts: Parts, headers: HeaderMap, asked: Parameters) -> Resul
         move |cancel| Ok(query.range(&snapshot, start, end, step, &Options { cancel: Some(cancel), ..options })?);
     let (answer, took) = parts.asking.ask(timeout, work).await?;
     Ok(respond(&headers, answer, end, limit, stats(&asked, took)))
+}
+
+/// `GET|POST /api/v1/query_exemplars`: exemplars are not kept, so there are none.
+pub async fn exemplars(headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
+    let (start, end) = asked.span()?;
+    if end < start {
+        return Err(ApiError::BadData("end timestamp must not be before start timestamp".into()));
+    }
+    Query::parse(asked.text("query"))?;
+    Ok(success(&headers, "[]", &Notes::default()))
 }
 
 fn parse(text: &str) -> Result<Query, ApiError> {
