@@ -28,7 +28,7 @@ const BATCH: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// Not snappy's block format.
-    #[error("snappy: corrupt input: the body is not packed in snappy's block format ({0})")]
+    #[error("the body is not packed in snappy's block format: {0}")]
     Snappy(String),
     /// It would take too much memory.
     #[error("the body unpacks to {0} bytes, more than {MAX_UNPACKED}; send smaller requests (max_samples_per_send)")]
