@@ -81,7 +81,8 @@ impl Parameters {
             "" => Ok(longest),
             text => {
                 let millis = parse_span(text).map_err(|why| ApiError::parameter("timeout", why))?;
-                Ok(positive(millis).unwrap_or_default().min(longest))
+                let over = || ApiError::parameter("query", "context deadline exceeded");
+                positive(millis).map(|limit| limit.min(longest)).ok_or_else(over)
             }
         }
     }
@@ -222,7 +223,10 @@ mod tests {
         let timeout = |text: &str| of(&format!("timeout={text}")).timeout(Duration::from_mins(2));
         assert_eq!(timeout("5s"), Ok(Duration::from_secs(5)));
         assert_eq!((timeout("1h"), timeout("")), (Ok(Duration::from_mins(2)), Ok(Duration::from_mins(2))));
-        assert_eq!(timeout("-1"), Ok(Duration::ZERO));
+        assert_eq!(
+            timeout("-1"),
+            Err(ApiError::BadData("invalid parameter \"query\": context deadline exceeded".into()))
+        );
     }
 
     #[test]
