@@ -53,7 +53,7 @@ fn a_real_prometheus_writes_in_and_nothing_goes_in_circles() {
     });
     assert_eq!(lines(&get(port, "/metrics").body), before);
     let failed = format!("prometheus_remote_storage_samples_failed_total{{url=~\".*:{port}.*\"}}");
-    assert_eq!(prometheus.value(&failed).unwrap_or(0.0), 0.0);
+    assert!(prometheus.value(&failed).is_none_or(|failed| failed < 1.0), "every sample was taken");
 }
 
 #[test]

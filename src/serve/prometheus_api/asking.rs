@@ -14,10 +14,14 @@ use super::answer::ApiError;
 /// Questions that run at once. Each may hold as many samples as `promql::Options` allows, so they are few.
 pub(super) const AT_ONCE: usize = 4;
 
+/// Bodies of written samples that are read at once: so much memory is held for senders, however many there are.
+const BODIES: usize = 16;
+
 /// The queue before the store. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct Asking {
     places: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
     writers: Arc<Semaphore>,
     metrics: QueryMetrics,
 }
@@ -44,7 +48,8 @@ impl Asking {
     /// An empty queue.
     pub fn new(metrics: QueryMetrics) -> Self {
         // Written samples are unpacked in memory: one request after the other, but for one that waits for its processor.
-        Self { places: Arc::new(Semaphore::new(AT_ONCE)), writers: Arc::new(Semaphore::new(2)), metrics }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { places: places(AT_ONCE), readers: places(BODIES), writers: places(2), metrics }
     }
 
     /// Runs `work` when there is a place, and gives up after `limit`, waiting among it. The flag that `work` gets is
@@ -78,6 +83,12 @@ impl Asking {
         let answered = time::timeout(limit.saturating_sub(came.elapsed()), working).await;
         let answer = answered.map_err(|_| ApiError::Timeout("query timed out in expression evaluation".into()))??;
         Ok((answer, Took { waited: started - came, worked: started.elapsed() }))
+    }
+
+    /// Waits until a body may be read. It may be as long as the place is held.
+    pub async fn place_for_body(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let place = Arc::clone(&self.readers).acquire_owned().await;
+        place.map_err(|_| ApiError::Unavailable("the agent is stopping".into()))
     }
 
     /// Runs what takes in samples.

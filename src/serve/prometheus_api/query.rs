@@ -28,7 +28,7 @@ pub async fn instant(parts: Parts, headers: HeaderMap, asked: Parameters) -> Res
     let snapshot = parts.store.snapshot();
     let work = move |cancel| Ok(query.instant(&snapshot, at, &Options { cancel: Some(cancel), ..options })?);
     let (answer, took) = parts.asking.ask(timeout, work).await?;
-    Ok(respond(&headers, answer, at, limit, stats(&asked, took)))
+    Ok(respond(&headers, answer, at, limit, &stats(&asked, took)))
 }
 
 /// `GET|POST /api/v1/query_range`
@@ -51,7 +51,7 @@ pub async fn range(parts: Parts, headers: HeaderMap, asked: Parameters) -> Resul
     let work =
         move |cancel| Ok(query.range(&snapshot, start, end, step, &Options { cancel: Some(cancel), ..options })?);
     let (answer, took) = parts.asking.ask(timeout, work).await?;
-    Ok(respond(&headers, answer, end, limit, stats(&asked, took)))
+    Ok(respond(&headers, answer, end, limit, &stats(&asked, took)))
 }
 
 /// `GET|POST /api/v1/query_exemplars`: exemplars are not kept, so there are none.
@@ -98,7 +98,7 @@ fn stats(asked: &Parameters, took: Took) -> String {
     )
 }
 
-fn respond(headers: &HeaderMap, answer: Answer, at: Millis, limit: usize, stats: String) -> Response {
+fn respond(headers: &HeaderMap, answer: Answer, at: Millis, limit: usize, stats: &str) -> Response {
     let Answer { value, mut notes } = answer;
     let before = format!(r#"{{"status":"success","data":{{"resultType":"{}","result":"#, value.type_name());
     let length = match &value {

@@ -223,9 +223,9 @@ fn alert(alert: &ActiveAlert) -> Value {
 fn with_exponent(value: f64) -> String {
     let mut text = String::new();
     if value.is_finite() {
-        write_scientific(&mut text, value)
+        write_scientific(&mut text, value);
     } else {
-        text = crate::promql::render_plain(value)
+        text = crate::promql::render_plain(value);
     }
     text
 }

@@ -25,7 +25,7 @@ pub async fn series(parts: Parts, headers: HeaderMap, asked: Parameters) -> Resu
     }
     let snapshot = parts.store.snapshot();
     let (found, _) = parts.asking.ask(QUERY_LIMIT, move |_| Ok(found(&snapshot, &selectors, span))).await?;
-    Ok(respond(&headers, found, limit, |out, labels| write_labels(out, labels)))
+    Ok(respond(&headers, found, limit, write_labels))
 }
 
 /// `GET|POST /api/v1/labels`

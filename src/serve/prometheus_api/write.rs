@@ -4,25 +4,43 @@
 //! order), so that no sender comes again with it; 415 for another coding or for remote write 2.0, upon which senders of
 //! that version go back to 1.0.
 
+use std::time::Duration;
+
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::time;
 
 use crate::ingest::remote_write::{BodyError, MAX_PACKED, Outcome, take as take_body};
 use crate::serve::Parts;
+
+/// A sender has so long for its body, so that none keeps others waiting.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
 
 /// Takes a request's samples into the store.
 pub async fn take(parts: Parts, request: Request) -> Response {
     if let Err(why) = acceptable(request.headers()) {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response();
     }
-    let Ok(body) = to_bytes(request.into_body(), MAX_PACKED).await else {
+    let place = match parts.asking.place_for_body().await {
+        Ok(place) => place,
+        Err(error) => return error.into_response(),
+    };
+    let Ok(read) = time::timeout(BODY_LIMIT, to_bytes(request.into_body(), MAX_PACKED)).await else {
+        return (StatusCode::REQUEST_TIMEOUT, "the body took too long to come\n").into_response();
+    };
+    let Ok(body) = read else {
         let why = format!("the body is longer than {MAX_PACKED} bytes or broke off; send smaller requests\n");
         return (StatusCode::PAYLOAD_TOO_LARGE, why).into_response();
     };
     let store = parts.store.clone();
-    let taken = match parts.asking.write(move || take_body(&body, &store)).await {
+    let work = move || {
+        let taken = take_body(&body, &store);
+        drop((body, place));
+        taken
+    };
+    let taken = match parts.asking.write(work).await {
         Ok(taken) => taken,
         Err(error) => return error.into_response(),
     };
