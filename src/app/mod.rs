@@ -19,10 +19,10 @@ use crate::config::{Config, Source};
 use crate::model::Millis;
 use crate::notify::{self, Notifier};
 use crate::rules::runner::Rules;
-use crate::runtime::own_metrics::{LookMetrics, Own, RuleMetrics, ServeMetrics};
+use crate::runtime::own_metrics::{LookMetrics, Own, QueryMetrics, RuleMetrics, ServeMetrics, WriteMetrics};
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::telemetry::{Export, start_export};
-use crate::serve::{self, Door, Parts};
+use crate::serve::{self, Asking, Door, Parts};
 use crate::store::Store;
 use crate::usage::{LedgerPath, Meter};
 
@@ -75,6 +75,8 @@ impl Agent {
         let store = Store::new(config.storage.limits);
         let board = Board::new(store.clone(), LookMetrics::register(&mut registry));
         let serve_metrics = ServeMetrics::register(&mut registry);
+        let asking = Asking::new(QueryMetrics::register(&mut registry));
+        let writes = WriteMetrics::register(&mut registry);
         let rule_metrics = RuleMetrics::register(&mut registry);
         let meter = open_meter(&config, &mut registry)?;
         let notify_metrics = notify::Metrics::register(&mut registry);
@@ -123,7 +125,21 @@ impl Agent {
         let settings = Arc::new(current.config.server.clone());
         let reload = agent.reload_handle();
         let metrics = serve_metrics;
-        door.open(Parts { settings, store, board, happenings, own, meter, rules, notifier, reload, metrics });
+        door.open(Parts {
+            settings,
+            store,
+            board,
+            happenings,
+            own,
+            meter,
+            rules,
+            notifier,
+            reload,
+            metrics,
+            limits: current.config.storage.limits,
+            asking,
+            writes,
+        });
         info!(%address, targets = current.config.targets.len(), version = env!("CARGO_PKG_VERSION"), "sidewatch is running");
         drop(current);
         Ok(agent)

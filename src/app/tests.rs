@@ -14,9 +14,9 @@ use crate::collect::{Board, Collect, CollectError, Happenings, Kind, Look, Targe
 use crate::model::{Labels, Millis, Point, Suffix};
 use crate::notify::{self, Notifier};
 use crate::rules::runner::Rules;
-use crate::runtime::own_metrics::{LookMetrics, Own, RuleMetrics, ServeMetrics};
+use crate::runtime::own_metrics::{LookMetrics, Own, QueryMetrics, RuleMetrics, ServeMetrics, WriteMetrics};
 use crate::runtime::supervise::Supervisor;
-use crate::serve::{self, Door, Parts};
+use crate::serve::{self, Asking, Door, Parts};
 use crate::store::{Limits, Picture, Store};
 use crate::usage::{LedgerPath, Meter, PriceTable};
 
@@ -42,7 +42,8 @@ const RULES: &str = "groups: [{name: g, interval: 5s, rules: [{alert: Down, expr
 async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
     let supervisor = Supervisor::new();
     let mut registry = Registry::default();
-    let store = Store::new(Limits { retention: Duration::from_mins(10), max_series: 10_000 });
+    let limits = Limits { retention: Duration::from_mins(10), max_series: 10_000 };
+    let store = Store::new(limits);
     let board = Board::new(store.clone(), LookMetrics::register(&mut registry));
     let rules = Rules::new(store.clone(), RuleMetrics::register(&mut registry), "http://sidewatch:9640");
     let problems = crate::model::Problems::new();
@@ -68,6 +69,8 @@ async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
     let notifier =
         Notifier::start(&notify::Settings::default(), notify_metrics, &supervisor, "http://sidewatch:9640").unwrap();
     let metrics = ServeMetrics::register(&mut registry);
+    let asking = Asking::new(QueryMetrics::register(&mut registry));
+    let writes = WriteMetrics::register(&mut registry);
     let own = Own::new(registry, "test", Vec::new());
     let door = Door::closed();
     door.open(Parts {
@@ -81,6 +84,9 @@ async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
         notifier,
         reload: Arc::new(|| Box::pin(async { Ok(()) })),
         metrics,
+        limits,
+        asking,
+        writes,
     });
 
     // Ten minutes, with answers asked for at odd moments: while looks hang, and while they are given up.

@@ -72,6 +72,11 @@ impl State {
         }
     }
 
+    /// What is looked at.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// "ok", or the reason in one line.
     pub fn verdict(&self) -> String {
         match (self.looked, self.healthy) {

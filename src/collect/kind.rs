@@ -87,6 +87,14 @@ macro_rules! kinds {
                 }
             }
 
+            /// The word for `kind:`.
+            pub fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => <$settings>::KIND,)+
+                    $(Self::$internal(_) => <$internal_settings>::KIND,)*
+                }
+            }
+
             /// The label `instance` unless the target names one.
             pub fn instance(&self) -> String {
                 match self {

@@ -162,7 +162,7 @@ fn push_all(out: &mut String, texts: &[&str]) {
 }
 
 /// Escapes backslashes, line feeds and, where asked, quotes.
-fn write_escaped(out: &mut String, text: &str, quotes: bool) {
+pub fn write_escaped(out: &mut String, text: &str, quotes: bool) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|b| matches!(b, b'\\' | b'\n') || (quotes && b == b'"')) {
         out.push_str(&rest[..at]);

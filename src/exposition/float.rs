@@ -21,8 +21,8 @@ pub fn write_float(out: &mut String, value: f64) {
     }
 }
 
-/// Rust writes `1e-5` where Go writes `1e-05`: at least two digits, always a sign.
-fn write_scientific(out: &mut String, value: f64) {
+/// Appends a finite number with an exponent. Rust writes `1e-5` where Go writes `1e-05`: at least two digits, always a sign.
+pub fn write_scientific(out: &mut String, value: f64) {
     let start = out.len();
     let _ = write!(out, "{value:e}");
     let Some(mantissa) = out[start..].find('e').map(|at| start + at) else { return };

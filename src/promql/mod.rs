@@ -98,6 +98,17 @@ pub struct Selector<'q> {
     pub matchers: &'q [Matcher],
 }
 
+/// Parses a plain selector, as `match[]` takes it, into its conditions.
+///
+/// # Errors
+/// A text that is not `PromQL`, or anything but a selector of an instant vector without modifiers.
+pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    match parse::parse(text)?.0 {
+        plan::Expr::Instant(selector) if selector.shift == plan::Shift::default() => Ok(selector.matchers),
+        _ => Err(ParseError { line: 1, column: 1, message: "expected a selector of series and nothing else".into() }),
+    }
+}
+
 impl Query {
     /// Parses a query.
     ///
@@ -125,6 +136,11 @@ impl Query {
     /// Whether it gives a number or an instant vector, as rules need.
     pub fn is_for_rules(&self) -> bool {
         matches!(self.plan.kind(), plan::Kind::Scalar | plan::Kind::Vector)
+    }
+
+    /// What it gives, as Prometheus' errors call it: `scalar`, `instant vector`, `range vector`, `string`.
+    pub fn type_name(&self) -> &'static str {
+        self.plan.kind().as_str()
     }
 
     /// Answers for one time.

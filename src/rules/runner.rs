@@ -20,7 +20,7 @@ use crate::runtime::own_metrics::RuleMetrics;
 use crate::runtime::supervise::Supervisor;
 use crate::store::Store;
 
-use super::{ActiveAlert, AlertState, Externals, GroupHandle, GroupSpec, RuleSet};
+use super::{ActiveAlert, AlertState, Externals, GroupHandle, GroupSpec, GroupView, RuleSet};
 
 /// With no group at all, the loop sleeps until groups come.
 const IDLE: Duration = Duration::from_hours(1);
@@ -42,7 +42,17 @@ struct Shared {
     /// Held over evaluations; readers take `handles` instead.
     running: Mutex<Running>,
     handles: ArcSwap<Vec<GroupHandle>>,
+    globals: ArcSwap<Globals>,
     changed: Notify,
+}
+
+/// What the section `global:` says of rules and queries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Globals {
+    /// The evaluation interval: of groups that name none, and the step of subqueries that name none.
+    pub interval: Duration,
+    /// Go on alerts and exports.
+    pub external_labels: Labels,
 }
 
 /// The groups, and beside each when it is due.
@@ -109,7 +119,9 @@ impl Rules {
     /// No group yet. `external_url` starts the links to expressions.
     pub fn new(store: Store, metrics: RuleMetrics, external_url: &str) -> Self {
         let (running, handles, changed) = (Mutex::default(), ArcSwap::default(), Notify::new());
-        Self(Arc::new(Shared { store, metrics, external_url: external_url.into(), running, handles, changed }))
+        let globals = Globals { interval: Options::default().subquery_step, external_labels: Labels::empty() };
+        let (external_url, globals) = (external_url.into(), ArcSwap::from_pointee(globals));
+        Self(Arc::new(Shared { store, metrics, external_url, running, handles, globals, changed }))
     }
 
     /// Takes new rule files: alerts of rules that go on go on, those of others end.
@@ -127,6 +139,8 @@ impl Rules {
         let mut ended = std::mem::take(&mut running.ended);
         ended.extend(succession.transitions);
         self.0.handles.store(Arc::new(set.handles()));
+        let globals = Globals { interval: default_interval, external_labels: external_labels.clone() };
+        self.0.globals.store(Arc::new(globals));
         *running = Running { set, turns, ended };
         drop(running);
         for source in succession.gone {
@@ -171,6 +185,16 @@ impl Rules {
             }
             tell_any(tell, outcome.transitions);
         }
+    }
+
+    /// Every group as it was after its last evaluation, in the order of files and groups.
+    pub fn groups(&self) -> Vec<Arc<GroupView>> {
+        self.0.handles.load().iter().map(GroupHandle::load).collect()
+    }
+
+    /// What holds for all groups, and for whoever asks the store.
+    pub fn globals(&self) -> Arc<Globals> {
+        self.0.globals.load_full()
     }
 
     /// The alerts that fire now, oldest first.

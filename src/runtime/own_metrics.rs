@@ -130,6 +130,77 @@ impl ServeMetrics {
     }
 }
 
+/// Labels of a question that got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ErrorLabels {
+    /// Prometheus' `errorType`.
+    pub error: &'static str,
+}
+
+/// How questions to the store go.
+#[derive(Debug, Clone)]
+pub struct QueryMetrics {
+    duration: Histogram,
+    failures: Family<ErrorLabels, Counter>,
+}
+
+impl QueryMetrics {
+    /// Puts `sidewatch_query_duration_seconds` and `sidewatch_query_failures_total` into the registry.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self { duration: seconds(), failures: Family::default() };
+        let help = "How long questions over the API took that were answered, waiting for a place among it";
+        registry.register("sidewatch_query_duration_seconds", help, metrics.duration.clone());
+        let help = "Questions over the API that could not be answered";
+        registry.register("sidewatch_query_failures", help, metrics.failures.clone());
+        // At zero from the start, so that `increase()` sees the first one.
+        for error in ["execution", "timeout", "internal"] {
+            metrics.failures.get_or_create(&ErrorLabels { error }).inc_by(0);
+        }
+        metrics
+    }
+
+    /// Takes in one that was answered.
+    pub fn answered(&self, took: Duration) {
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Takes in one that was not.
+    pub fn failed(&self, error: &'static str) {
+        self.failures.get_or_create(&ErrorLabels { error }).inc();
+    }
+}
+
+/// How samples come in by remote write.
+#[derive(Debug, Clone)]
+pub struct WriteMetrics {
+    outcomes: Family<OutcomeLabels, Counter>,
+}
+
+/// What became of samples that were written in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    /// `taken`, `out_of_order`, `no_place`, `invalid`, `not_supported`.
+    pub outcome: &'static str,
+}
+
+impl WriteMetrics {
+    /// Puts `sidewatch_remote_write_samples_total` into the registry.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self { outcomes: Family::default() };
+        let help = "Samples that came by remote write, by what became of them";
+        registry.register("sidewatch_remote_write_samples", help, metrics.outcomes.clone());
+        for outcome in ["taken", "out_of_order", "no_place", "invalid", "not_supported"] {
+            metrics.count(outcome, 0);
+        }
+        metrics
+    }
+
+    /// Counts samples.
+    pub fn count(&self, outcome: &'static str, samples: u64) {
+        self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc_by(samples);
+    }
+}
+
 /// Where the agent's own picture comes from: the registry, the process, and blocks that parts make when asked.
 #[derive(Clone)]
 pub struct Own {

@@ -8,10 +8,12 @@ mod health;
 pub mod listen;
 mod metrics;
 mod page;
+pub mod prometheus_api;
 mod router;
 pub mod settings;
 mod usage;
 
+pub use prometheus_api::Asking;
 pub use router::{Door, router};
 pub use settings::Settings;
 
@@ -22,8 +24,8 @@ use futures_util::future::BoxFuture;
 use crate::collect::{Board, Happenings};
 use crate::notify::Notifier;
 use crate::rules::runner::Rules;
-use crate::runtime::own_metrics::{Own, ServeMetrics};
-use crate::store::Store;
+use crate::runtime::own_metrics::{Own, ServeMetrics, WriteMetrics};
+use crate::store::{Limits, Store};
 use crate::usage::Meter;
 
 /// Loads the configuration anew; the error is what the user reads.
@@ -52,4 +54,10 @@ pub struct Parts {
     pub reload: Reload,
     /// How answers are timed.
     pub metrics: ServeMetrics,
+    /// What the store may hold.
+    pub limits: Limits,
+    /// The queue of questions to the store.
+    pub asking: Asking,
+    /// How remote write goes.
+    pub writes: WriteMetrics,
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::access::{Neighbourhood, refusal};
-use super::{Parts, events, health, metrics, page, usage};
+use super::{Parts, events, health, metrics, page, prometheus_api, usage};
 
 /// The longest request body: a thousand usage events fit in it.
 pub const MAX_BODY: usize = 1 << 20;
@@ -62,10 +62,12 @@ pub fn router(door: Door) -> Router {
         .route("/readyz", get(health::ready))
         .route("/-/ready", get(health::ready))
         .route("/v1/events", get(events::show))
-        .route("/v1/usage", get(usage::totals));
+        .route("/v1/usage", get(usage::totals))
+        .merge(prometheus_api::router());
     let changing = Router::new()
         .route("/-/reload", post(reload))
         .route("/v1/usage", post(usage::take))
+        .merge(prometheus_api::changing())
         .route_layer(from_fn_with_state(door.clone(), only_near));
     open.merge(changing)
         .fallback(|| async { (StatusCode::NOT_FOUND, "nothing is here; / lists what there is\n") })
@@ -117,10 +119,11 @@ async fn only_near(
 /// Times every answer and adds the headers that keep browsers strict.
 async fn watch(State(door): State<Door>, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let answered = tokio::time::timeout(ANSWER_LIMIT, next.run(request)).await;
+    let handler = matched.as_ref().map_or("unknown", MatchedPath::as_str);
+    let limit = if handler.starts_with("/api/v1/") { prometheus_api::ANSWER_LIMIT } else { ANSWER_LIMIT };
+    let answered = tokio::time::timeout(limit, next.run(request)).await;
     let mut response =
         answered.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response());
-    let handler = matched.as_ref().map_or("unknown", MatchedPath::as_str);
     if let Some(parts) = door.parts() {
         parts.metrics.observe(handler, response.status().as_u16(), started.elapsed());
     }

@@ -167,6 +167,11 @@ fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Option<()> {
 
 /// Asks `127.0.0.1:port`; `None` when there is no whole answer, as from a killed server.
 pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+    send(port, method, path, headers, body.as_bytes())
+}
+
+/// The same with a body that need not be text. A server may answer and hang up before it has read all of it.
+pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
@@ -174,8 +179,9 @@ pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], bo
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
     }
-    let text = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(text.as_bytes()).ok()?;
+    let mut message = format!("{head}content-length: {}\r\n\r\n", body.len()).into_bytes();
+    message.extend(body);
+    let _ = stream.write_all(&message);
     let (start, headers, body) = read_message(&mut BufReader::new(stream), true)?;
     let status = start.split(' ').nth(1)?.parse().ok()?;
     Some(Answer { status, headers, body })

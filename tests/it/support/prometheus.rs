@@ -26,20 +26,30 @@ impl RealPrometheus {
 
     /// A given one.
     pub fn start_as(program: &Path, scrape_configs: &str) -> Self {
+        Self::start_with(program, &format!("scrape_configs:\n{scrape_configs}"), &[])
+    }
+
+    /// A given one, with all of its configuration but `global`, and with flags.
+    pub fn start_with(program: &Path, config_text: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("prometheus.yml");
-        let text = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{scrape_configs}");
-        std::fs::write(&config, text).expect("our folder");
+        let global = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}";
+        std::fs::write(&config, format!("{global}\n{config_text}")).expect("our folder");
         let port = free_port();
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
         command.arg(format!("--web.listen-address=127.0.0.1:{port}")).arg("--log.level=debug");
+        command.args(flags);
         let process = Running::start(&mut command, &folder.path().join("log"));
         let prometheus = Self { port, folder, _process: process };
         let ready = || request(port, "GET", "/-/ready", &[], "").filter(|answer| answer.status == 200);
         wait_until("Prometheus is ready", Duration::from_mins(1), ready);
         prometheus
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The value of the only series that an expression gives.

@@ -1,0 +1,141 @@
+//! Remote write 1.0: what a Prometheus sends, into the store.
+//!
+//! In: a body, packed with snappy: a `prometheus.WriteRequest` in protobuf. Out: its samples in the store, and how many of
+//! them could not be taken, and why.
+//!
+//! Invariants: a body that cannot be read to its end changes nothing; memory is bounded by [`MAX_UNPACKED`] and by
+//! [`BATCH`] series; the store is locked for one batch at a time.
+
+mod label;
+mod wire;
+
+pub use wire::{Malformed, Series, WriteRequest};
+
+use std::fmt;
+
+use crate::model::Labels;
+use crate::store::{self, Store};
+
+/// Larger bodies are refused. Prometheus sends 2,000 samples in a request, packed well below 100 kB.
+pub const MAX_PACKED: usize = 4 << 20;
+/// Bodies that unpack to more are refused, before they are unpacked.
+pub const MAX_UNPACKED: usize = 32 << 20;
+
+/// Series handed to the store at once.
+const BATCH: usize = 512;
+
+/// Why a whole body was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Not snappy's block format.
+    #[error("the body is not packed in snappy's block format: {0}")]
+    Snappy(String),
+    /// It would take too much memory.
+    #[error("the body unpacks to {0} bytes, more than {MAX_UNPACKED}; send smaller requests (max_samples_per_send)")]
+    TooLarge(usize),
+    /// Not a `WriteRequest`.
+    #[error("the body is no prometheus.WriteRequest: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// What became of a request's samples.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// Samples that were taken.
+    pub taken: u64,
+    /// Samples that were not newer than their series' last one, too old, or too far in the future.
+    pub out_of_order: u64,
+    /// Samples of new series for which there was no place.
+    pub no_place: u64,
+    /// Samples of series whose labels cannot be.
+    pub invalid: u64,
+    /// Native histograms and exemplars: they are not kept, which is no reason to refuse anything.
+    pub not_supported: u64,
+    /// What is wrong with the first series whose labels cannot be.
+    pub first_invalid: Option<String>,
+}
+
+impl Outcome {
+    /// Whether all that can be kept was.
+    pub fn is_whole(&self) -> bool {
+        self.out_of_order + self.no_place + self.invalid == 0
+    }
+}
+
+impl fmt::Display for Outcome {
+    /// What the sender reads of samples that were not taken.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} samples taken", self.taken)?;
+        if self.out_of_order > 0 {
+            write!(
+                f,
+                ", {} refused: out of order, duplicate for their time, too old or in the future",
+                self.out_of_order
+            )?;
+        }
+        if self.no_place > 0 {
+            write!(f, ", {} refused: the store holds as many series as it may (storage.max_series)", self.no_place)?;
+        }
+        if let Some(first) = &self.first_invalid {
+            write!(f, ", {} refused for their labels: {first}", self.invalid)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a packed body into the store.
+///
+/// # Errors
+/// A body that cannot be read; then nothing of it was taken.
+pub fn take(packed: &[u8], store: &Store) -> Result<Outcome, BodyError> {
+    let body = unpack(packed)?;
+    // Read to its end first: what breaks off is refused whole, and its sender does not come again with it.
+    for series in WriteRequest::new(&body) {
+        series?;
+    }
+    let mut outcome = Outcome::default();
+    let mut texts = label::Texts::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    for series in WriteRequest::new(&body).flatten() {
+        outcome.not_supported += series.exemplars + series.histograms;
+        match label::check(&series.labels) {
+            Ok(()) if series.samples.is_empty() => {}
+            Ok(()) => {
+                let labels = Labels::new(series.labels.iter().map(|(name, value)| (texts.get(name), texts.get(value))));
+                batch.push(store::Series { labels, samples: series.samples });
+            }
+            Err(why) => {
+                outcome.invalid += series.samples.len() as u64;
+                outcome.first_invalid.get_or_insert(why);
+            }
+        }
+        if batch.len() == BATCH {
+            hand_over(&mut batch, store, &mut outcome);
+        }
+    }
+    hand_over(&mut batch, store, &mut outcome);
+    Ok(outcome)
+}
+
+fn hand_over(batch: &mut Vec<store::Series>, store: &Store, outcome: &mut Outcome) {
+    if batch.is_empty() {
+        return;
+    }
+    let appended = store.append_external(batch);
+    outcome.taken += appended.appended;
+    outcome.out_of_order += appended.dropped;
+    outcome.no_place += appended.refused;
+    batch.clear();
+}
+
+fn unpack(packed: &[u8]) -> Result<Vec<u8>, BodyError> {
+    let corrupt = |error: snap::Error| BodyError::Snappy(error.to_string());
+    let length = snap::raw::decompress_len(packed).map_err(corrupt)?;
+    if length > MAX_UNPACKED {
+        return Err(BodyError::TooLarge(length));
+    }
+    snap::raw::Decoder::new().decompress_vec(packed).map_err(corrupt)
+}
+
+#[cfg(test)]
+mod tests;
