@@ -179,7 +179,7 @@ pub struct WriteMetrics {
 /// What became of samples that were written in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabels {
-    /// `taken`, `out_of_order`, `no_place`, `invalid`, `not_supported`.
+    /// `taken`, `out_of_order`, `out_of_bounds`, `duplicate`, `no_place`, `invalid`, `not_supported`.
     pub outcome: &'static str,
 }
 
@@ -189,7 +189,7 @@ impl WriteMetrics {
         let metrics = Self { outcomes: Family::default() };
         let help = "Samples that came by remote write, by what became of them";
         registry.register("sidewatch_remote_write_samples", help, metrics.outcomes.clone());
-        for outcome in ["taken", "out_of_order", "no_place", "invalid", "not_supported"] {
+        for outcome in ["taken", "out_of_order", "out_of_bounds", "duplicate", "no_place", "invalid", "not_supported"] {
             metrics.count(outcome, 0);
         }
         metrics

@@ -148,9 +148,9 @@ fn what_can_be_taken_of_a_request_is_taken() {
     ]);
     let answer = write_into(agent.port(), &body);
     assert_eq!(answer.status, 400, "so that the sender does not come again with it");
-    assert!(answer.body.starts_with("1 samples taken, 1 refused: "), "{}", answer.body);
+    assert!(answer.body.starts_with("1 samples taken, 1 not: out of bounds"), "{}", answer.body);
     assert!(answer.body.contains("no metric name in {__name__=\"\", job=\"nameless\"}"), "{}", answer.body);
     assert_eq!(answers(agent.port(), "fine").len(), 1);
     let count = |outcome| agent.metrics().value("sidewatch_remote_write_samples_total", &[("outcome", outcome)]);
-    assert_eq!((count("taken"), count("out_of_order"), count("invalid")), (Some(1.0), Some(1.0), Some(1.0)));
+    assert_eq!((count("taken"), count("out_of_bounds"), count("invalid")), (Some(1.0), Some(1.0), Some(1.0)));
 }

@@ -14,7 +14,7 @@ pub use wire::{Malformed, Series, WriteRequest};
 use std::fmt;
 
 use crate::model::Labels;
-use crate::store::{self, Store};
+use crate::store::{self, Rejection, Store};
 
 /// Larger bodies are refused. Prometheus sends 2,000 samples in a request, packed well below 100 kB.
 pub const MAX_PACKED: usize = 4 << 20;
@@ -38,27 +38,44 @@ pub enum BodyError {
     Malformed(#[from] Malformed),
 }
 
-/// What became of a request's samples.
+/// What became of a request's samples. One that was there already, with the same value, is in none of the figures.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
     /// Samples that were taken.
     pub taken: u64,
-    /// Samples that were not newer than their series' last one, too old, or too far in the future.
+    /// Samples too far behind their series' newest one.
     pub out_of_order: u64,
+    /// Samples older than the retention, or far in the future.
+    pub out_of_bounds: u64,
+    /// Samples at whose time another value is there.
+    pub duplicate: u64,
     /// Samples of new series for which there was no place.
     pub no_place: u64,
     /// Samples of series whose labels cannot be.
     pub invalid: u64,
     /// Native histograms and exemplars: they are not kept, which is no reason to refuse anything.
     pub not_supported: u64,
-    /// What is wrong with the first series whose labels cannot be.
-    pub first_invalid: Option<String>,
+    /// What is wrong with the first sample that was not taken.
+    pub first_rejected: Option<String>,
 }
 
 impl Outcome {
+    /// Every word for what became of samples, with how many.
+    pub fn counts(&self) -> [(&'static str, u64); 7] {
+        [
+            ("taken", self.taken),
+            ("out_of_order", self.out_of_order),
+            ("out_of_bounds", self.out_of_bounds),
+            ("duplicate", self.duplicate),
+            ("no_place", self.no_place),
+            ("invalid", self.invalid),
+            ("not_supported", self.not_supported),
+        ]
+    }
+
     /// Whether all that can be kept was.
     pub fn is_whole(&self) -> bool {
-        self.out_of_order + self.no_place + self.invalid == 0
+        self.out_of_order + self.out_of_bounds + self.duplicate + self.no_place + self.invalid == 0
     }
 }
 
@@ -66,20 +83,17 @@ impl fmt::Display for Outcome {
     /// What the sender reads of samples that were not taken.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} samples taken", self.taken)?;
-        if self.out_of_order > 0 {
-            write!(
-                f,
-                ", {} refused: out of order, duplicate for their time, too old or in the future",
-                self.out_of_order
-            )?;
+        let reasons = [
+            (self.out_of_order, "out of order"),
+            (self.out_of_bounds, "out of bounds (older than storage.retention, or in the future)"),
+            (self.duplicate, "duplicate for their time with another value"),
+            (self.no_place, "of new series beyond storage.max_series"),
+            (self.invalid, "with labels that cannot be"),
+        ];
+        for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {count} not: {reason}")?;
         }
-        if self.no_place > 0 {
-            write!(f, ", {} refused: the store holds as many series as it may (storage.max_series)", self.no_place)?;
-        }
-        if let Some(first) = &self.first_invalid {
-            write!(f, ", {} refused for their labels: {first}", self.invalid)?;
-        }
-        Ok(())
+        self.first_rejected.as_ref().map_or(Ok(()), |first| write!(f, "; the first: {first}"))
     }
 }
 
@@ -106,7 +120,7 @@ pub fn take(packed: &[u8], store: &Store) -> Result<Outcome, BodyError> {
             }
             Err(why) => {
                 outcome.invalid += series.samples.len() as u64;
-                outcome.first_invalid.get_or_insert(why);
+                outcome.first_rejected.get_or_insert(why);
             }
         }
         if batch.len() == BATCH {
@@ -123,8 +137,19 @@ fn hand_over(batch: &mut Vec<store::Series>, store: &Store, outcome: &mut Outcom
     }
     let appended = store.append_external(batch);
     outcome.taken += appended.appended;
-    outcome.out_of_order += appended.dropped;
+    outcome.out_of_order += appended.out_of_order;
+    outcome.out_of_bounds += appended.out_of_bounds;
+    outcome.duplicate += appended.duplicate;
     outcome.no_place += appended.refused;
+    if let Some((labels, why)) = appended.first_rejected {
+        let why = match why {
+            Rejection::OverLimit => "no place for a new series",
+            Rejection::OutOfBounds => "out of bounds",
+            Rejection::OutOfOrder => "out of order sample",
+            Rejection::Duplicate => "duplicate sample for timestamp",
+        };
+        outcome.first_rejected.get_or_insert_with(|| format!("{why} in {labels}"));
+    }
     batch.clear();
 }
 

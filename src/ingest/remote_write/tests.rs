@@ -87,26 +87,25 @@ fn samples_come_in_with_their_bits() {
 fn what_can_be_taken_is_taken_and_the_rest_is_told() {
     let store = store(1);
     let body = request(&[
-        series(&[("__name__", "a")], &[(2000, 1.0), (1000, 1.0), (3000, 2.0)]),
+        series(&[("__name__", "a")], &[(2000, 1.0), (1000, 1.0), (3000, 2.0), (3000, 3.0), (3000, 2.0)]),
         series(&[("__name__", "more")], &[(1000, 1.0)]),
         series(&[("job", "x")], &[(1000, 1.0), (2000, 1.0)]),
     ]);
     let outcome = take(&packed(&body), &store).unwrap();
     assert_eq!(
         outcome.to_string(),
-        "2 samples taken, 1 refused: out of order, duplicate for their time, too old or in the future, \
-         1 refused: the store holds as many series as it may (storage.max_series), \
-         2 refused for their labels: no metric name in {job=\"x\"}"
+        "3 samples taken, 1 not: duplicate for their time with another value, 1 not: of new series beyond storage.max_series, \
+         2 not: with labels that cannot be; the first: no metric name in {job=\"x\"}"
     );
     assert!(!outcome.is_whole());
-    assert_eq!(held(&store, "a"), [(2000, 1.0), (3000, 2.0)]);
+    assert_eq!(held(&store, "a"), [(1000, 1.0), (2000, 1.0), (3000, 2.0)]);
 }
 
 #[test]
 fn labels_are_sorted_and_each_once() {
     let told = |labels: &[(&str, &str)]| {
         let outcome = take(&packed(&request(&[series(labels, &[(1, 1.0)])])), &store(10)).unwrap();
-        (outcome.taken, outcome.first_invalid.unwrap_or_default())
+        (outcome.taken, outcome.first_rejected.unwrap_or_default())
     };
     assert_eq!(told(&[("__name__", "a"), ("x", "")]), (1, String::new()));
     assert!(told(&[("__name__", "a"), ("x", "1"), ("x", "2")]).1.starts_with("label \"x\" twice in {__name__=\"a\""));

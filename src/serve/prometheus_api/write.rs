@@ -58,14 +58,7 @@ pub async fn take(parts: Parts, request: Request) -> Response {
 }
 
 fn count(parts: &Parts, outcome: &Outcome) {
-    let counts = [
-        ("taken", outcome.taken),
-        ("out_of_order", outcome.out_of_order),
-        ("no_place", outcome.no_place),
-        ("invalid", outcome.invalid),
-        ("not_supported", outcome.not_supported),
-    ];
-    for (word, samples) in counts {
+    for (word, samples) in outcome.counts() {
         parts.writes.count(word, samples);
     }
 }
