@@ -13,6 +13,21 @@ pub struct ParseError {
     pub message: String,
 }
 
+impl ParseError {
+    /// An error at a byte of a query.
+    pub(super) fn at(text: &str, at: usize, message: impl Into<String>) -> Self {
+        let (line, column) = line_and_column(text, at);
+        Self { line, column, message: message.into() }
+    }
+}
+
+/// Line and column, both from 1, of a byte of a text.
+pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at.min(text.len())];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
 impl fmt::Display for ParseError {
     /// As Prometheus writes it: `1:5: parse error: …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

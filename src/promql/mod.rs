@@ -2,22 +2,23 @@
 //!
 //! In: a query's text, a [`Snapshot`] of the store, a time. Out: a [`Value`]. A [`Query`] is parsed once and asked often.
 //!
-//! The way of a query: `parse` makes the plan, `fetch` reads every selector's samples once for all the times asked about,
-//! `eval` walks the plan for each of those times. Functions live in `functions/`, one file per family.
+//! The way of a query: `lex` makes words of the text, `parse` the plan, `eval` walks the plan once, series by series over
+//! all steps. Functions live in `functions/`, one file per family.
 //!
 //! Invariant: no I/O and no clock. The time is an argument; the same snapshot gives the same answer.
 
-mod aggregate;
-mod binary;
+mod budget;
 mod error;
 mod eval;
-mod fetch;
 mod functions;
+mod grid;
+mod lex;
+mod notes;
 mod number;
 mod parse;
 pub mod pattern;
-mod place;
 mod plan;
+mod tag;
 mod value;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use crate::model::Millis;
 use crate::store::{Matcher, Snapshot};
 
 pub use error::{EvalError, ParseError};
+pub use notes::Notes;
 pub use number::render_plain;
 pub use value::Value;
 
@@ -41,10 +43,12 @@ pub struct Options {
     pub lookback: Duration,
     /// The step of subqueries that name none (Prometheus: the evaluation interval).
     pub subquery_step: Duration,
-    /// How many samples may be loaded, and how many may be given back; one takes 16 bytes. By default 2 million, thus
-    /// 32 MB, where Prometheus allows 50: the agent lives in a small container, and a rule that asks for more than
+    /// How many samples may be in memory at once, those given back among them; one takes 16 bytes. By default 2 million,
+    /// thus 32 MB, where Prometheus allows 50: the agent lives in a small container, and a rule that asks for more than
     /// there is room for must fail alone.
     pub max_samples: usize,
+    /// How many samples may be read, one series after the other. By default 50 million, some seconds of work.
+    pub max_samples_read: usize,
     /// How many steps a range may have (Prometheus' API: 11,000).
     pub max_steps: usize,
     /// Raised by whoever does not want to wait any longer.
@@ -57,6 +61,7 @@ impl Default for Options {
             lookback: Duration::from_mins(5),
             subquery_step: Duration::from_mins(1),
             max_samples: 2_000_000,
+            max_samples_read: 50_000_000,
             max_steps: 11_000,
             cancel: None,
         }
@@ -72,21 +77,11 @@ pub struct Answer {
     pub notes: Notes,
 }
 
-/// What is to be said of an answer although it could be given: as Prometheus words it, each text once.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Notes {
-    /// The answer may be wrong, such as a quantile outside of 0 to 1.
-    pub warnings: Vec<String>,
-    /// The question may be meant otherwise, such as `rate` of what is no counter by its name.
-    pub infos: Vec<String>,
-}
-
 /// A parsed query.
 #[derive(Debug, Clone)]
 pub struct Query {
     text: String,
     plan: plan::Expr,
-    selectors: usize,
 }
 
 /// One selector of a query: which series it reads.
@@ -103,10 +98,15 @@ pub struct Selector<'q> {
 /// # Errors
 /// A text that is not `PromQL`, or anything but a selector of an instant vector without modifiers.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    match parse::parse(text)?.0 {
+    match parse::parse(text)? {
         plan::Expr::Instant(selector) if selector.shift == plan::Shift::default() => Ok(selector.matchers),
         _ => Err(ParseError { line: 1, column: 1, message: "expected a selector of series and nothing else".into() }),
     }
+}
+
+/// The names of all functions that a query may use, sorted.
+pub fn function_names() -> Vec<&'static str> {
+    functions::all()
 }
 
 impl Query {
@@ -115,8 +115,7 @@ impl Query {
     /// # Errors
     /// A text that is not `PromQL`, or uses a function that is not supported, with its place.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let (plan, selectors) = parse::parse(text)?;
-        Ok(Self { text: text.to_owned(), plan, selectors })
+        Ok(Self { text: text.to_owned(), plan: parse::parse(text)? })
     }
 
     /// As it was written.
@@ -126,7 +125,7 @@ impl Query {
 
     /// What it reads, from left to right.
     pub fn selectors(&self) -> Vec<Selector<'_>> {
-        let mut all = Vec::with_capacity(self.selectors);
+        let mut all = Vec::new();
         self.plan.visit_selectors(&mut |selector| {
             all.push(Selector { name: selector.metric_name(), matchers: &selector.matchers });
         });
@@ -145,8 +144,8 @@ impl Query {
 
     /// Answers for one time.
     pub fn instant(&self, snapshot: &Snapshot, at: Millis, options: &Options) -> Result<Answer, EvalError> {
-        let value = eval::instant(&self.plan, self.selectors, snapshot, at, options)?;
-        Ok(Answer { value, notes: Notes::default() })
+        let (value, notes) = eval::instant(&self.plan, &self.text, snapshot, at, options)?;
+        Ok(Answer { value, notes })
     }
 
     /// Answers for every `step` from `start` to `end`, both included. Always a [`Value::Matrix`].
@@ -159,7 +158,7 @@ impl Query {
         options: &Options,
     ) -> Result<Answer, EvalError> {
         let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
-        let value = eval::range(&self.plan, self.selectors, snapshot, (start, end, step), options)?;
-        Ok(Answer { value, notes: Notes::default() })
+        let (value, notes) = eval::range(&self.plan, &self.text, snapshot, (start, end, step), options)?;
+        Ok(Answer { value, notes })
     }
 }

@@ -124,6 +124,17 @@ pub fn render_plain(value: f64) -> String {
     }
 }
 
+/// A number as Go's `%v` prints it: with an exponent from 1e21 on and below 1e-4.
+pub(super) fn render_go(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 || (1e-4..1e21).contains(&value.abs()) {
+        return render_plain(value);
+    }
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

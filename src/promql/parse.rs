@@ -1,249 +1,520 @@
-//! Text to plan. The only file that knows the parser crate, so that another parser can take its place.
+//! Text to plan: `PromQL`'s grammar by recursive descent.
+//!
+//! Ours, not the promql-parser crate's: Prometheus' annotations and errors name places in the text, which that crate does
+//! not keep, and it refuses or takes some texts otherwise than Prometheus 3.5 (`parse/tests.rs` shows which). The types
+//! are checked in `check.rs`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod check;
+mod selector;
 
-use promql_parser::label::{MatchOp as ParsedOp, Matchers};
-use promql_parser::parser::{
-    AggregateExpr, AtModifier, BinaryExpr, Call as ParsedCall, Expr as Parsed, LabelModifier, Offset, SubqueryExpr,
-    VectorMatchCardinality, VectorSelector, parse as parse_text,
-};
-
-use crate::model::{METRIC_NAME, Millis};
-use crate::store::{MatchOp, Matcher};
+#[cfg(test)]
+mod tests;
 
 use super::error::ParseError;
 use super::functions;
-use super::pattern::anchored;
-use super::place;
+use super::lex::{Token, Word, words};
 use super::plan::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, Expr, Grouping, Kind, Matching, Selector, Shift,
-    Subquery,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, Expr, Grouping, Matching, Shift, Subquery,
 };
+use crate::model::Millis;
 
-/// Longer texts are refused: nobody writes them, and parsing recurses.
+/// Longer texts are refused: nobody writes them.
 const MAX_TEXT: usize = 16 * 1024;
-/// Deeper nesting is refused.
+/// Deeper nesting is refused: reading and evaluating recurse.
 const MAX_DEPTH: usize = 200;
 
-/// Parses a query into its plan and the number of its selectors.
-pub(super) fn parse(text: &str) -> Result<(Expr, usize), ParseError> {
-    let refuse = |message: String| Err(place::locate(text, message));
+/// Parses a query into its plan.
+pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
     if text.len() > MAX_TEXT {
-        return refuse(format!("the query is longer than {MAX_TEXT} bytes"));
+        return Err(ParseError::at(text, 0, format!("the query is longer than {MAX_TEXT} bytes")));
     }
-    if place::nesting(text) > MAX_DEPTH {
-        return refuse(format!("the query is nested deeper than {MAX_DEPTH} levels"));
+    let mut parser = Parser { text, tokens: words(text)?, at: 0, depth: 0 };
+    if parser.peek().word == Word::End {
+        return parser.fail(0, "no expression found in input");
     }
-    let mut reader = Reader { selectors: 0, depth: 0 };
-    match parse_text(text).and_then(|parsed| reader.expr(parsed)) {
-        Ok(plan) => Ok((plan, reader.selectors)),
-        Err(message) => refuse(message),
+    let part = parser.expr(0)?;
+    match parser.peek().word {
+        Word::End => Ok(part.expr),
+        _ => parser.unexpected(""),
     }
 }
 
-/// Turns the crate's tree into ours.
-struct Reader {
-    selectors: usize,
+/// An expression while it is read.
+struct Part {
+    expr: Expr,
+    /// Where it begins.
+    start: usize,
+    /// How deep it is nested.
+    depth: usize,
+    /// Whether it stands in parentheses, behind which no range, offset or `@` can follow.
+    in_parens: bool,
+    /// Whether an offset and an `@` were given.
+    shifted: (bool, bool),
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    tokens: Vec<Token>,
+    at: usize,
     depth: usize,
 }
 
-impl Reader {
-    fn expr(&mut self, parsed: Parsed) -> Result<Expr, String> {
+type Parsed<T> = Result<T, ParseError>;
+
+impl Parser<'_> {
+    fn peek(&self) -> &Token {
+        &self.tokens[self.at]
+    }
+
+    fn peek_second(&self) -> &Token {
+        &self.tokens[(self.at + 1).min(self.tokens.len() - 1)]
+    }
+
+    fn take(&mut self) -> Token {
+        let token = self.tokens[self.at].clone();
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        token
+    }
+
+    fn fail<T>(&self, at: usize, message: impl Into<String>) -> Parsed<T> {
+        Err(ParseError::at(self.text, at, message))
+    }
+
+    /// The next word cannot stand here.
+    fn unexpected<T>(&self, context: &str) -> Parsed<T> {
+        let token = self.peek();
+        let raw = &self.text[token.start..token.end];
+        let what = match &token.word {
+            Word::End => "end of input".to_owned(),
+            Word::Name(name) if aggregate_op(name).is_some() => format!("<aggr:{raw}>"),
+            Word::Name(name) if is_operator(name) => format!("<op:{raw}>"),
+            Word::Name(name) if is_keyword(name) => format!("<{raw}>"),
+            Word::Name(_) => format!("identifier {raw:?}"),
+            Word::Number(_) => format!("number {raw:?}"),
+            Word::Duration(_) => format!("duration {raw:?}"),
+            Word::Text(_) => format!("string {raw}"),
+            Word::Sign(sign @ ("," | "(" | ")" | "[" | "]" | "{" | "}" | ":" | "=")) => format!("{sign:?}"),
+            Word::Sign(sign) => format!("<op:{sign}>"),
+        };
+        let context = if context.is_empty() { String::new() } else { format!(" in {context}") };
+        self.fail(token.start, format!("unexpected {what}{context}"))
+    }
+
+    fn is_sign(&self, sign: &str) -> bool {
+        matches!(self.peek().word, Word::Sign(next) if next == sign)
+    }
+
+    fn take_sign(&mut self, sign: &str) -> bool {
+        let found = self.is_sign(sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect_sign(&mut self, sign: &str, context: &str) -> Parsed<()> {
+        if self.take_sign(sign) { Ok(()) } else { self.unexpected(context) }
+    }
+
+    fn is_name(&self, name: &str) -> bool {
+        matches!(&self.peek().word, Word::Name(next) if next.eq_ignore_ascii_case(name))
+    }
+
+    fn take_name(&mut self, name: &str) -> bool {
+        let found = self.is_name(name);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// An expression whose operators bind at least as strongly as `least`.
+    fn expr(&mut self, least: u8) -> Parsed<Part> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(format!("the query is nested deeper than {MAX_DEPTH} levels"));
+            return self.too_deep();
         }
-        let plan = match parsed {
-            Parsed::Paren(paren) => self.expr(*paren.expr),
-            Parsed::NumberLiteral(number) => Ok(Expr::Number(number.val)),
-            Parsed::StringLiteral(string) => Ok(Expr::String(string.val)),
-            Parsed::VectorSelector(selector) => Ok(Expr::Instant(self.selector(selector)?)),
-            Parsed::MatrixSelector(matrix) => {
-                Ok(Expr::Range(self.selector(matrix.vs)?, positive_millis(matrix.range)?))
+        let mut left = self.unary()?;
+        while let Some((op, strength)) = self.binary_op().filter(|(_, strength)| *strength >= least) {
+            let op_start = self.take().start;
+            let (bool, matching, has_matching) = self.modifiers(op, op_start)?;
+            // `^` alone binds from the right.
+            let right = self.expr(if op == BinaryOp::Pow { strength } else { strength + 1 })?;
+            let depth = left.depth.max(right.depth) + 1;
+            if depth > MAX_DEPTH {
+                return self.too_deep();
             }
-            Parsed::Unary(unary) => Ok(match self.expr(*unary.expr)? {
-                Expr::Number(value) => Expr::Number(-value),
-                inner => Expr::Negate(Box::new(inner)),
-            }),
-            Parsed::Subquery(subquery) => self.subquery(subquery),
-            Parsed::Binary(binary) => self.binary(binary),
-            Parsed::Aggregate(aggregate) => self.aggregate(aggregate),
-            Parsed::Call(call) => self.call(call),
-            Parsed::Extension(_) => Err("unknown expression".into()),
-        };
+            let start = left.start;
+            let binary = Binary { op, left: left.expr, right: right.expr, bool, matching };
+            self.check_binary(&binary, op_start, start, has_matching)?;
+            left = Part { expr: Expr::Binary(Box::new(binary)), start, depth, in_parens: false, shifted: (true, true) };
+        }
         self.depth -= 1;
-        plan
+        Ok(left)
     }
 
-    fn selector(&mut self, parsed: VectorSelector) -> Result<Selector, String> {
-        let id = self.selectors;
-        self.selectors += 1;
-        let mut matchers = matchers(&parsed.matchers)?;
-        if let Some(name) = parsed.name {
-            matchers.insert(0, Matcher::equal(METRIC_NAME, name));
+    fn too_deep<T>(&self) -> Parsed<T> {
+        self.fail(self.peek().start, format!("the query is nested deeper than {MAX_DEPTH} levels"))
+    }
+
+    /// `-` binds less than `^` and as strongly as `*`.
+    fn unary(&mut self) -> Parsed<Part> {
+        let start = self.peek().start;
+        let negative = self.is_sign("-");
+        if !negative && !self.is_sign("+") {
+            return self.postfixed();
         }
-        Ok(Selector { id, matchers, shift: shift(parsed.at.as_ref(), parsed.offset.as_ref())? })
-    }
-
-    fn subquery(&mut self, parsed: SubqueryExpr) -> Result<Expr, String> {
-        Ok(Expr::Subquery(Box::new(Subquery {
-            inner: self.expr(*parsed.expr)?,
-            range: positive_millis(parsed.range)?,
-            step: parsed.step.map(positive_millis).transpose()?,
-            shift: shift(parsed.at.as_ref(), parsed.offset.as_ref())?,
-        })))
-    }
-
-    fn binary(&mut self, parsed: BinaryExpr) -> Result<Expr, String> {
-        let op = binary_op(&parsed.op.to_string())?;
-        let mut bool = false;
-        let mut matching = Matching { labels: Grouping::Without(Vec::new()), cardinality: Cardinality::OneToOne };
-        if let Some(modifier) = parsed.modifier {
-            if modifier.fill_values.lhs.is_some() || modifier.fill_values.rhs.is_some() {
-                return Err("the modifier `fill` is experimental and not supported".into());
-            }
-            bool = modifier.return_bool;
-            matching.labels = match modifier.matching {
-                Some(LabelModifier::Include(labels)) => Grouping::Only(labels.labels),
-                Some(LabelModifier::Exclude(labels)) => Grouping::Without(labels.labels),
-                None => Grouping::Without(Vec::new()),
-            };
-            matching.cardinality = match modifier.card {
-                VectorMatchCardinality::ManyToOne(labels) => Cardinality::GroupLeft(labels.labels),
-                VectorMatchCardinality::OneToMany(labels) => Cardinality::GroupRight(labels.labels),
-                VectorMatchCardinality::OneToOne | VectorMatchCardinality::ManyToMany => Cardinality::OneToOne,
-            };
-        }
-        let (left, right) = (self.expr(*parsed.lhs)?, self.expr(*parsed.rhs)?);
-        Ok(Expr::Binary(Box::new(Binary { op, left, right, bool, matching })))
-    }
-
-    fn aggregate(&mut self, parsed: AggregateExpr) -> Result<Expr, String> {
-        let op = aggregate_op(&parsed.op.to_string())?;
-        let param = parsed.param.map(|param| self.expr(*param)).transpose()?;
-        let expected = if op == AggregateOp::CountValues { Kind::String } else { Kind::Scalar };
-        if let Some(param) = &param
-            && param.kind() != expected
-        {
-            let got = param.kind().as_str();
-            return Err(format!("expected type {} in aggregation parameter, got {got}", expected.as_str()));
-        }
-        let grouping = match parsed.modifier {
-            Some(LabelModifier::Include(labels)) => Grouping::Only(labels.labels),
-            Some(LabelModifier::Exclude(labels)) => Grouping::Without(labels.labels),
-            None => Grouping::Only(Vec::new()),
+        self.take();
+        let inner = self.expr(strength(BinaryOp::Mul) + 1)?;
+        self.check_unary(&inner.expr, start)?;
+        let expr = match inner.expr {
+            Expr::Number(value) if negative => Expr::Number(-value),
+            other if negative => Expr::Negate(Box::new(other)),
+            other => other,
         };
-        Ok(Expr::Aggregate(Box::new(Aggregate { op, inner: self.expr(*parsed.expr)?, param, grouping })))
+        Ok(Part { expr, start, depth: inner.depth + 1, in_parens: false, shifted: (true, true) })
     }
 
-    fn call(&mut self, parsed: ParsedCall) -> Result<Expr, String> {
-        let name = parsed.func.name;
+    /// A primary with what may follow it: `[…]`, `offset`, `@`.
+    fn postfixed(&mut self) -> Parsed<Part> {
+        let mut part = self.primary()?;
+        loop {
+            let at = self.peek().start;
+            if self.take_sign("[") {
+                part = self.bracket(part, at)?;
+            } else if self.take_name("offset") {
+                let offset = self.duration(true)?;
+                self.shift(&mut part, at, |shift| shift.offset = offset, true)?;
+            } else if self.take_sign("@") {
+                let time = self.at_time()?;
+                self.shift(&mut part, at, |shift| shift.at = time, false)?;
+            } else {
+                return Ok(part);
+            }
+        }
+    }
+
+    fn primary(&mut self) -> Parsed<Part> {
+        let Token { word, start, .. } = self.peek().clone();
+        let leaf = |expr| Part { expr, start, depth: 1, in_parens: false, shifted: (false, false) };
+        match word {
+            Word::Number(value) => {
+                self.take();
+                Ok(leaf(Expr::Number(value)))
+            }
+            Word::Duration(millis) => {
+                self.take();
+                Ok(leaf(Expr::Number(millis as f64 / 1000.0)))
+            }
+            Word::Text(text) => {
+                self.take();
+                Ok(leaf(Expr::String(text)))
+            }
+            Word::Sign("(") => {
+                self.take();
+                let inner = self.expr(0)?;
+                self.expect_sign(")", "")?;
+                Ok(Part { start, in_parens: true, ..inner })
+            }
+            Word::Sign("{") => Ok(leaf(Expr::Instant(self.selector(None)?))),
+            Word::Name(name) => self.named(&name, start),
+            _ => self.unexpected(""),
+        }
+    }
+
+    /// What begins with a name: an aggregation, a call, a selector.
+    fn named(&mut self, name: &str, start: usize) -> Parsed<Part> {
+        let opens = matches!(self.peek_second().word, Word::Sign("("));
+        let groups = matches!(&self.peek_second().word, Word::Name(next) if is_grouping(next));
+        if aggregate_op(name).is_some() && (opens || groups) {
+            return self.aggregate(name, start);
+        }
+        if opens && !is_keyword(name) && !is_operator(name) && !name.contains(':') {
+            return self.call(name, start);
+        }
+        if is_never_a_metric(name) {
+            return self.unexpected("");
+        }
+        self.take();
+        let selector = self.selector(Some((name.to_owned(), start)))?;
+        Ok(Part { expr: Expr::Instant(selector), start, depth: 1, in_parens: false, shifted: (false, false) })
+    }
+
+    fn call(&mut self, name: &str, start: usize) -> Parsed<Part> {
+        self.take();
         let Some(function) = functions::find(name) else {
-            let why = if parsed.func.experimental { "is experimental and not supported" } else { "is not supported" };
-            return Err(format!("the function `{name}` {why}"));
+            return self.fail(start, functions::unknown(name));
         };
-        let args = parsed.args.args.into_iter().map(|arg| self.expr(*arg)).collect::<Result<Vec<_>, _>>()?;
-        for (at, (arg, expected)) in args.iter().zip(&parsed.func.arg_types).enumerate() {
-            let (got, expected) = (arg.kind().as_str(), kind_name(*expected));
-            if got != expected {
-                return Err(format!(
-                    "expected type {expected} in call to function \"{name}\", got {got} (argument {})",
-                    at + 1
-                ));
+        let parts = self.arguments()?;
+        let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0) + 1;
+        let places = parts.iter().map(|part| part.start).collect();
+        let call = Call { function, args: parts.into_iter().map(|part| part.expr).collect(), places };
+        self.check_call(&call, start)?;
+        Ok(Part { expr: Expr::Call(call), start, depth, in_parens: false, shifted: (true, true) })
+    }
+
+    fn arguments(&mut self) -> Parsed<Vec<Part>> {
+        self.expect_sign("(", "")?;
+        let mut parts = Vec::new();
+        if self.take_sign(")") {
+            return Ok(parts);
+        }
+        loop {
+            parts.push(self.expr(0)?);
+            if self.take_sign(")") {
+                return Ok(parts);
+            }
+            let comma = self.peek().start;
+            self.expect_sign(",", "")?;
+            if self.is_sign(")") {
+                return self.fail(comma, "trailing commas not allowed in function call args");
             }
         }
-        Ok(Expr::Call(Call { function, args }))
     }
-}
 
-fn kind_name(kind: promql_parser::parser::value::ValueType) -> &'static str {
-    use promql_parser::parser::value::ValueType;
-    match kind {
-        ValueType::Vector => Kind::Vector.as_str(),
-        ValueType::Scalar => Kind::Scalar.as_str(),
-        ValueType::Matrix => Kind::Matrix.as_str(),
-        ValueType::String => Kind::String.as_str(),
-    }
-}
-
-fn matchers(parsed: &Matchers) -> Result<Vec<Matcher>, String> {
-    if !parsed.or_matchers.is_empty() {
-        return Err("`or` between label matchers is not PromQL".into());
-    }
-    let read = |matcher: &promql_parser::label::Matcher| {
-        let value = matcher.value.clone();
-        let compile = || {
-            anchored(&value).map_err(|error| {
-                let detail = error.to_string().lines().last().unwrap_or_default().to_owned();
-                format!("the regular expression \"{value}\" of label `{}` is wrong: {detail}", matcher.name)
-            })
+    fn aggregate(&mut self, name: &str, start: usize) -> Parsed<Part> {
+        self.take();
+        let before = self.grouping()?;
+        let mut parts = self.arguments()?;
+        let grouping = match before {
+            Some(grouping) => grouping,
+            None => self.grouping()?.unwrap_or(Grouping::Only(Vec::new())),
         };
-        let op = match &matcher.op {
-            ParsedOp::Equal => MatchOp::Equal,
-            ParsedOp::NotEqual => MatchOp::NotEqual,
-            ParsedOp::Re(_) => MatchOp::Matches(compile()?),
-            ParsedOp::NotRe(_) => MatchOp::NotMatches(compile()?),
+        let Some(Ok(op)) = aggregate_op(name) else {
+            let why = "is experimental and must be enabled with --enable-feature=promql-experimental-functions";
+            return self.fail(start, format!("{name}() {why}"));
         };
-        Ok(Matcher { name: matcher.name.clone(), op, value })
-    };
-    parsed.matchers.iter().map(read).collect()
-}
+        let expected = if op.has_param() { 2 } else { 1 };
+        if parts.is_empty() {
+            return self.fail(start, "no arguments for aggregate expression provided");
+        }
+        if parts.len() != expected {
+            let got = parts.len();
+            let what = "wrong number of arguments for aggregate expression provided";
+            return self.fail(start, format!("{what}, expected {expected}, got {got}"));
+        }
+        let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0) + 1;
+        let param = if op.has_param() { Some(parts.remove(0)) } else { None };
+        let inner = parts.remove(0);
+        let param_place = param.as_ref().map_or(start, |param| param.start);
+        let aggregate =
+            Aggregate { op, inner: inner.expr, param: param.map(|param| param.expr), param_place, grouping };
+        self.check_aggregate(&aggregate, inner.start)?;
+        let expr = Expr::Aggregate(Box::new(aggregate));
+        Ok(Part { expr, start, depth, in_parens: false, shifted: (true, true) })
+    }
 
-fn shift(at: Option<&AtModifier>, offset: Option<&Offset>) -> Result<Shift, String> {
-    let at = match at {
-        None => At::Now,
-        Some(AtModifier::Start) => At::Start,
-        Some(AtModifier::End) => At::End,
-        Some(AtModifier::At(time)) => At::Time(at_millis(*time)),
-    };
-    let offset = match offset {
-        None => 0,
-        Some(Offset::Pos(back)) => millis(*back)?,
-        Some(Offset::Neg(ahead)) => -millis(*ahead)?,
-    };
-    Ok(Shift { at, offset })
-}
+    fn grouping(&mut self) -> Parsed<Option<Grouping>> {
+        if self.take_name("by") {
+            Ok(Some(Grouping::Only(self.label_list()?)))
+        } else if self.take_name("without") {
+            Ok(Some(Grouping::Without(self.label_list()?)))
+        } else {
+            Ok(None)
+        }
+    }
 
-fn at_millis(time: SystemTime) -> Millis {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => Millis(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)),
-        Err(before) => Millis(-i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX)),
+    /// `(a, b)`
+    fn label_list(&mut self) -> Parsed<Vec<String>> {
+        const CONTEXT: &str = "grouping opts";
+        self.expect_sign("(", CONTEXT)?;
+        let mut labels: Vec<String> = Vec::new();
+        while !self.take_sign(")") {
+            let Token { word, start, .. } = self.peek().clone();
+            match word {
+                Word::Name(name) if !name.contains(':') => labels.push(name),
+                Word::Text(name) if !name.is_empty() => labels.push(name),
+                Word::Text(name) => return self.fail(start, format!("invalid label name for grouping: {name:?}")),
+                // `inf` and `nan` are words here.
+                Word::Number(value) if !value.is_finite() => {
+                    labels.push(self.text[start..self.peek().end].to_owned());
+                }
+                _ => return self.unexpected(CONTEXT),
+            }
+            self.take();
+            if !self.is_sign(")") {
+                self.expect_sign(",", CONTEXT)?;
+            }
+        }
+        Ok(labels)
+    }
+
+    fn binary_op(&self) -> Option<(BinaryOp, u8)> {
+        let op = match &self.peek().word {
+            Word::Sign(sign) => operator(sign)?,
+            Word::Name(name) => operator(&name.to_ascii_lowercase())?,
+            _ => return None,
+        };
+        Some((op, strength(op)))
+    }
+
+    /// `bool`, `on (…)`, `group_left (…)`; and whether any label was named.
+    fn modifiers(&mut self, op: BinaryOp, op_start: usize) -> Parsed<(bool, Matching, bool)> {
+        let bool = self.take_name("bool");
+        if bool && !op.is_comparison() {
+            return self.fail(op_start, "bool modifier can only be used on comparison operators");
+        }
+        let on = self.is_name("on");
+        let mut matching = Matching { labels: Grouping::Without(Vec::new()), cardinality: Cardinality::OneToOne };
+        let mut named = false;
+        if self.take_name("on") || self.take_name("ignoring") {
+            let labels = self.label_list()?;
+            named = !labels.is_empty();
+            matching.labels = if on { Grouping::Only(labels) } else { Grouping::Without(labels) };
+            let left = self.is_name("group_left");
+            if self.take_name("group_left") || self.take_name("group_right") {
+                let include = if self.is_sign("(") { self.label_list()? } else { Vec::new() };
+                matching.cardinality =
+                    if left { Cardinality::GroupLeft(include) } else { Cardinality::GroupRight(include) };
+            }
+        }
+        Ok((bool, matching, named))
+    }
+
+    /// `[5m]` makes a range of a selector, `[5m:1m]` a subquery of any vector.
+    fn bracket(&mut self, part: Part, at: usize) -> Parsed<Part> {
+        let range = self.duration(false)?;
+        if self.take_sign(":") {
+            let step = if self.is_sign("]") { None } else { Some(self.duration(false)?) };
+            self.expect_sign("]", "subquery selector")?;
+            self.check_subquery(&part.expr, part.start)?;
+            let subquery = Subquery { inner: part.expr, range, step, shift: Shift::default() };
+            let (start, depth) = (part.start, part.depth + 1);
+            let expr = Expr::Subquery(Box::new(subquery));
+            return Ok(Part { expr, start, depth, in_parens: false, shifted: (false, false) });
+        }
+        if !self.is_sign("]") {
+            return self.unexpected("subquery or range selector");
+        }
+        match part.expr {
+            Expr::Instant(_) if part.shifted.0 => self.fail(at, "no offset modifiers allowed before range"),
+            Expr::Instant(_) if part.shifted.1 => self.fail(at, "no @ modifiers allowed before range"),
+            Expr::Instant(selector) if !part.in_parens => {
+                self.take();
+                Ok(Part { expr: Expr::Range(selector, range), ..part })
+            }
+            _ => self.fail(at, "ranges only allowed for vector selectors"),
+        }
+    }
+
+    /// A duration in milliseconds; only an offset may be zero or negative.
+    fn duration(&mut self, is_offset: bool) -> Parsed<i64> {
+        let start = self.peek().start;
+        let mut sign = 1;
+        while is_offset && (self.is_sign("-") || self.is_sign("+")) {
+            sign = if self.take().word == Word::Sign("-") { -sign } else { sign };
+        }
+        let millis = match self.peek().word {
+            Word::Duration(millis) => millis,
+            Word::Number(seconds) => {
+                // As many nanoseconds as fit 64 bits.
+                if seconds.is_nan() || seconds.abs() > 9_223_372_036.0 {
+                    return self.fail(start, "duration out of range");
+                }
+                ((seconds * 1e9).round() as i64) / 1_000_000
+            }
+            Word::Sign("(" | "-" | "+") => return self.fail(start, "experimental duration expression is not enabled"),
+            _ if is_offset => return self.unexpected("offset, expected number, duration, or step()"),
+            _ => return self.unexpected("subquery or range selector, expected number, duration, or step()"),
+        };
+        self.take();
+        if !is_offset {
+            if ["+", "-", "*", "/", "%", "^"].iter().any(|sign| self.is_sign(sign)) {
+                return self.fail(start, "experimental duration expression is not enabled");
+            }
+            if millis <= 0 {
+                return self.fail(start, "duration must be greater than 0");
+            }
+        }
+        Ok(sign * millis)
+    }
+
+    /// What follows an `@`.
+    fn at_time(&mut self) -> Parsed<At> {
+        let start = self.peek().start;
+        for (name, at) in [("start", At::Start), ("end", At::End)] {
+            if self.take_name(name) {
+                self.expect_sign("(", "@ modifier")?;
+                self.expect_sign(")", "@ modifier")?;
+                return Ok(at);
+            }
+        }
+        let mut sign = 1.0;
+        if self.is_sign("-") || self.is_sign("+") {
+            sign = if self.take().word == Word::Sign("-") { -1.0 } else { 1.0 };
+        }
+        let seconds = match self.peek().word {
+            Word::Number(seconds) => sign * seconds,
+            Word::Duration(millis) => sign * (millis as f64 / 1000.0),
+            _ => return self.unexpected("@ modifier"),
+        };
+        self.take();
+        if seconds.is_nan() || seconds.is_infinite() || seconds.abs() >= i64::MAX as f64 / 1000.0 {
+            return self.fail(start, format!("timestamp out of bounds for @ modifier: {seconds:.6}"));
+        }
+        Ok(At::Time(Millis::from_seconds(seconds)))
+    }
+
+    fn shift(&self, part: &mut Part, at: usize, set: impl FnOnce(&mut Shift), is_offset: bool) -> Parsed<()> {
+        let shift = match &mut part.expr {
+            Expr::Instant(selector) | Expr::Range(selector, _) if !part.in_parens => &mut selector.shift,
+            Expr::Subquery(subquery) if !part.in_parens => &mut subquery.shift,
+            _ => {
+                let what = if is_offset { "offset" } else { "@" };
+                let allowed = "must be preceded by an instant vector selector or range vector selector or a subquery";
+                return self.fail(at, format!("{what} modifier {allowed}"));
+            }
+        };
+        set(shift);
+        let given = if is_offset { &mut part.shifted.0 } else { &mut part.shifted.1 };
+        if std::mem::replace(given, true) {
+            let what = if is_offset { "offset" } else { "@ <timestamp>" };
+            return self.fail(at, format!("{what} may not be set multiple times"));
+        }
+        Ok(())
     }
 }
 
-fn millis(duration: Duration) -> Result<i64, String> {
-    i64::try_from(duration.as_millis()).map_err(|_| "duration out of range".to_owned())
+fn strength(op: BinaryOp) -> u8 {
+    match op {
+        BinaryOp::Or => 1,
+        BinaryOp::And | BinaryOp::Unless => 2,
+        BinaryOp::Add | BinaryOp::Sub => 4,
+        BinaryOp::Mul | BinaryOp::Div | BinaryOp::Mod | BinaryOp::Atan2 => 5,
+        BinaryOp::Pow => 6,
+        _ => 3,
+    }
 }
 
-fn positive_millis(duration: Duration) -> Result<i64, String> {
-    let millis = millis(duration)?;
-    if millis > 0 { Ok(millis) } else { Err("duration must be greater than 0".into()) }
+fn operator(text: &str) -> Option<BinaryOp> {
+    use BinaryOp::{
+        Add, And, Atan2, Div, Equal, Greater, GreaterEqual, Less, LessEqual, Mod, Mul, NotEqual, Or, Pow, Sub, Unless,
+    };
+    let all = [
+        Add, Sub, Mul, Div, Mod, Pow, Atan2, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, And, Or, Unless,
+    ];
+    all.into_iter().find(|op| op.as_str() == text)
 }
 
-fn binary_op(sign: &str) -> Result<BinaryOp, String> {
-    Ok(match sign {
-        "+" => BinaryOp::Add,
-        "-" => BinaryOp::Sub,
-        "*" => BinaryOp::Mul,
-        "/" => BinaryOp::Div,
-        "%" => BinaryOp::Mod,
-        "^" => BinaryOp::Pow,
-        "atan2" => BinaryOp::Atan2,
-        "==" => BinaryOp::Equal,
-        "!=" => BinaryOp::NotEqual,
-        "<" => BinaryOp::Less,
-        "<=" => BinaryOp::LessEqual,
-        ">" => BinaryOp::Greater,
-        ">=" => BinaryOp::GreaterEqual,
-        "and" => BinaryOp::And,
-        "or" => BinaryOp::Or,
-        "unless" => BinaryOp::Unless,
-        _ => return Err(format!("the operator `{sign}` is not supported")),
-    })
+fn is_operator(name: &str) -> bool {
+    ["and", "or", "unless", "atan2"].iter().any(|word| name.eq_ignore_ascii_case(word))
 }
 
-fn aggregate_op(name: &str) -> Result<AggregateOp, String> {
-    Ok(match name {
+fn is_grouping(name: &str) -> bool {
+    ["by", "without"].iter().any(|word| name.eq_ignore_ascii_case(word))
+}
+
+fn is_keyword(name: &str) -> bool {
+    const KEYWORDS: [&str; 11] = [
+        "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end", "step",
+    ];
+    KEYWORDS.iter().any(|word| name.eq_ignore_ascii_case(word))
+}
+
+/// Most keywords may also be the name of a metric.
+fn is_never_a_metric(name: &str) -> bool {
+    ["on", "ignoring", "group_left", "group_right", "bool", "atan2"].iter().any(|word| name.eq_ignore_ascii_case(word))
+}
+
+/// The aggregation of a name; `Err` where it is experimental.
+fn aggregate_op(name: &str) -> Option<Result<AggregateOp, ()>> {
+    Some(Ok(match name.to_ascii_lowercase().as_str() {
         "sum" => AggregateOp::Sum,
         "avg" => AggregateOp::Avg,
         "min" => AggregateOp::Min,
@@ -254,9 +525,9 @@ fn aggregate_op(name: &str) -> Result<AggregateOp, String> {
         "stdvar" => AggregateOp::Stdvar,
         "topk" => AggregateOp::TopK,
         "bottomk" => AggregateOp::BottomK,
-        "limitk" => AggregateOp::LimitK,
         "quantile" => AggregateOp::Quantile,
         "count_values" => AggregateOp::CountValues,
-        _ => return Err(format!("the aggregation `{name}` is experimental and not supported")),
-    })
+        "limitk" | "limit_ratio" => return Some(Err(())),
+        _ => return None,
+    }))
 }

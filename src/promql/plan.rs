@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::Millis;
+use crate::model::{METRIC_NAME, Millis};
 use crate::store::{MatchOp, Matcher};
 
-use super::functions::Function;
+use super::functions::{Function, Names};
 
 /// What kind of value an expression gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Kind {
     }
 }
 
-/// A node of the plan. Parentheses are gone; every selector has a number under which its data are fetched.
+/// A node of the plan. Parentheses are gone.
 #[derive(Debug, Clone)]
 pub(super) enum Expr {
     Number(f64),
@@ -48,8 +48,6 @@ pub(super) enum Expr {
 /// Which series, and how their time is moved.
 #[derive(Debug, Clone)]
 pub(super) struct Selector {
-    /// Index of its fetched data.
-    pub id: usize,
     /// All conditions, that on `__name__` among them.
     pub matchers: Vec<Matcher>,
     pub shift: Shift,
@@ -59,7 +57,7 @@ impl Selector {
     /// The name of the metric, when it is asked for by `=`.
     pub(super) fn metric_name(&self) -> Option<&str> {
         let named =
-            self.matchers.iter().find(|m| m.name == crate::model::METRIC_NAME && matches!(m.op, MatchOp::Equal))?;
+            self.matchers.iter().find(|m| m.name == METRIC_NAME && matches!(m.op, MatchOp::Equal))?;
         Some(&named.value)
     }
 }
@@ -143,6 +141,32 @@ pub(super) enum BinaryOp {
 }
 
 impl BinaryOp {
+    /// As it is written.
+    pub(super) fn as_str(self) -> &'static str {
+        use BinaryOp::{
+            Add, And, Atan2, Div, Equal, Greater, GreaterEqual, Less, LessEqual, Mod, Mul, NotEqual, Or, Pow, Sub,
+            Unless,
+        };
+        match self {
+            Add => "+",
+            Sub => "-",
+            Mul => "*",
+            Div => "/",
+            Mod => "%",
+            Pow => "^",
+            Atan2 => "atan2",
+            Equal => "==",
+            NotEqual => "!=",
+            Less => "<",
+            LessEqual => "<=",
+            Greater => ">",
+            GreaterEqual => ">=",
+            And => "and",
+            Or => "or",
+            Unless => "unless",
+        }
+    }
+
     pub(super) fn is_comparison(self) -> bool {
         use BinaryOp::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
         matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
@@ -161,6 +185,35 @@ pub(super) struct Binary {
     /// Comparison gives 0 or 1 instead of filtering.
     pub bool: bool,
     pub matching: Matching,
+}
+
+impl Binary {
+    /// Whether a comparison drops elements and leaves the others as they are.
+    pub(super) fn filters(&self) -> bool {
+        self.op.is_comparison() && !self.bool
+    }
+
+    /// The side whose labels the result has.
+    pub(super) fn many(&self) -> &Expr {
+        match (&self.matching.cardinality, self.left.kind()) {
+            (Cardinality::GroupRight(_), _) | (_, Kind::Scalar) => &self.right,
+            _ => &self.left,
+        }
+    }
+
+    fn has_one_name(&self) -> bool {
+        let renames = match &self.matching.cardinality {
+            Cardinality::OneToOne => false,
+            Cardinality::GroupLeft(include) | Cardinality::GroupRight(include) => {
+                include.iter().any(|name| name == METRIC_NAME)
+            }
+        };
+        match self.op {
+            BinaryOp::Or => false,
+            BinaryOp::And | BinaryOp::Unless => self.left.has_one_name(),
+            _ => !renames && (!self.filters() || self.many().has_one_name()),
+        }
+    }
 }
 
 /// How the two sides of a vector operation find each other.
@@ -200,9 +253,20 @@ pub(super) enum AggregateOp {
     Stdvar,
     TopK,
     BottomK,
-    LimitK,
     Quantile,
     CountValues,
+}
+
+impl AggregateOp {
+    /// Whether it takes a parameter before the vector.
+    pub(super) fn has_param(self) -> bool {
+        matches!(self, Self::TopK | Self::BottomK | Self::Quantile | Self::CountValues)
+    }
+
+    /// Of which type that is.
+    pub(super) fn param_kind(self) -> Kind {
+        if self == Self::CountValues { Kind::String } else { Kind::Scalar }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -210,6 +274,8 @@ pub(super) struct Aggregate {
     pub op: AggregateOp,
     pub inner: Expr,
     pub param: Option<Expr>,
+    /// Where the parameter stands in the text, in bytes.
+    pub param_place: usize,
     pub grouping: Grouping,
 }
 
@@ -217,6 +283,8 @@ pub(super) struct Aggregate {
 pub(super) struct Call {
     pub function: &'static Function,
     pub args: Vec<Expr>,
+    /// Where each argument stands in the text, in bytes.
+    pub places: Vec<usize>,
 }
 
 impl Expr {
@@ -233,6 +301,61 @@ impl Expr {
             },
             Self::Call(call) => call.function.returns,
         }
+    }
+
+    /// Whether its value is the same at every step: all data are pinned by `@`, and nothing asks for the time.
+    pub(super) fn is_fixed(&self) -> bool {
+        match self {
+            Self::Number(_) | Self::String(_) => true,
+            Self::Instant(selector) | Self::Range(selector, _) => selector.shift.at != At::Now,
+            // What a subquery holds is asked about at its own times; only where these are pinned is it the same.
+            Self::Subquery(subquery) => subquery.shift.at != At::Now,
+            Self::Negate(inner) => inner.is_fixed(),
+            Self::Binary(binary) => binary.left.is_fixed() && binary.right.is_fixed(),
+            Self::Aggregate(aggregate) => {
+                aggregate.inner.is_fixed() && aggregate.param.as_ref().is_none_or(Self::is_fixed)
+            }
+            Self::Call(call) => !call.function.tells_time && call.args.iter().all(Self::is_fixed),
+        }
+    }
+
+    /// Whether all of its series have the same metric name, or none: then no two become equal when names are dropped.
+    pub(super) fn has_one_name(&self) -> bool {
+        match self {
+            Self::Number(_) | Self::String(_) | Self::Negate(_) => true,
+            Self::Instant(selector) | Self::Range(selector, _) => selector.metric_name().is_some(),
+            Self::Subquery(subquery) => subquery.inner.has_one_name(),
+            Self::Aggregate(aggregate) => match (aggregate.op, &aggregate.grouping) {
+                (AggregateOp::TopK | AggregateOp::BottomK, _) => aggregate.inner.has_one_name(),
+                (AggregateOp::CountValues, _) => false,
+                (_, Grouping::Only(names)) => !names.iter().any(|name| name == METRIC_NAME),
+                (_, Grouping::Without(_)) => true,
+            },
+            Self::Binary(binary) => binary.has_one_name(),
+            Self::Call(call) => match call.function.names {
+                Names::Dropped => true,
+                Names::Kept => call.args.iter().all(Self::has_one_name),
+                Names::Rewritten => false,
+            },
+        }
+    }
+
+    /// Whether the order of an instant result means something.
+    pub(super) fn is_ordered(&self) -> bool {
+        match self {
+            Self::Aggregate(aggregate) => matches!(aggregate.op, AggregateOp::TopK | AggregateOp::BottomK),
+            Self::Call(call) => {
+                matches!(call.function.name, "sort" | "sort_desc") || call.args.iter().any(Self::is_ordered)
+            }
+            Self::Negate(inner) => inner.is_ordered(),
+            Self::Binary(binary) => binary.left.is_ordered() || binary.right.is_ordered(),
+            _ => false,
+        }
+    }
+
+    /// The text of an expression that the parser promised to be one.
+    pub(super) fn text(&self) -> &str {
+        if let Self::String(text) = self { text } else { "" }
     }
 
     /// Every selector with the range it reads, from left to right.

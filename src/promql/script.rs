@@ -173,21 +173,6 @@ fn a_range_query_gives_each_series_its_steps() {
 }
 
 #[test]
-fn a_parse_error_names_its_place() {
-    for (text, error) in [
-        ("up ==", "1:6: parse error: unexpected end of input"),
-        ("sum(up", "1:7: parse error: unclosed left parenthesis"),
-        ("rate(up)", "1:1: parse error: expected type matrix in call to function 'rate', got vector"),
-        ("1 + nope(up)", "1:5: parse error: unknown function with name 'nope'"),
-        ("sum(\n  up) )", "2:7: parse error: unexpected right parenthesis ')'"),
-        ("up{a=}", "1:6: parse error: unexpected `}`"),
-        ("histogram_sum(up)", "1:1: parse error: the function `histogram_sum` is not supported"),
-    ] {
-        assert_eq!(Query::parse(text).unwrap_err().to_string(), error, "{text}");
-    }
-}
-
-#[test]
 fn limits_hold_before_the_stack_does() {
     let deep = format!("{}1{}", "(".repeat(7000), ")".repeat(7000));
     assert!(Query::parse(&deep).unwrap_err().message.contains("nested deeper"));

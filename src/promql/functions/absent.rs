@@ -3,27 +3,38 @@
 use crate::model::{Labels, METRIC_NAME};
 use crate::store::{MatchOp, Matcher};
 
-use super::super::plan::Expr;
-use super::super::value::{Element, Worked};
-use super::{Function, windows};
+use super::super::error::EvalError;
+use super::super::eval::{Sink, Window};
+use super::super::grid::{ABSENT, is_absent};
+use super::super::plan::{Expr, Kind};
+use super::super::tag::Tag;
+use super::Function;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector("absent", |evaluator, call, at| {
-        let found = evaluator.vector(&call.args[0], at)?;
-        Ok(nothing(&call.args[0], found.is_empty()))
+    Function::vector("absent", &[Kind::Vector], |evaluator, call, grid, sink| {
+        let mut found = vec![false; grid.count];
+        evaluator.each(&call.args[0], grid, &mut |_, column| {
+            found.iter_mut().zip(column).for_each(|(found, value)| *found |= !is_absent(*value));
+            Ok(())
+        })?;
+        nothing(&call.args[0], &found, sink)
     }),
-    Function::vector("absent_over_time", |evaluator, call, at| {
-        let found = evaluator.matrix(&call.args[0], at)?;
-        Ok(nothing(&call.args[0], found.series.is_empty()))
+    Function::vector("absent_over_time", &[Kind::Matrix], |evaluator, call, grid, sink| {
+        let mut found = vec![false; grid.count];
+        evaluator.windows_of(&call.args[0], grid, &mut |_, windows, samples| {
+            windows.over(samples, |window| found[window.step] |= !window.samples.is_empty());
+            Ok(())
+        })?;
+        nothing(&call.args[0], &found, sink)
     }),
-    Function::vector("present_over_time", |evaluator, call, at| {
-        windows(evaluator, &call.args[0], at, false, |_| Some(1.0))
+    Function::vector("present_over_time", &[Kind::Matrix], |evaluator, call, grid, sink| {
+        evaluator.roll(call, 0, grid, sink, &mut |_: &Window<'_>| Some(1.0))
     }),
 ];
 
-fn nothing(arg: &Expr, is_empty: bool) -> Worked {
-    let element = Element { labels: expected_labels(arg), value: 1.0 };
-    Worked::Vector(if is_empty { vec![element] } else { Vec::new() })
+fn nothing(arg: &Expr, found: &[bool], sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    let mut column: Vec<f64> = found.iter().map(|found| if *found { ABSENT } else { 1.0 }).collect();
+    sink(Tag::new(expected_labels(arg)), &mut column)
 }
 
 /// What a missing series would be labelled: the selector's `=` matchers. A name used twice tells nothing.

@@ -1,31 +1,42 @@
 //! Parts of a date in UTC. Without an argument they tell about the time of the evaluation.
 
-use crate::model::{Labels, Millis};
+use crate::model::Labels;
 
 use super::super::error::EvalError;
-use super::super::eval::Evaluator;
-use super::super::plan::Call;
-use super::super::value::{Element, Worked};
-use super::{Function, map};
+use super::super::eval::{Evaluator, Sink};
+use super::super::grid::Grid;
+use super::super::plan::{Call, Kind};
+use super::super::tag::Tag;
+use super::{ApplyVector, Function, map};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector("minute", |e, c, at| part(e, c, at, |date| date.second_of_day / 60 % 60)),
-    Function::vector("hour", |e, c, at| part(e, c, at, |date| date.second_of_day / 3600)),
-    Function::vector("day_of_week", |e, c, at| part(e, c, at, |date| (date.days + 4).rem_euclid(7))),
-    Function::vector("day_of_month", |e, c, at| part(e, c, at, |date| date.day)),
-    Function::vector("day_of_year", |e, c, at| part(e, c, at, |date| date.days - days_from_civil(date.year, 1, 1) + 1)),
-    Function::vector("days_in_month", |e, c, at| part(e, c, at, Date::days_in_month)),
-    Function::vector("month", |e, c, at| part(e, c, at, |date| date.month)),
-    Function::vector("year", |e, c, at| part(e, c, at, |date| date.year)),
+    date("minute", |e, c, grid, sink| part(e, c, grid, sink, |date| date.second_of_day / 60 % 60)),
+    date("hour", |e, c, grid, sink| part(e, c, grid, sink, |date| date.second_of_day / 3600)),
+    date("day_of_week", |e, c, grid, sink| part(e, c, grid, sink, |date| (date.days + 4).rem_euclid(7))),
+    date("day_of_month", |e, c, grid, sink| part(e, c, grid, sink, |date| date.day)),
+    date("day_of_year", |e, c, grid, sink| part(e, c, grid, sink, |date| date.days - days_from_civil(date.year, 1, 1) + 1)),
+    date("days_in_month", |e, c, grid, sink| part(e, c, grid, sink, Date::days_in_month)),
+    date("month", |e, c, grid, sink| part(e, c, grid, sink, |date| date.month)),
+    date("year", |e, c, grid, sink| part(e, c, grid, sink, |date| date.year)),
 ];
 
-fn part(evaluator: &Evaluator<'_>, call: &Call, at: Millis, tell: impl Fn(&Date) -> i64) -> Result<Worked, EvalError> {
+const fn date(name: &'static str, apply: ApplyVector) -> Function {
+    Function::vector(name, &[Kind::Vector], apply).variadic(1).tells_time()
+}
+
+fn part(
+    evaluator: &Evaluator<'_>,
+    call: &Call,
+    grid: Grid,
+    sink: &mut Sink<'_>,
+    tell: impl Fn(&Date) -> i64,
+) -> Result<(), EvalError> {
     let told = |seconds: f64| if seconds.is_finite() { tell(&Date::of(seconds as i64)) as f64 } else { f64::NAN };
     if call.args.is_empty() {
-        let value = told(at.as_seconds());
-        return Ok(Worked::Vector(vec![Element { labels: Labels::empty(), value }]));
+        let mut column: Vec<f64> = grid.times().map(|at| told(at.as_seconds())).collect();
+        return sink(Tag::new(Labels::empty()), &mut column);
     }
-    map(evaluator, call, at, told)
+    map(evaluator, call, grid, sink, told)
 }
 
 /// A date of the proleptic Gregorian calendar, in UTC.

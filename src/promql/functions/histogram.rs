@@ -1,29 +1,50 @@
 //! Quantiles and fractions of classic histograms: series that differ only in `le`.
 
-use std::collections::BTreeMap;
-
-use crate::model::{Labels, Millis};
+use crate::model::Labels;
 
 use super::super::error::EvalError;
-use super::super::eval::{Evaluator, unique, without_name};
-use super::super::plan::Expr;
-use super::super::value::{Element, Worked};
-use super::Function;
+use super::super::eval::{Evaluator, Merge, Overlap, Sink};
+use super::super::grid::{ABSENT, Grid, has_values, is_absent};
+use super::super::notes::Note;
+use super::super::plan::{Call, Grouping, Kind};
+use super::super::tag::{Groups, Tag};
+use super::{ApplyVector, Function};
 
 /// Differences between buckets that are smaller than this part of them come from rounding.
 const TOLERANCE: f64 = 1e-12;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector("histogram_quantile", |evaluator, call, at| {
-        let q = evaluator.scalar(&call.args[0], at)?;
-        of_buckets(evaluator, &call.args[1], at, |buckets| quantile(q, buckets))
+    Function::vector("histogram_quantile", &[Kind::Scalar, Kind::Vector], |evaluator, call, grid, sink| {
+        let quantiles = evaluator.scalar(&call.args[0], grid)?;
+        quantiles.iter().for_each(|q| evaluator.noted.check_quantile(call.places[0], *q));
+        of_buckets(evaluator, call, 1, grid, sink, |step, metric, buckets| {
+            let (value, fixed) = quantile(quantiles[step], buckets);
+            if fixed {
+                evaluator.noted.add(call.places[1], Note::Monotonicity(metric.to_owned()));
+            }
+            value
+        })
     }),
-    Function::vector("histogram_fraction", |evaluator, call, at| {
-        let lower = evaluator.scalar(&call.args[0], at)?;
-        let upper = evaluator.scalar(&call.args[1], at)?;
-        of_buckets(evaluator, &call.args[2], at, |buckets| fraction(lower, upper, &buckets))
+    Function::vector("histogram_fraction", &[Kind::Scalar, Kind::Scalar, Kind::Vector], |evaluator, call, grid, sink| {
+        let lower = evaluator.scalar(&call.args[0], grid)?;
+        let upper = evaluator.scalar(&call.args[1], grid)?;
+        of_buckets(evaluator, call, 2, grid, sink, |step, _, buckets| fraction(lower[step], upper[step], buckets))
     }),
+    of_native("histogram_avg", native),
+    of_native("histogram_count", native),
+    of_native("histogram_sum", native),
+    of_native("histogram_stddev", native),
+    of_native("histogram_stdvar", native),
 ];
+
+const fn of_native(name: &'static str, apply: ApplyVector) -> Function {
+    Function::vector(name, &[Kind::Vector], apply)
+}
+
+/// Floats are no native histograms, so that there is nothing to tell of them; what is wrong with them is still found.
+fn native(evaluator: &Evaluator<'_>, call: &Call, grid: Grid, _: &mut Sink<'_>) -> Result<(), EvalError> {
+    evaluator.each(&call.args[0], grid, &mut |_, _| Ok(()))
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -33,25 +54,62 @@ struct Bucket {
     count: f64,
 }
 
+/// The series of one histogram, by the upper bounds of their buckets.
+struct Histogram {
+    labels: Labels,
+    metric: String,
+    columns: Vec<(f64, Vec<f64>)>,
+}
+
+/// Applies a function to the buckets of each histogram at each step.
 fn of_buckets(
     evaluator: &Evaluator<'_>,
-    arg: &Expr,
-    at: Millis,
-    apply: impl Fn(Vec<Bucket>) -> f64,
-) -> Result<Worked, EvalError> {
-    let mut histograms: BTreeMap<Labels, Vec<Bucket>> = BTreeMap::new();
-    for element in evaluator.vector(arg, at)? {
-        let Some(upper) = element.labels.get("le").and_then(bound) else {
-            continue;
+    call: &Call,
+    arg: usize,
+    grid: Grid,
+    sink: &mut Sink<'_>,
+    mut apply: impl FnMut(usize, &str, &mut Vec<Bucket>) -> f64,
+) -> Result<(), EvalError> {
+    let without_le = Grouping::Without(vec!["le".to_owned()]);
+    let mut numbers = Groups::with_name(&without_le);
+    let mut histograms: Vec<Histogram> = Vec::new();
+    evaluator.each(&call.args[arg], grid, &mut |tag, column| {
+        if !has_values(column) {
+            return Ok(());
+        }
+        let le = tag.get("le").unwrap_or_default();
+        let Some(upper) = bound(le) else {
+            let note = Note::BadBucket(tag.metric_name().to_owned(), le.to_owned());
+            evaluator.noted.add(call.places[arg], note);
+            return Ok(());
         };
-        let labels = element.labels.without(|name| name == "le");
-        histograms.entry(labels).or_default().push(Bucket { upper, count: element.value });
+        let number = numbers.number(&tag);
+        if number == histograms.len() {
+            let (labels, metric) = (tag.without(|name| name == "le"), tag.metric_name().to_owned());
+            histograms.push(Histogram { labels, metric, columns: Vec::new() });
+        }
+        evaluator.budget.hold(grid.count)?;
+        histograms[number].columns.push((upper, column.to_vec()));
+        Ok(())
+    })?;
+    let mut merge = Merge::new(evaluator, grid, Overlap::Step);
+    let (mut column, mut buckets) = (vec![ABSENT; grid.count], Vec::new());
+    for Histogram { labels, metric, mut columns } in histograms {
+        columns.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (step, slot) in column.iter_mut().enumerate() {
+            let present = columns.iter().filter(|(_, column)| !is_absent(column[step]));
+            gather(present.map(|(upper, column)| Bucket { upper: *upper, count: column[step] }), &mut buckets);
+            *slot = match buckets.last() {
+                None => ABSENT,
+                // Without a bucket for everything nothing can be told.
+                Some(last) if last.upper != f64::INFINITY => f64::NAN,
+                Some(_) => apply(step, &metric, &mut buckets),
+            };
+        }
+        evaluator.budget.release(columns.len() * grid.count);
+        merge.add(Tag::new(labels).without_name().labels(), &column)?;
     }
-    let one = |(labels, buckets): (Labels, Vec<Bucket>)| {
-        let value = prepare(buckets).map_or(f64::NAN, &apply);
-        Element { labels: without_name(&labels), value }
-    };
-    unique(histograms.into_iter().map(one).collect()).map(Worked::Vector)
+    merge.hand_out(sink)
 }
 
 /// A bound as Go's `ParseFloat` reads it.
@@ -59,35 +117,36 @@ fn bound(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// Sorted, equal bounds merged; `None` without a bucket for everything.
-fn prepare(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
-    buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
-    if buckets.last()?.upper != f64::INFINITY {
-        return None;
-    }
-    let mut merged: Vec<Bucket> = Vec::with_capacity(buckets.len());
-    for bucket in buckets {
-        match merged.last_mut() {
+/// Takes buckets in order of their bounds; those of equal bounds are added up.
+fn gather(sorted: impl Iterator<Item = Bucket>, buckets: &mut Vec<Bucket>) {
+    buckets.clear();
+    for bucket in sorted {
+        match buckets.last_mut() {
             #[expect(clippy::float_cmp, reason = "only the same bound written twice is merged")]
             Some(last) if last.upper == bucket.upper => last.count += bucket.count,
-            _ => merged.push(bucket),
+            _ => buckets.push(bucket),
         }
     }
-    Some(merged)
 }
 
-/// Cumulative counts cannot fall; where scrapes or rates make them, the lower value is raised.
-fn make_monotonic(buckets: &mut [Bucket]) {
+/// Cumulative counts cannot fall; where scrapes or rates make them, the lower value is raised. Says whether that was
+/// needed for more than rounding.
+fn make_monotonic(buckets: &mut [Bucket]) -> bool {
     let Some(mut before) = buckets.first().map(|first| first.count) else {
-        return;
+        return false;
     };
+    let mut fixed = false;
     for bucket in &mut buckets[1..] {
-        if bucket.count < before || almost_equal(before, bucket.count) {
+        if almost_equal(before, bucket.count) {
             bucket.count = before;
+        } else if bucket.count < before {
+            bucket.count = before;
+            fixed = true;
         } else if !bucket.count.is_nan() {
             before = bucket.count;
         }
     }
+    fixed
 }
 
 #[expect(clippy::float_cmp, reason = "exact equality comes before the tolerance")]
@@ -102,17 +161,22 @@ fn almost_equal(a: f64, b: f64) -> bool {
     }
 }
 
-fn quantile(q: f64, mut buckets: Vec<Bucket>) -> f64 {
+/// The quantile, and whether the buckets had to be mended for it.
+fn quantile(q: f64, buckets: &mut [Bucket]) -> (f64, bool) {
     if q.is_nan() {
-        return f64::NAN;
+        return (f64::NAN, false);
     }
     if q < 0.0 {
-        return f64::NEG_INFINITY;
+        return (f64::NEG_INFINITY, false);
     }
     if q > 1.0 {
-        return f64::INFINITY;
+        return (f64::INFINITY, false);
     }
-    make_monotonic(&mut buckets);
+    let fixed = make_monotonic(buckets);
+    (interpolated(q, buckets), fixed)
+}
+
+fn interpolated(q: f64, buckets: &[Bucket]) -> f64 {
     let last = buckets.len() - 1;
     let total = buckets[last].count;
     if last == 0 || total == 0.0 || total.is_nan() {

@@ -1,47 +1,68 @@
 //! `label_replace` and `label_join`.
 
-use crate::model::{Millis, is_valid_label_name};
+use crate::model::Labels;
 
 use super::super::error::EvalError;
-use super::super::eval::{Evaluator, unique};
+use super::super::eval::{Evaluator, Merge, Overlap, Sink};
+use super::super::grid::Grid;
 use super::super::pattern::anchored;
-use super::super::plan::Call;
-use super::super::value::Worked;
-use super::{Function, text};
+use super::super::plan::{Call, Kind};
+use super::{Function, Names};
 
-pub(super) const FUNCTIONS: &[Function] =
-    &[Function::vector("label_replace", replace), Function::vector("label_join", join)];
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::vector(
+        "label_replace",
+        &[Kind::Vector, Kind::String, Kind::String, Kind::String, Kind::String],
+        replace,
+    )
+    .names(Names::Rewritten),
+    Function::vector("label_join", &[Kind::Vector, Kind::String, Kind::String, Kind::String], join)
+        .variadic(-1)
+        .names(Names::Rewritten),
+];
 
-fn replace(evaluator: &Evaluator<'_>, call: &Call, at: Millis) -> Result<Worked, EvalError> {
-    let (target, replacement, source, pattern) = (text(call, 1)?, text(call, 2)?, text(call, 3)?, text(call, 4)?);
+fn replace(evaluator: &Evaluator<'_>, call: &Call, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    let text = |arg: usize| call.args[arg].text();
+    let (target, replacement, source, pattern) = (text(1), text(2), text(3), text(4));
     let regex = anchored(pattern)
         .map_err(|_| EvalError::data(format!("invalid regular expression in label_replace(): {pattern}")))?;
     check_name(target, "label_replace")?;
-    let mut elements = evaluator.vector(&call.args[0], at)?;
-    for element in &mut elements {
-        if let Some(found) = regex.captures(element.labels.get(source).unwrap_or_default()) {
-            let mut value = String::new();
-            found.expand(replacement, &mut value);
-            element.labels = element.labels.with(target, value);
-        }
-    }
-    unique(elements).map(Worked::Vector)
+    relabelled(evaluator, call, grid, sink, |labels| {
+        let Some(found) = regex.captures(labels.get(source).unwrap_or_default()) else { return labels };
+        let mut value = String::new();
+        found.expand(replacement, &mut value);
+        labels.with(target, value)
+    })
 }
 
-fn join(evaluator: &Evaluator<'_>, call: &Call, at: Millis) -> Result<Worked, EvalError> {
-    let (target, separator) = (text(call, 1)?, text(call, 2)?);
+fn join(evaluator: &Evaluator<'_>, call: &Call, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    let (target, separator) = (call.args[1].text(), call.args[2].text());
+    let sources: Vec<&str> = call.args[3..].iter().map(super::super::plan::Expr::text).collect();
+    if let Some(wrong) = sources.iter().find(|source| source.is_empty()) {
+        return Err(EvalError::data(format!("invalid source label name in label_join(): {wrong}")));
+    }
     check_name(target, "label_join")?;
-    let sources = (3..call.args.len()).map(|arg| text(call, arg)).collect::<Result<Vec<_>, _>>()?;
-    let mut elements = evaluator.vector(&call.args[0], at)?;
-    for element in &mut elements {
-        let values: Vec<&str> = sources.iter().map(|name| element.labels.get(name).unwrap_or_default()).collect();
-        element.labels = element.labels.with(target, values.join(separator));
-    }
-    unique(elements).map(Worked::Vector)
+    relabelled(evaluator, call, grid, sink, |labels| {
+        let values: Vec<&str> = sources.iter().map(|name| labels.get(name).unwrap_or_default()).collect();
+        labels.with(target, values.join(separator))
+    })
 }
 
+fn relabelled(
+    evaluator: &Evaluator<'_>,
+    call: &Call,
+    grid: Grid,
+    sink: &mut Sink<'_>,
+    relabel: impl Fn(Labels) -> Labels,
+) -> Result<(), EvalError> {
+    let mut merge = Merge::new(evaluator, grid, Overlap::Series);
+    evaluator.each(&call.args[0], grid, &mut |tag, column| merge.add(relabel(tag.labels()), column))?;
+    merge.hand_out(sink)
+}
+
+/// Any text may name a label, but not the empty one.
 fn check_name(name: &str, function: &str) -> Result<(), EvalError> {
-    if is_valid_label_name(name) {
+    if !name.is_empty() {
         return Ok(());
     }
     Err(EvalError::data(format!("invalid destination label name in {function}(): {name}")))

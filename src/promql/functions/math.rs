@@ -1,49 +1,51 @@
 //! Functions of one number.
 
-use crate::model::Millis;
-
 use super::super::error::EvalError;
-use super::super::eval::Evaluator;
+use super::super::eval::{Evaluator, Sink};
+use super::super::grid::{ABSENT, Grid};
 use super::super::number::{go_max, go_min};
-use super::super::plan::Call;
-use super::super::value::Worked;
-use super::{Function, map};
+use super::super::plan::{Call, Kind};
+use super::{ApplyVector, Function, map, map_arg};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector("abs", |e, c, at| map(e, c, at, f64::abs)),
-    Function::vector("ceil", |e, c, at| map(e, c, at, f64::ceil)),
-    Function::vector("floor", |e, c, at| map(e, c, at, f64::floor)),
-    Function::vector("exp", |e, c, at| map(e, c, at, f64::exp)),
-    Function::vector("ln", |e, c, at| map(e, c, at, f64::ln)),
-    Function::vector("log2", |e, c, at| map(e, c, at, f64::log2)),
-    Function::vector("log10", |e, c, at| map(e, c, at, f64::log10)),
-    Function::vector("sqrt", |e, c, at| map(e, c, at, f64::sqrt)),
-    Function::vector("sgn", |e, c, at| map(e, c, at, sign)),
-    Function::vector("deg", |e, c, at| map(e, c, at, |value| value * 180.0 / std::f64::consts::PI)),
-    Function::vector("rad", |e, c, at| map(e, c, at, |value| value * std::f64::consts::PI / 180.0)),
-    Function::vector("sin", |e, c, at| map(e, c, at, f64::sin)),
-    Function::vector("cos", |e, c, at| map(e, c, at, f64::cos)),
-    Function::vector("tan", |e, c, at| map(e, c, at, f64::tan)),
-    Function::vector("asin", |e, c, at| map(e, c, at, f64::asin)),
-    Function::vector("acos", |e, c, at| map(e, c, at, f64::acos)),
-    Function::vector("atan", |e, c, at| map(e, c, at, f64::atan)),
-    Function::vector("sinh", |e, c, at| map(e, c, at, f64::sinh)),
-    Function::vector("cosh", |e, c, at| map(e, c, at, f64::cosh)),
-    Function::vector("tanh", |e, c, at| map(e, c, at, f64::tanh)),
-    Function::vector("asinh", |e, c, at| map(e, c, at, f64::asinh)),
-    Function::vector("acosh", |e, c, at| map(e, c, at, f64::acosh)),
-    Function::vector("atanh", |e, c, at| map(e, c, at, f64::atanh)),
-    Function::vector("round", round),
-    Function::vector("clamp", clamp),
-    Function::vector("clamp_min", |e, c, at| {
-        let least = e.scalar(&c.args[1], at)?;
-        map(e, c, at, |value| go_max(least, value))
+    simple("abs", |e, c, grid, sink| map(e, c, grid, sink, f64::abs)),
+    simple("ceil", |e, c, grid, sink| map(e, c, grid, sink, f64::ceil)),
+    simple("floor", |e, c, grid, sink| map(e, c, grid, sink, f64::floor)),
+    simple("exp", |e, c, grid, sink| map(e, c, grid, sink, f64::exp)),
+    simple("ln", |e, c, grid, sink| map(e, c, grid, sink, f64::ln)),
+    simple("log2", |e, c, grid, sink| map(e, c, grid, sink, f64::log2)),
+    simple("log10", |e, c, grid, sink| map(e, c, grid, sink, f64::log10)),
+    simple("sqrt", |e, c, grid, sink| map(e, c, grid, sink, f64::sqrt)),
+    simple("sgn", |e, c, grid, sink| map(e, c, grid, sink, sign)),
+    simple("deg", |e, c, grid, sink| map(e, c, grid, sink, |value| value * 180.0 / std::f64::consts::PI)),
+    simple("rad", |e, c, grid, sink| map(e, c, grid, sink, |value| value * std::f64::consts::PI / 180.0)),
+    simple("sin", |e, c, grid, sink| map(e, c, grid, sink, f64::sin)),
+    simple("cos", |e, c, grid, sink| map(e, c, grid, sink, f64::cos)),
+    simple("tan", |e, c, grid, sink| map(e, c, grid, sink, f64::tan)),
+    simple("asin", |e, c, grid, sink| map(e, c, grid, sink, f64::asin)),
+    simple("acos", |e, c, grid, sink| map(e, c, grid, sink, f64::acos)),
+    simple("atan", |e, c, grid, sink| map(e, c, grid, sink, f64::atan)),
+    simple("sinh", |e, c, grid, sink| map(e, c, grid, sink, f64::sinh)),
+    simple("cosh", |e, c, grid, sink| map(e, c, grid, sink, f64::cosh)),
+    simple("tanh", |e, c, grid, sink| map(e, c, grid, sink, f64::tanh)),
+    simple("asinh", |e, c, grid, sink| map(e, c, grid, sink, f64::asinh)),
+    simple("acosh", |e, c, grid, sink| map(e, c, grid, sink, f64::acosh)),
+    simple("atanh", |e, c, grid, sink| map(e, c, grid, sink, f64::atanh)),
+    Function::vector("round", &[Kind::Vector, Kind::Scalar], round).variadic(1),
+    Function::vector("clamp", &[Kind::Vector, Kind::Scalar, Kind::Scalar], clamp),
+    Function::vector("clamp_min", &[Kind::Vector, Kind::Scalar], |e, c, grid, sink| {
+        let least = e.scalar(&c.args[1], grid)?;
+        map_arg(e, c, 0, grid, sink, |step, value| go_max(least[step], value))
     }),
-    Function::vector("clamp_max", |e, c, at| {
-        let most = e.scalar(&c.args[1], at)?;
-        map(e, c, at, |value| go_min(most, value))
+    Function::vector("clamp_max", &[Kind::Vector, Kind::Scalar], |e, c, grid, sink| {
+        let most = e.scalar(&c.args[1], grid)?;
+        map_arg(e, c, 0, grid, sink, |step, value| go_min(most[step], value))
     }),
 ];
+
+const fn simple(name: &'static str, apply: ApplyVector) -> Function {
+    Function::vector(name, &[Kind::Vector], apply)
+}
 
 fn sign(value: f64) -> f64 {
     if value < 0.0 {
@@ -56,19 +58,25 @@ fn sign(value: f64) -> f64 {
 }
 
 /// Halves go up. Multiplying by the inverse is what Prometheus does, and where its rounding errors come from.
-fn round(evaluator: &Evaluator<'_>, call: &Call, at: Millis) -> Result<Worked, EvalError> {
-    let inverse = match call.args.get(1) {
-        Some(nearest) => 1.0 / evaluator.scalar(nearest, at)?,
-        None => 1.0,
+fn round(evaluator: &Evaluator<'_>, call: &Call, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    let nearest = match call.args.get(1) {
+        Some(nearest) => evaluator.scalar(nearest, grid)?,
+        None => vec![1.0; grid.count],
     };
-    map(evaluator, call, at, |value| (value * inverse + 0.5).floor() / inverse)
+    map_arg(evaluator, call, 0, grid, sink, |step, value| {
+        let inverse = 1.0 / nearest[step];
+        (value * inverse + 0.5).floor() / inverse
+    })
 }
 
-fn clamp(evaluator: &Evaluator<'_>, call: &Call, at: Millis) -> Result<Worked, EvalError> {
-    let least = evaluator.scalar(&call.args[1], at)?;
-    let most = evaluator.scalar(&call.args[2], at)?;
-    if most < least {
-        return Ok(Worked::Vector(Vec::new()));
-    }
-    map(evaluator, call, at, |value| go_max(least, go_min(most, value)))
+fn clamp(evaluator: &Evaluator<'_>, call: &Call, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    let least = evaluator.scalar(&call.args[1], grid)?;
+    let most = evaluator.scalar(&call.args[2], grid)?;
+    map_arg(evaluator, call, 0, grid, sink, |step, value| {
+        if most[step] < least[step] {
+            // There is nothing between the two.
+            return ABSENT;
+        }
+        go_max(least[step], go_min(most[step], value))
+    })
 }

@@ -1,7 +1,7 @@
 //! The functions of `PromQL`, one file per family.
 //!
 //! A new function: its code in the family's file, one line in that file's table. A function that only looks at one
-//! window of one series is a [`Window`] function; one that maps each value of a vector is a `map`; the rest get the plan.
+//! window of one series is `Rolling`; one that maps each value of a vector is a `map`; the rest get the plan.
 
 mod absent;
 mod date;
@@ -14,20 +14,44 @@ mod regression;
 mod sort;
 mod vector;
 
-use crate::model::Millis;
-
 use super::error::EvalError;
-use super::eval::{Evaluator, unique, without_name};
-use super::plan::{Call, Expr, Kind};
-use super::value::{Element, Worked};
+use super::eval::{Evaluator, Overlap, Sink};
+use super::grid::{Grid, map_column};
+use super::plan::{Call, Kind};
 
-/// How a function is computed at one time.
-pub(super) type Apply = fn(&Evaluator<'_>, &Call, Millis) -> Result<Worked, EvalError>;
+/// How a function that gives a vector hands out its series.
+type ApplyVector = fn(&Evaluator<'_>, &Call, Grid, &mut Sink<'_>) -> Result<(), EvalError>;
+/// How a function that gives a number at each step is computed.
+type ApplyScalar = fn(&Evaluator<'_>, &Call, Grid) -> Result<Vec<f64>, EvalError>;
+
+/// How a function is computed.
+#[derive(Clone, Copy)]
+pub(super) enum Apply {
+    Vector(ApplyVector),
+    Scalar(ApplyScalar),
+}
+
+/// What becomes of the metrics' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    Dropped,
+    Kept,
+    /// Labels are changed, the name perhaps among them.
+    Rewritten,
+}
 
 /// A function of `PromQL`.
 pub(super) struct Function {
     pub name: &'static str,
+    /// The types of its arguments; the last one holds for further ones too.
+    pub args: &'static [Kind],
+    /// As Prometheus counts: 0 for exactly `args`; else the last may be missing, and this many may stand in its place
+    /// (any number if negative).
+    pub variadic: i32,
     pub returns: Kind,
+    pub names: Names,
+    /// Whether the value depends on the time of the evaluation even where the data do not.
+    pub tells_time: bool,
     pub apply: Apply,
 }
 
@@ -38,12 +62,26 @@ impl std::fmt::Debug for Function {
 }
 
 impl Function {
-    const fn vector(name: &'static str, apply: Apply) -> Self {
-        Self { name, returns: Kind::Vector, apply }
+    const fn vector(name: &'static str, args: &'static [Kind], apply: ApplyVector) -> Self {
+        let (names, apply) = (Names::Dropped, Apply::Vector(apply));
+        Self { name, args, variadic: 0, returns: Kind::Vector, names, tells_time: false, apply }
     }
 
-    const fn scalar(name: &'static str, apply: Apply) -> Self {
-        Self { name, returns: Kind::Scalar, apply }
+    const fn scalar(name: &'static str, args: &'static [Kind], apply: ApplyScalar) -> Self {
+        let (names, apply) = (Names::Dropped, Apply::Scalar(apply));
+        Self { name, args, variadic: 0, returns: Kind::Scalar, names, tells_time: false, apply }
+    }
+
+    const fn variadic(self, variadic: i32) -> Self {
+        Self { variadic, ..self }
+    }
+
+    const fn names(self, names: Names) -> Self {
+        Self { names, ..self }
+    }
+
+    const fn tells_time(self) -> Self {
+        Self { tells_time: true, ..self }
     }
 }
 
@@ -60,60 +98,56 @@ const FAMILIES: [&[Function]; 10] = [
     vector::FUNCTIONS,
 ];
 
+/// Prometheus 3.5 has them only behind a feature flag.
+const EXPERIMENTAL: [&str; 5] =
+    ["double_exponential_smoothing", "info", "mad_over_time", "sort_by_label", "sort_by_label_desc"];
+
 /// The function of a name, if there is one.
 pub(super) fn find(name: &str) -> Option<&'static Function> {
     FAMILIES.iter().flat_map(|family| family.iter()).find(|function| function.name == name)
 }
 
-/// One series within one window. Never empty; no staleness markers.
-struct Window<'s> {
-    samples: &'s [(Millis, f64)],
-    /// The window's edges in milliseconds: `(after, until]`.
-    after: i64,
-    until: i64,
-    /// The time of the evaluation, which is not `until` behind an offset.
-    at: Millis,
+/// The names of all functions, sorted.
+pub(super) fn all() -> Vec<&'static str> {
+    let mut names: Vec<_> = FAMILIES.iter().flat_map(|family| family.iter()).map(|function| function.name).collect();
+    names.sort_unstable();
+    names
 }
 
-impl Window<'_> {
-    fn values(&self) -> impl Iterator<Item = f64> + '_ {
-        self.samples.iter().map(|(_, value)| *value)
+/// What is to be said of a name that is no function here.
+pub(super) fn unknown(name: &str) -> String {
+    if EXPERIMENTAL.contains(&name) {
+        format!("function {name:?} is not enabled")
+    } else {
+        format!("unknown function with name {name:?}")
     }
 }
 
-/// Applies a function to the window of each series of the range vector that is argument `arg`.
-fn windows(
+/// Maps every value of the instant vector that is argument `arg`; names are dropped.
+fn map_arg(
     evaluator: &Evaluator<'_>,
-    arg: &Expr,
-    at: Millis,
-    keep_name: bool,
-    apply: impl Fn(&Window<'_>) -> Option<f64>,
-) -> Result<Worked, EvalError> {
-    let matrix = evaluator.matrix(arg, at)?;
-    let mut result = Vec::with_capacity(matrix.series.len());
-    for series in &matrix.series {
-        let window = Window { samples: &series.samples, after: matrix.after, until: matrix.until, at };
-        if let Some(value) = apply(&window) {
-            let labels = if keep_name { series.labels.clone() } else { without_name(&series.labels) };
-            result.push(Element { labels, value });
-        }
-    }
-    unique(result).map(Worked::Vector)
+    call: &Call,
+    arg: usize,
+    grid: Grid,
+    sink: &mut Sink<'_>,
+    mut apply: impl FnMut(usize, f64) -> f64,
+) -> Result<(), EvalError> {
+    let arg = &call.args[arg];
+    evaluator.nameless(arg, grid, Overlap::Step, sink, |sink| {
+        evaluator.each(arg, grid, &mut |tag, column| {
+            map_column(column, &mut apply);
+            sink(tag.without_name(), column)
+        })
+    })
 }
 
-/// Maps every value of the instant vector that is the call's first argument; names are dropped.
-fn map(evaluator: &Evaluator<'_>, call: &Call, at: Millis, apply: impl Fn(f64) -> f64) -> Result<Worked, EvalError> {
-    let mut elements = evaluator.vector(&call.args[0], at)?;
-    for element in &mut elements {
-        *element = Element { labels: without_name(&element.labels), value: apply(element.value) };
-    }
-    unique(elements).map(Worked::Vector)
-}
-
-/// The text of an argument that the parser promised to be one.
-fn text(call: &Call, arg: usize) -> Result<&str, EvalError> {
-    match call.args.get(arg) {
-        Some(Expr::String(text)) => Ok(text),
-        _ => Err(EvalError::data(format!("{} expects a text as argument {}", call.function.name, arg + 1))),
-    }
+/// Maps every value of the call's first argument by a function of the value alone.
+fn map(
+    evaluator: &Evaluator<'_>,
+    call: &Call,
+    grid: Grid,
+    sink: &mut Sink<'_>,
+    apply: impl Fn(f64) -> f64,
+) -> Result<(), EvalError> {
+    map_arg(evaluator, call, 0, grid, sink, |_, value| apply(value))
 }

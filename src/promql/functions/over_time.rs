@@ -1,36 +1,86 @@
 //! `…_over_time`: one number out of a window's values.
 
-use super::super::aggregate::extreme;
+use std::collections::VecDeque;
+
+use super::super::eval::{Rolling, Sample, Window};
 use super::super::number::{Mean, Sum, quantile};
-use super::{Function, Window, windows};
+use super::super::plan::Kind;
+use super::super::tag::Tag;
+use super::{ApplyVector, Function, Names};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector("avg_over_time", |e, c, at| {
-        windows(e, &c.args[0], at, false, |w| Some(w.values().fold(Mean::default(), Mean::plus).value()))
+    over_time("avg_over_time", |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(w.values().fold(Mean::default(), Mean::plus).value()))
     }),
-    Function::vector("sum_over_time", |e, c, at| {
-        windows(e, &c.args[0], at, false, |w| Some(w.values().fold(Sum::default(), Sum::plus).total()))
+    over_time("sum_over_time", |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(w.values().fold(Sum::default(), Sum::plus).total()))
     }),
-    Function::vector("min_over_time", |e, c, at| {
-        windows(e, &c.args[0], at, false, |w| Some(extreme(&values(w), |a, b| a < b)))
+    over_time("min_over_time", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut Extreme::<false>::default())),
+    over_time("max_over_time", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut Extreme::<true>::default())),
+    over_time("count_over_time", |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(w.samples.len() as f64))
     }),
-    Function::vector("max_over_time", |e, c, at| {
-        windows(e, &c.args[0], at, false, |w| Some(extreme(&values(w), |a, b| a > b)))
+    over_time("last_over_time", |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| w.values().last())
+    })
+    .names(Names::Kept),
+    over_time("stdvar_over_time", |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(variance(w)))
     }),
-    Function::vector("count_over_time", |e, c, at| windows(e, &c.args[0], at, false, |w| Some(w.samples.len() as f64))),
-    Function::vector("last_over_time", |e, c, at| windows(e, &c.args[0], at, true, |w| w.values().last())),
-    Function::vector("first_over_time", |e, c, at| windows(e, &c.args[0], at, true, |w| w.values().next())),
-    Function::vector("stdvar_over_time", |e, c, at| windows(e, &c.args[0], at, false, |w| Some(variance(w)))),
-    Function::vector("stddev_over_time", |e, c, at| windows(e, &c.args[0], at, false, |w| Some(variance(w).sqrt()))),
-    Function::vector("quantile_over_time", |e, c, at| {
-        let q = e.scalar(&c.args[0], at)?;
-        windows(e, &c.args[1], at, false, |w| Some(quantile(q, &mut values(w))))
+    over_time("stddev_over_time", |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(variance(w).sqrt()))
     }),
-    Function::vector("mad_over_time", |e, c, at| windows(e, &c.args[0], at, false, |w| Some(deviation(w)))),
+    Function::vector("quantile_over_time", &[Kind::Scalar, Kind::Matrix], |e, c, grid, sink| {
+        let quantiles = e.scalar(&c.args[0], grid)?;
+        let mut values = Vec::new();
+        e.roll(c, 1, grid, sink, &mut |w: &Window<'_>| {
+            let q = quantiles[w.step];
+            e.noted.check_quantile(c.places[0], q);
+            values.clear();
+            values.extend(w.values());
+            Some(quantile(q, &mut values))
+        })
+    }),
 ];
 
-fn values(window: &Window<'_>) -> Vec<f64> {
-    window.values().collect()
+const fn over_time(name: &'static str, apply: ApplyVector) -> Function {
+    Function::vector(name, &[Kind::Matrix], apply)
+}
+
+/// The places of samples that are the best of all windows that begin with them: the window's best stands in front.
+/// NaN is the best only of nothing else.
+#[derive(Default)]
+struct Extreme<const MAX: bool> {
+    candidates: VecDeque<(usize, f64)>,
+    /// How many samples have been looked at.
+    next: usize,
+}
+
+impl<const MAX: bool> Rolling for Extreme<MAX> {
+    fn begin(&mut self, _: &Tag, _: &[Sample]) {
+        self.candidates.clear();
+        self.next = 0;
+    }
+
+    fn value(&mut self, window: &Window<'_>) -> Option<f64> {
+        // What lies before the window has not been looked at when windows do not touch.
+        self.next = self.next.max(window.from);
+        for (place, (_, value)) in window.samples.iter().enumerate().skip(self.next - window.from) {
+            if value.is_nan() {
+                continue;
+            }
+            let beaten = |other: f64| if MAX { *value > other } else { *value < other };
+            while self.candidates.back().is_some_and(|(_, other)| beaten(*other)) {
+                self.candidates.pop_back();
+            }
+            self.candidates.push_back((window.from + place, *value));
+        }
+        self.next = window.to;
+        while self.candidates.front().is_some_and(|(place, _)| *place < window.from) {
+            self.candidates.pop_front();
+        }
+        Some(self.candidates.front().map_or(f64::NAN, |(_, value)| *value))
+    }
 }
 
 /// Welford's population variance with compensated sums.
@@ -43,12 +93,4 @@ fn variance(window: &Window<'_>) -> f64 {
         squares = squares.plus(delta * (value - (mean.sum + mean.lost)));
     }
     (squares.sum + squares.lost) / count
-}
-
-/// The median of the distances from the median.
-fn deviation(window: &Window<'_>) -> f64 {
-    let mut values = values(window);
-    let median = quantile(0.5, &mut values);
-    let mut distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
-    quantile(0.5, &mut distances)
 }

@@ -2,25 +2,28 @@
 
 use crate::model::Millis;
 
+use super::super::eval::Window;
 use super::super::number::Sum;
-use super::{Function, windows};
+use super::super::plan::Kind;
+use super::Function;
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector("deriv", |e, c, at| {
-        windows(e, &c.args[0], at, false, |w| {
+    Function::vector("deriv", &[Kind::Matrix], |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| {
             // The first sample's time as origin keeps the numbers small.
             (w.samples.len() > 1).then(|| line(w.samples, w.samples[0].0).0)
         })
     }),
-    Function::vector("predict_linear", |e, c, at| {
-        let ahead = e.scalar(&c.args[1], at)?;
-        windows(e, &c.args[0], at, false, |w| {
+    Function::vector("predict_linear", &[Kind::Matrix, Kind::Scalar], |e, c, grid, sink| {
+        let ahead = e.scalar(&c.args[1], grid)?;
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| {
             (w.samples.len() > 1).then(|| {
                 let (slope, intercept) = line(w.samples, w.at);
-                slope * ahead + intercept
+                slope * ahead[w.step] + intercept
             })
         })
-    }),
+    })
+    .tells_time(),
 ];
 
 /// Slope per second, and value at `origin`, by least squares.

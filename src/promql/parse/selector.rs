@@ -1,0 +1,89 @@
+//! `name{label="value", "quoted label"=~"…"}`
+
+use crate::model::METRIC_NAME;
+use crate::store::{MatchOp, Matcher};
+
+use super::super::lex::{Token, Word};
+use super::super::pattern::anchored;
+use super::super::plan::{Selector, Shift};
+use super::{Parsed, Parser};
+
+const CONTEXT: &str = "label matching";
+
+impl Parser<'_> {
+    /// The selector behind its name, which may be missing.
+    pub(super) fn selector(&mut self, name: Option<(String, usize)>) -> Parsed<Selector> {
+        let start = name.as_ref().map_or(self.peek().start, |(_, start)| *start);
+        let mut names: Vec<String> = name.iter().map(|(name, _)| name.clone()).collect();
+        let mut matchers = Vec::new();
+        if self.take_sign("{") {
+            while !self.take_sign("}") {
+                self.matcher(&mut names, &mut matchers)?;
+                if !self.is_sign("}") {
+                    self.expect_sign(",", "label matching, expected \",\" or \"}\"")?;
+                }
+            }
+        }
+        if !names.is_empty()
+            && let Some(second) = names.get(1).or_else(|| named(&matchers))
+        {
+            return self.fail(start, format!("metric name must not be set twice: {:?} or {second:?}", names[0]));
+        }
+        matchers.splice(0..0, names.into_iter().map(|name| Matcher::equal(METRIC_NAME, name)));
+        if matchers.iter().all(|matcher| matcher.takes_value("")) {
+            return self.fail(start, "vector selector must contain at least one non-empty matcher");
+        }
+        Ok(Selector { matchers, shift: Shift::default() })
+    }
+
+    fn matcher(&mut self, names: &mut Vec<String>, matchers: &mut Vec<Matcher>) -> Parsed<()> {
+        let Token { word, start, .. } = self.peek().clone();
+        let name = match word {
+            Word::Text(text) => {
+                self.take();
+                // A quoted text that nothing is compared with is the metric's name.
+                if self.is_sign(",") || self.is_sign("}") {
+                    names.push(text);
+                    return Ok(());
+                }
+                text
+            }
+            Word::Name(name) if !name.contains(':') => {
+                self.take();
+                name
+            }
+            _ => return self.unexpected("label matching, expected identifier or \"}\""),
+        };
+        let Word::Sign(sign @ ("=" | "!=" | "=~" | "!~")) = self.peek().word else {
+            return self.unexpected("label matching, expected label matching operator");
+        };
+        self.take();
+        let Word::Text(value) = self.peek().word.clone() else {
+            return self.unexpected(&format!("{CONTEXT}, expected string"));
+        };
+        self.take();
+        let op = match sign {
+            "=" => MatchOp::Equal,
+            "!=" => MatchOp::NotEqual,
+            _ => match anchored(&value) {
+                Ok(regex) if sign == "=~" => MatchOp::Matches(regex),
+                Ok(regex) => MatchOp::NotMatches(regex),
+                Err(error) => {
+                    let detail = error.to_string().lines().last().unwrap_or_default().to_owned();
+                    let what = format!("the regular expression {value:?} of label {name:?} is wrong: {detail}");
+                    return self.fail(start, what);
+                }
+            },
+        };
+        matchers.push(Matcher { name, op, value });
+        Ok(())
+    }
+}
+
+/// The name that a matcher of `=` sets.
+fn named(matchers: &[Matcher]) -> Option<&String> {
+    matchers
+        .iter()
+        .find(|matcher| matcher.name == METRIC_NAME && matches!(matcher.op, MatchOp::Equal))
+        .map(|matcher| &matcher.value)
+}
