@@ -13,6 +13,7 @@ mod error;
 mod eval;
 mod fetch;
 mod functions;
+pub mod notation;
 mod number;
 mod parse;
 pub mod pattern;

@@ -144,24 +144,13 @@ fn group<'n>(file: &str, node: &'n Node, problems: &'n Problems) -> Option<(Grou
     let query_offset = fields.duration("query_offset");
     let limit = fields.number("limit").unwrap_or(0);
     let labels = labels(&mut fields);
-    let rules: Vec<_> = fields.list("rules").iter().filter_map(|node| rule(node, &labels, problems)).collect();
+    let rules = fields.list("rules").iter().filter_map(|node| rule(node, &labels, problems)).collect();
     if name.as_deref() == Some("") {
         fields.wrong("name", "the group's name is empty", "give it one");
     }
     let at = fields.at();
     fields.finish();
-    doubled(&rules, problems);
     Some((GroupSpec { file: file.into(), name: name?.into(), interval, query_offset, limit, rules }, at))
-}
-
-/// Recording the same series twice in a group is refused, as Prometheus does for equal rules.
-fn doubled(rules: &[RuleSpec], problems: &Problems) {
-    for (index, rule) in rules.iter().enumerate() {
-        if let Some(first) = rules[..index].iter().find(|other| *other == rule) {
-            let what = format!("the rule `{}` is written twice in this group", rule.name());
-            problems.add(&rule.at, what, format!("keep one of them; the first is on line {}", first.at.line));
-        }
-    }
 }
 
 fn rule(node: &Node, group_labels: &[(String, String)], problems: &Problems) -> Option<RuleSpec> {
