@@ -19,6 +19,7 @@ mod parse;
 pub mod pattern;
 mod place;
 mod plan;
+mod presence;
 mod value;
 
 #[cfg(test)]
