@@ -7,6 +7,7 @@ mod cost;
 mod demo;
 mod health;
 mod probe;
+mod query;
 mod run;
 mod test;
 
@@ -55,6 +56,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Table)]
         format: Output,
     },
+    /// Ask a running agent, or any Prometheus, in PromQL; exit 1 with the server's error.
+    Query(query::Question),
     /// Price usage: JSON lines on standard input, JSON lines out; exit 1 at the end when one could not be read.
     Cost {
         /// Price files over the built-in ones; later files win.
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Check(Check::Rules { files, lint, lint_fatal }) => check::rules(&files, lint, lint_fatal),
         Command::Test(Test::Rules { files, run, diff }) => test::rules(&files, run.as_ref(), diff),
         Command::Probe { target, config, format } => probe::run(&target, config, format),
+        Command::Query(question) => query::run(&question),
         Command::Cost { prices } => cost::run(&prices),
         Command::Health { url } => health::run(url),
     }

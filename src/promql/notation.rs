@@ -27,8 +27,9 @@ pub fn metric(text: &str) -> Result<Labels, String> {
     }
     let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1] && pair[0] != METRIC_NAME) {
-        return Err(format!("label name {:?} is not unique", twice[0]));
+    let next = names.iter().skip(1);
+    if let Some((twice, _)) = names.iter().zip(next).find(|(a, b)| a == b && **a != METRIC_NAME) {
+        return Err(format!("label name {twice:?} is not unique"));
     }
     // A name before the braces wins over one inside of them.
     Ok(Labels::new(pairs.into_iter().rev()))
@@ -223,7 +224,7 @@ impl<'t> Reader<'t> {
         }
         let digits = self.at;
         for (word, value) in [("inf", f64::INFINITY), ("nan", f64::NAN)] {
-            let found = self.rest().get(..3).filter(|text| text.eq_ignore_ascii_case(word)).is_some();
+            let found = self.rest().get(..3).is_some_and(|text| text.eq_ignore_ascii_case(word));
             if found && !self.rest()[3..].starts_with(|c: char| c.is_ascii_alphanumeric()) {
                 self.at += 3;
                 return Ok(sign * value);

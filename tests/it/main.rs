@@ -32,3 +32,4 @@ mod redis_faults;
 mod redis_keys;
 mod redis_load;
 mod reload;
+mod rule_tests;

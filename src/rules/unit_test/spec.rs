@@ -130,10 +130,7 @@ fn series(node: &Node, problems: &Problems) -> Option<TestSeries> {
         labels if labels.is_empty() => Err("a series has at least one label with a value: write its name".into()),
         labels => Ok(labels),
     });
-    let values = match fields.has("values") {
-        true => fields.parsed("values", notation::values),
-        false => None,
-    };
+    let values = fields.parsed("values", notation::values);
     fields.finish();
     Some(TestSeries { labels: labels?, values: values.unwrap_or_default() })
 }
