@@ -32,7 +32,7 @@ pub fn run(url: Option<String>) -> ExitCode {
 }
 
 /// Loopback on the configured port; a configuration that does not load leaves the default port.
-fn own_address() -> String {
+pub(super) fn own_address() -> String {
     let port = Source::choose(None).load().map_or(DEFAULT_PORT, |config| config.server.listen.port());
     format!("http://127.0.0.1:{port}")
 }

@@ -7,7 +7,9 @@ mod cost;
 mod demo;
 mod health;
 mod probe;
+mod query;
 mod run;
+mod test;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -40,6 +42,9 @@ enum Command {
     /// Check files before they are used.
     #[command(subcommand)]
     Check(Check),
+    /// Test what is written before it is used.
+    #[command(subcommand)]
+    Test(Test),
     /// Look at a target once and print every phase, timing, metric and why it failed.
     Probe {
         /// A target's name in the configuration, or a URL.
@@ -51,6 +56,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Table)]
         format: Output,
     },
+    /// Ask a running agent, or any Prometheus, in PromQL; exit 1 with the server's error.
+    Query(query::Question),
     /// Price usage: JSON lines on standard input, JSON lines out; exit 1 at the end when one could not be read.
     Cost {
         /// Price files over the built-in ones; later files win.
@@ -74,9 +81,30 @@ enum Check {
     },
     /// Check rule files as promtool does; exit 1 on any problem.
     Rules {
-        /// Rule files.
+        /// Rule files; without any, standard input.
+        files: Vec<PathBuf>,
+        /// What is looked at beyond what would keep rules from being loaded.
+        #[arg(long, value_enum, default_value_t = check::Lint::DuplicateRules)]
+        lint: check::Lint,
+        /// Exit 3 when such a look finds anything.
+        #[arg(long)]
+        lint_fatal: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Test {
+    /// Run unit tests of rules, in promtool's format; exit 1 when anything is not as expected.
+    Rules {
+        /// Test files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Run only tests whose names match.
+        #[arg(long, value_name = "REGEX")]
+        run: Option<regex::Regex>,
+        /// Show what differs line by line.
+        #[arg(long)]
+        diff: bool,
     },
 }
 
@@ -95,8 +123,10 @@ pub fn main() -> ExitCode {
         Command::Run { config } => run::run(config),
         Command::Demo { port } => demo::run(port),
         Command::Check(Check::Config { file }) => check::config(&file),
-        Command::Check(Check::Rules { files }) => check::rules(&files),
+        Command::Check(Check::Rules { files, lint, lint_fatal }) => check::rules(&files, lint, lint_fatal),
+        Command::Test(Test::Rules { files, run, diff }) => test::rules(&files, run.as_ref(), diff),
         Command::Probe { target, config, format } => probe::run(&target, config, format),
+        Command::Query(question) => query::run(&question),
         Command::Cost { prices } => cost::run(&prices),
         Command::Health { url } => health::run(url),
     }

@@ -13,11 +13,13 @@ mod eval;
 mod functions;
 mod grid;
 mod lex;
+pub mod notation;
 mod notes;
 mod number;
 mod parse;
 pub mod pattern;
 mod plan;
+mod presence;
 mod tag;
 mod value;
 

@@ -486,9 +486,8 @@ fn operator(text: &str) -> Option<BinaryOp> {
     use BinaryOp::{
         Add, And, Atan2, Div, Equal, Greater, GreaterEqual, Less, LessEqual, Mod, Mul, NotEqual, Or, Pow, Sub, Unless,
     };
-    let all = [
-        Add, Sub, Mul, Div, Mod, Pow, Atan2, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, And, Or, Unless,
-    ];
+    let all =
+        [Add, Sub, Mul, Div, Mod, Pow, Atan2, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, And, Or, Unless];
     all.into_iter().find(|op| op.as_str() == text)
 }
 
@@ -501,9 +500,8 @@ fn is_grouping(name: &str) -> bool {
 }
 
 fn is_keyword(name: &str) -> bool {
-    const KEYWORDS: [&str; 11] = [
-        "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end", "step",
-    ];
+    const KEYWORDS: [&str; 11] =
+        ["by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end", "step"];
     KEYWORDS.iter().any(|word| name.eq_ignore_ascii_case(word))
 }
 

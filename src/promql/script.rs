@@ -4,52 +4,14 @@
 
 use std::time::Duration;
 
+use super::notation::{metric, values};
 use super::{Options, Query, Value};
-use crate::model::{
-    Block, Family, Labels, METRIC_NAME, MetricKind, Millis, Point, Suffix, parse_duration, stale_marker,
-};
+use crate::model::{Block, Family, Labels, METRIC_NAME, MetricKind, Millis, Point, Suffix, parse_duration};
 use crate::store::{Limits, Picture, Series, Store};
 
-/// `0+10x3 _ stale 5`: the values at each step.
-fn values(notation: &str) -> Vec<Option<f64>> {
-    notation.split_whitespace().flat_map(item).collect()
-}
-
-fn item(text: &str) -> Vec<Option<f64>> {
-    if text == "stale" {
-        return vec![Some(stale_marker())];
-    }
-    let number = |text: &str| -> f64 { text.parse().unwrap_or_else(|_| panic!("no number: {text}")) };
-    let (base, times) = match text.rsplit_once('x') {
-        Some((base, times)) => (base, times.parse::<usize>().unwrap()),
-        None => (text, 0),
-    };
-    if base == "_" {
-        return vec![None; times.max(1)];
-    }
-    if times == 0 && !text.contains('x') {
-        return vec![Some(number(base))];
-    }
-    let sign = base[1..].find(['+', '-']).map(|at| at + 1);
-    let (start, step) = sign.map_or_else(|| (number(base), 0.0), |at| (number(&base[..at]), number(&base[at..])));
-    let mut value = start;
-    let mut all = vec![Some(value)];
-    for _ in 0..times {
-        value += step;
-        all.push(Some(value));
-    }
-    all
-}
-
-/// `name{a="b", c="d"}` as labels; a selector of `=` matchers.
+/// `name{a="b", c="d"}` as labels.
 fn labels(text: &str) -> Labels {
-    if text == "{}" || text.is_empty() {
-        return Labels::empty();
-    }
-    let query = Query::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let pairs: Vec<_> =
-        query.selectors()[0].matchers.iter().map(|matcher| (matcher.name.clone(), matcher.value.clone())).collect();
-    Labels::new(pairs)
+    metric(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// Splits `labels value` at the space behind the braces.
@@ -63,7 +25,7 @@ fn load(store: &Store, step: Duration, lines: &[&str]) {
         .iter()
         .map(|line| {
             let (name, notation) = split(line);
-            (labels(name), values(notation))
+            (labels(name), values(notation).unwrap_or_else(|error| panic!("{line}: {error}")))
         })
         .collect();
     let longest = series.iter().map(|(_, values)| values.len()).max().unwrap_or(0);

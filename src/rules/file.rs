@@ -12,9 +12,6 @@ use crate::yaml::{Fields, Node, parse};
 use super::glob;
 use super::template;
 
-/// The label that names the alert; rules cannot set it.
-const ALERT_NAME: &str = "alertname";
-
 /// A group of rules as it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupSpec {
@@ -144,24 +141,13 @@ fn group<'n>(file: &str, node: &'n Node, problems: &'n Problems) -> Option<(Grou
     let query_offset = fields.duration("query_offset");
     let limit = fields.number("limit").unwrap_or(0);
     let labels = labels(&mut fields);
-    let rules: Vec<_> = fields.list("rules").iter().filter_map(|node| rule(node, &labels, problems)).collect();
+    let rules = fields.list("rules").iter().filter_map(|node| rule(node, &labels, problems)).collect();
     if name.as_deref() == Some("") {
         fields.wrong("name", "the group's name is empty", "give it one");
     }
     let at = fields.at();
     fields.finish();
-    doubled(&rules, problems);
     Some((GroupSpec { file: file.into(), name: name?.into(), interval, query_offset, limit, rules }, at))
-}
-
-/// Recording the same series twice in a group is refused, as Prometheus does for equal rules.
-fn doubled(rules: &[RuleSpec], problems: &Problems) {
-    for (index, rule) in rules.iter().enumerate() {
-        if let Some(first) = rules[..index].iter().find(|other| *other == rule) {
-            let what = format!("the rule `{}` is written twice in this group", rule.name());
-            problems.add(&rule.at, what, format!("keep one of them; the first is on line {}", first.at.line));
-        }
-    }
 }
 
 fn rule(node: &Node, group_labels: &[(String, String)], problems: &Problems) -> Option<RuleSpec> {
@@ -251,13 +237,9 @@ fn alerting(fields: &mut Fields<'_>, name: String, own: &[(String, String)], pro
 fn labels(fields: &mut Fields<'_>) -> Vec<(String, String)> {
     let mut labels: Vec<(String, String)> = Vec::new();
     for (name, value, at) in fields.text_map("labels") {
-        if !is_valid_label_name(&name) || name == METRIC_NAME || name == ALERT_NAME {
+        if !is_valid_label_name(&name) || name == METRIC_NAME {
             let what = format!("`{name}` cannot be a label of a rule");
-            fields.problems().add(
-                at,
-                what,
-                "use letters, digits and `_`; `__name__` and `alertname` are set by the rule",
-            );
+            fields.problems().add(at, what, "use letters, digits and `_`; `__name__` is set by the rule");
             continue;
         }
         labels.push((name, value));
@@ -299,7 +281,7 @@ mod tests {
     #[test]
     fn every_problem_comes_with_its_place() {
         let (_, problems) = read(
-            "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up ==\n    labels: {alertname: x}\n  - record: a-b\n    expr: up\n  \
+            "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up ==\n    labels: {__name__: x}\n  - record: a-b\n    expr: up\n  \
              - expr: up\n  - alert: B\n    expr: up[5m]\n    annotations: {s: \"{{ .x \"}\n  - record: c\n    expr: up\n    for: 5m\n    colour: red\n",
         );
         insta::assert_snapshot!(problems.join("\n"));

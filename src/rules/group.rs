@@ -12,13 +12,15 @@ use crate::promql::{Options, Value};
 use crate::store::{Picture, Snapshot, Store};
 
 use super::file::{GroupSpec, RuleKind, RuleSpec};
+use super::missing::{self, Missing};
+use super::restore::{self, FOR_STATE, RESTORE_WITHIN};
 use super::state::{self, Active, Alerts, Change, Condition, Timing};
 use super::template::{Expander, Externals};
 use super::view::{ActiveAlert, GroupHandle, GroupView, Health, RuleView};
 
 static ALERTS: Family = Family::gauge("ALERTS", "Alerts that are pending or firing (1), by their labels.");
 static ALERTS_FOR_STATE: Family =
-    Family::gauge("ALERTS_FOR_STATE", "Unix time in seconds since which an alert's condition has held.");
+    Family::gauge(FOR_STATE, "Unix time in seconds since which an alert's condition has held.");
 
 /// What one evaluation of a group brought.
 #[derive(Debug, Default)]
@@ -47,6 +49,8 @@ pub struct Group {
     rules: Vec<RuleState>,
     last_evaluation: Option<Millis>,
     took: Duration,
+    /// Whether alerts take over what the store has of them from before the start.
+    restores: bool,
     view: Arc<ArcSwap<GroupView>>,
 }
 
@@ -56,7 +60,12 @@ struct RuleState {
     alerts: Alerts,
     health: Health,
     last_error: Option<String>,
+    first_evaluation: Option<Millis>,
     last_evaluation: Option<Millis>,
+    /// Whether its last picture may have shown anything: one that shows nothing must follow then, to end it.
+    recorded: bool,
+    /// Metrics that its expression needs and that nobody has.
+    missing: Vec<String>,
 }
 
 impl Group {
@@ -68,7 +77,10 @@ impl Group {
             alerts: Alerts::new(),
             health: Health::Unknown,
             last_error: None,
+            first_evaluation: None,
             last_evaluation: None,
+            recorded: false,
+            missing: Vec::new(),
         };
         let rules: Vec<_> = (0..spec.rules.len()).map(state).collect();
         let view = GroupView {
@@ -78,7 +90,13 @@ impl Group {
             rules: vec![RuleView::default(); rules.len()],
         };
         let view = Arc::new(ArcSwap::from_pointee(view));
-        Self { spec, externals, options: Options::default(), rules, last_evaluation: None, took: Duration::ZERO, view }
+        let (options, took) = (Options::default(), Duration::ZERO);
+        Self { spec, externals, options, rules, last_evaluation: None, took, restores: false, view }
+    }
+
+    /// Lets alerts that the store has from before the start go on as they were.
+    pub fn restore_from_store(&mut self) {
+        self.restores = true;
     }
 
     /// As it is written.
@@ -113,23 +131,35 @@ impl Group {
 
     /// Evaluates every rule in order. A rule sees what earlier ones recorded at the same time, so this records as it goes.
     pub fn evaluate(&mut self, store: &Store, now: Millis) -> Evaluation {
+        self.evaluate_timed(store, now, || Duration::ZERO)
+    }
+
+    /// As [`Self::evaluate`], and shows readers how long it took: the caller has the clock.
+    pub fn evaluate_timed(&mut self, store: &Store, now: Millis, took: impl FnOnce() -> Duration) -> Evaluation {
         let mut evaluation = Evaluation::default();
         let at = now - self.spec.query_offset.unwrap_or_default();
         let spec = Arc::clone(&self.spec);
         for (index, rule) in spec.rules.iter().enumerate() {
             let snapshot = store.snapshot();
             let work = AssertUnwindSafe(|| match &rule.kind {
-                RuleKind::Record { name } => self.record(index, rule, name, &snapshot, at),
+                RuleKind::Record { name } => self.record(rule, name, &snapshot, at),
                 RuleKind::Alert { .. } => self.alert(index, rule, &snapshot, (now, at), &mut evaluation.transitions),
             });
             // A rule that panics is one that could not be evaluated: what the rules before it found is still told.
             let outcome = catch_unwind(work).unwrap_or_else(|_| Err("its evaluation panicked: a bug".into()));
             let state = &mut self.rules[index];
+            state.first_evaluation.get_or_insert(now);
             state.last_evaluation = Some(now);
             match outcome {
-                Ok(picture) => {
+                Ok(blocks) => {
                     (state.health, state.last_error) = (Health::Ok, None);
-                    store.record_computed(picture);
+                    // Most rules give nothing most of the time, and nothing needs no picture.
+                    let shows = blocks.iter().any(|block| !block.points.is_empty());
+                    if shows || state.recorded {
+                        let source = Arc::clone(&state.source);
+                        store.record_computed(Picture { source, labels: Labels::empty(), blocks, at });
+                    }
+                    state.recorded = shows;
                 }
                 Err(error) => {
                     (state.health, state.last_error) = (Health::Err, Some(error.clone()));
@@ -138,14 +168,24 @@ impl Group {
             }
         }
         self.last_evaluation = Some(now);
+        self.took = took();
         self.show();
         evaluation
     }
 
-    /// Notes how long the last evaluation took; the caller has the clock.
-    pub fn note_duration(&mut self, took: Duration) {
-        self.took = took;
-        self.show();
+    /// Notes which rules need metrics that do not exist, and hands them back. Readers see it with the next evaluation.
+    pub fn note_missing(&mut self, exists: &dyn Fn(&str) -> bool) -> Vec<Missing> {
+        let spec = Arc::clone(&self.spec);
+        for (rule, state) in spec.rules.iter().zip(&mut self.rules) {
+            state.missing = rule.query.missing(exists);
+        }
+        let all = spec.rules.iter().zip(&self.rules).filter(|(_, state)| !state.missing.is_empty());
+        all.map(|(rule, state)| Missing {
+            at: rule.at.clone(),
+            rule: rule.name().to_owned(),
+            metrics: state.missing.clone(),
+        })
+        .collect()
     }
 
     /// Takes over the alerts of every rule that goes on, known by its name and labels. Those of other rules end, and so
@@ -168,10 +208,13 @@ impl Group {
                     now,
                 ));
                 new.alerts.append(&mut old.alerts);
-                (new.health, new.last_evaluation) = (old.health, old.last_evaluation);
+                (new.health, new.first_evaluation, new.last_evaluation) =
+                    (old.health, old.first_evaluation, old.last_evaluation);
                 new.last_error = old.last_error.take();
             }
         }
+        // Under the same source another rule may have shown something.
+        self.rules.iter_mut().for_each(|rule| rule.recorded = true);
         if self.spec == previous.spec {
             // Who reads the group goes on reading it.
             (self.view, self.last_evaluation, self.took) =
@@ -194,14 +237,7 @@ impl Group {
         transitions
     }
 
-    fn record(
-        &self,
-        index: usize,
-        rule: &RuleSpec,
-        name: &str,
-        snapshot: &Snapshot,
-        at: Millis,
-    ) -> Result<Picture, String> {
+    fn record(&self, rule: &RuleSpec, name: &str, snapshot: &Snapshot, at: Millis) -> Result<Vec<Block>, String> {
         let mut seen = BTreeMap::new();
         for (labels, value) in self.query(rule, snapshot, at)? {
             let labels = without_name(&labels);
@@ -211,10 +247,14 @@ impl Group {
             }
         }
         self.check_limit(seen.len(), "series")?;
-        let points = seen.into_iter().map(|(labels, value)| Point { suffix: Suffix::None, labels, value }).collect();
+        let points: Vec<_> =
+            seen.into_iter().map(|(labels, value)| Point { suffix: Suffix::None, labels, value }).collect();
+        if points.is_empty() {
+            return Ok(Vec::new());
+        }
         let help = format!("Recorded: {}", rule.query.text());
         let family = Family::discovered(name.to_owned(), MetricKind::Unknown, help);
-        Ok(self.picture(index, vec![Block { family, points }], at))
+        Ok(vec![Block { family, points }])
     }
 
     fn alert(
@@ -224,14 +264,16 @@ impl Group {
         snapshot: &Snapshot,
         (now, at): (Millis, Millis),
         transitions: &mut Vec<Transition>,
-    ) -> Result<Picture, String> {
-        let RuleKind::Alert { hold, keep_firing_for, .. } = &rule.kind else {
+    ) -> Result<Vec<Block>, String> {
+        let RuleKind::Alert { name, hold, keep_firing_for, .. } = &rule.kind else {
             return Err("not an alerting rule".into());
         };
         let timing = Timing { hold: *hold, keep_firing_for: *keep_firing_for };
         let holding = self.holding(rule, snapshot, at)?;
         self.check_limit(state::count_after(&self.rules[index].alerts, &holding, timing, now), "alerts")?;
+        let restored = self.restored(&self.rules[index], &holding, (name, timing), snapshot, now);
         let alerts = &mut self.rules[index].alerts;
+        alerts.extend(restored);
         for (labels, active, change) in state::step(alerts, holding, timing, now) {
             let ends_at = (change == Change::Ended).then_some(now);
             let alert = self.externals.alert(rule, &labels, &active, ends_at);
@@ -241,8 +283,29 @@ impl Group {
                 Change::Ended => Transition::Resolved(alert),
             });
         }
-        let blocks = alert_blocks(&self.rules[index].alerts);
-        Ok(self.picture(index, blocks, at))
+        Ok(alert_blocks(&self.rules[index].alerts))
+    }
+
+    /// The alerts that are new to this process and were there before it started.
+    fn restored(
+        &self,
+        state: &RuleState,
+        holding: &BTreeMap<Labels, Condition>,
+        (name, timing): (&str, Timing),
+        snapshot: &Snapshot,
+        now: Millis,
+    ) -> Vec<(Labels, Active)> {
+        let starting = state.first_evaluation.is_none_or(|first| now.since(first) <= RESTORE_WITHIN);
+        let mut new = holding.iter().filter(|(labels, _)| !state.alerts.contains_key(*labels)).peekable();
+        if !self.restores || !starting || new.peek().is_none() {
+            return Vec::new();
+        }
+        let former = restore::former(snapshot, name, now);
+        let taken_over = |(labels, condition): (&Labels, &Condition)| {
+            let restored = former.get(labels)?.restored(timing, now)?;
+            Some((labels.clone(), Active::pending(restored.since, restored.fired_at, condition.value)))
+        };
+        new.filter_map(taken_over).collect()
     }
 
     /// For which label sets the condition holds, with values and annotations.
@@ -284,15 +347,11 @@ impl Group {
         }
     }
 
-    fn picture(&self, index: usize, blocks: Vec<Block>, at: Millis) -> Picture {
-        Picture { source: Arc::clone(&self.rules[index].source), labels: Labels::empty(), blocks, at }
-    }
-
     /// Renews what readers see.
     fn show(&self) {
         let rule = |state: &RuleState| RuleView {
             health: state.health,
-            last_error: state.last_error.clone(),
+            last_error: state.last_error.clone().or_else(|| missing::notice(&state.missing)),
             last_evaluation: state.last_evaluation,
             alerts: state.alerts.iter().map(|(labels, active)| shown(labels, active)).collect(),
         };
@@ -329,6 +388,9 @@ fn shown(labels: &Labels, active: &Active) -> ActiveAlert {
 }
 
 fn alert_blocks(alerts: &Alerts) -> Vec<Block> {
+    if alerts.is_empty() {
+        return Vec::new();
+    }
     let point = |labels: Labels, value| Point { suffix: Suffix::None, labels, value };
     let states = alerts.iter().map(|(labels, active)| point(labels.with("alertstate", active.state.as_str()), 1.0));
     let since = alerts.iter().map(|(labels, active)| point(labels.clone(), active.since.0.div_euclid(1000) as f64));

@@ -9,14 +9,20 @@
 mod file;
 mod glob;
 mod group;
+mod lint;
+mod missing;
+mod restore;
 pub mod runner;
 mod set;
 mod state;
 pub mod template;
+pub mod unit_test;
 mod view;
 
 pub use file::{GroupSpec, RuleKind, RuleSpec, load, read_file};
 pub use group::{Evaluation, Failure, Group};
+pub use lint::{RuleIdentity, duplicates};
+pub use missing::Missing;
 pub use set::{RuleSet, Succession};
 pub use state::AlertState;
 pub use template::Externals;

@@ -5,6 +5,7 @@
 //! Invariants: evaluation touches the store alone, so no target, receiver or disk can hold it up. Readers see the groups'
 //! views and never wait for an evaluation. Timers keep to the slots of the wall clock, also when that is set anew.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{self, Instant};
 use tracing::warn;
 
-use crate::model::{Labels, Millis, Transition};
+use crate::model::{Labels, METRIC_NAME, Millis, Transition};
 use crate::promql::Options;
 use crate::runtime::every::{nearest_slot, until_slot};
 use crate::runtime::own_metrics::RuleMetrics;
@@ -27,6 +28,15 @@ const IDLE: Duration = Duration::from_hours(1);
 
 /// A timer that is further off its slot than this is set anew.
 const OFF_SLOT: Duration = Duration::from_millis(50);
+
+/// Targets have had their first looks by then, and rules their first evaluations.
+const FIRST_LOOKS: Duration = Duration::from_mins(2);
+
+/// A metric that has come since is noticed after so long.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
+/// The files of the rules that come with the agent.
+const SHIPPED: &str = "shipped/";
 
 /// Where transitions go. Must not block.
 pub type Tell = Arc<dyn Fn(Vec<Transition>) + Send + Sync>;
@@ -62,6 +72,9 @@ struct Running {
     turns: Vec<Turn>,
     /// Told with the next evaluation: alerts of rules that a reload removed.
     ended: Vec<Transition>,
+    /// When it is looked next whether the metrics exist that rules need; nothing: not before the first evaluation.
+    look_for_missing: Option<Instant>,
+    missing_told: bool,
 }
 
 /// Both clocks at one moment. The steady one is the system's, not Tokio's: it stands still together with the wall clock
@@ -130,6 +143,7 @@ impl Rules {
         let mut set = RuleSet::new(specs.to_vec(), &externals);
         for group in &mut set.groups {
             self.0.metrics.announce(&group.spec().name);
+            group.restore_from_store();
             group.set_options(Options { subquery_step: default_interval, ..Options::default() });
         }
         let turns = specs.iter().map(|spec| Turn::new(spec, default_interval)).collect();
@@ -141,7 +155,7 @@ impl Rules {
         self.0.handles.store(Arc::new(set.handles()));
         let globals = Globals { interval: default_interval, external_labels: external_labels.clone() };
         self.0.globals.store(Arc::new(globals));
-        *running = Running { set, turns, ended };
+        *running = Running { set, turns, ended, ..Running::default() };
         drop(running);
         for source in succession.gone {
             self.0.store.end(&source, now);
@@ -171,14 +185,17 @@ impl Rules {
     /// Tells after each group, so that a panic in one takes nothing along that another has found.
     fn evaluate_due(&self, now: Instant, tell: &Tell) {
         let mut running = self.lock();
-        let Running { set, turns, ended } = &mut *running;
+        self.look_for_missing(&mut running, now);
+        let Running { set, turns, ended, .. } = &mut *running;
         tell_any(tell, std::mem::take(ended));
         for (group, turn) in set.groups.iter_mut().zip(turns).filter(|(_, turn)| turn.due <= now) {
             let (at, late) = turn.take(now, Clocks::now());
             let started = Instant::now();
-            let outcome = group.evaluate(&self.0.store, at);
-            let took = started.elapsed();
-            group.note_duration(took);
+            let mut took = Duration::ZERO;
+            let outcome = group.evaluate_timed(&self.0.store, at, || {
+                took = started.elapsed();
+                took
+            });
             self.0.metrics.observe(&turn.name, group.spec().rules.len(), outcome.failures.len(), took, late);
             for failure in outcome.failures {
                 warn!(group = &*turn.name, rule = failure.rule, error = failure.error, "a rule could not be evaluated");
@@ -195,6 +212,27 @@ impl Rules {
     /// What holds for all groups, and for whoever asks the store.
     pub fn globals(&self) -> Arc<Globals> {
         self.0.globals.load_full()
+    }
+
+    /// Finds rules over metrics that do not exist: said once, after targets had time for their first looks, and shown with
+    /// the rule for as long as it is so. Nothing is said of the shipped rules, which are there for targets of every kind.
+    fn look_for_missing(&self, running: &mut Running, now: Instant) {
+        let due = *running.look_for_missing.get_or_insert(now + FIRST_LOOKS);
+        if now < due {
+            return;
+        }
+        running.look_for_missing = Some(now + LOOK_AGAIN);
+        let snapshot = self.0.store.snapshot();
+        let names: HashSet<_> = snapshot.label_values(METRIC_NAME).into_iter().collect();
+        for missing in running.set.note_missing(&names) {
+            if !running.missing_told && !missing.at.file.starts_with(SHIPPED) {
+                warn!(
+                    rule = missing.rule, at = %missing.at, metrics = missing.metrics.join(", "),
+                    "a rule needs metrics that do not exist, so it gives nothing: correct their names, watch what shows them, or remove the rule"
+                );
+            }
+        }
+        running.missing_told = true;
     }
 
     /// The alerts that fire now, oldest first.

@@ -1,12 +1,14 @@
 //! All groups together, and how one set follows another at a reload.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::model::{Millis, Transition};
 
-use super::file::GroupSpec;
+use super::file::{GroupSpec, RuleKind};
 use super::group::Group;
+use super::missing::Missing;
+use super::restore::FOR_STATE;
 use super::template::Externals;
 use super::view::GroupHandle;
 
@@ -35,6 +37,16 @@ impl RuleSet {
     /// Handles for readers, in the order of the groups.
     pub fn handles(&self) -> Vec<GroupHandle> {
         self.groups.iter().map(Group::handle).collect()
+    }
+
+    /// Notes which rules need metrics that are neither among `names` nor recorded by any rule, and hands those rules back.
+    pub fn note_missing(&mut self, names: &HashSet<Arc<str>>) -> Vec<Missing> {
+        let rules = self.groups.iter().flat_map(|group| &group.spec().rules);
+        let recorded =
+            rules.filter(|rule| matches!(rule.kind, RuleKind::Record { .. })).map(|rule| rule.name().to_owned());
+        let made_here: HashSet<String> = recorded.chain(["ALERTS".to_owned(), FOR_STATE.to_owned()]).collect();
+        let exists = |name: &str| names.contains(name) || made_here.contains(name);
+        self.groups.iter_mut().flat_map(|group| group.note_missing(&exists)).collect()
     }
 
     /// Takes over the state of every rule that goes on; what does not go on ends.
@@ -146,6 +158,83 @@ mod tests {
         assert!(told(&third.transitions).starts_with("resolved"));
         assert_eq!(third.transitions[0].alert().ends_at, Some(Millis(120_000)));
         assert_eq!(asked(&store, 2, "{__name__=~\"ALERTS.*|down:sum\"}"), "");
+    }
+
+    /// A set as after a start, over what the store has.
+    fn started(text: &str) -> RuleSet {
+        let mut set = rules(text);
+        set.groups.iter_mut().for_each(Group::restore_from_store);
+        set
+    }
+
+    #[test]
+    fn alerts_go_on_after_a_restart() {
+        let long = "groups:\n- name: g\n  rules:\n  - {alert: Long, expr: up == 0, for: 30m}\n  - {alert: Short, expr: up == 0, for: 1m}\n";
+        let (store, mut set) = (store(), rules(long));
+        for minute in 0..=5 {
+            show(&store, minute, &[("a", 0.0), ("b", if minute < 5 { 0.0 } else { 1.0 })]);
+            set.groups[0].evaluate(&store, Millis(minute * 60_000));
+        }
+        // Down for ten minutes. What has ended before is not taken over, what fired fires at once, since when it did.
+        show(&store, 15, &[("a", 0.0), ("b", 0.0)]);
+        let mut after = started(long);
+        let first = after.groups[0].evaluate(&store, Millis(15 * 60_000)).transitions;
+        assert_eq!(told(&first), r#"firing {alertname="Short", env="prod", instance="a"} {}"#);
+        assert_eq!(first[0].alert().starts_at, Millis(60_000));
+        assert_eq!(
+            asked(&store, 15, "sort(ALERTS_FOR_STATE{alertname=\"Long\"} / 60)"),
+            r#"{alertname="Long", instance="a"} 10; {alertname="Long", instance="b"} 15"#
+        );
+        // A process that does not restore begins anew.
+        let mut anew = rules(long);
+        assert!(anew.groups[0].evaluate(&store, Millis(16 * 60_000)).transitions.is_empty());
+    }
+
+    #[test]
+    fn an_alert_that_shows_late_after_a_start_begins_anew() {
+        let (store, mut set) = (store(), rules(DOWN));
+        for minute in 0..3 {
+            show(&store, minute, &[("a", 0.0)]);
+            set.groups[0].evaluate(&store, Millis(minute * 60_000));
+        }
+        let mut after = started(DOWN);
+        for minute in 10..12 {
+            show(&store, minute, &[("a", 1.0)]);
+            after.groups[0].evaluate(&store, Millis(minute * 60_000));
+        }
+        show(&store, 12, &[("a", 0.0)]);
+        assert!(after.groups[0].evaluate(&store, Millis(12 * 60_000)).transitions.is_empty());
+    }
+
+    #[test]
+    fn rules_over_metrics_that_do_not_exist_are_found() {
+        let text = "groups:\n- name: g\n  rules:\n  - {record: r, expr: up}\n  - {alert: A, expr: r > 0 and nope > 0}\n  - {alert: B, expr: absent(nope)}\n  \
+            - {alert: C, expr: ALERTS}\n";
+        let (store, mut set) = (store(), rules(text));
+        show(&store, 0, &[("a", 0.0)]);
+        let names: HashSet<Arc<str>> = store.snapshot().label_values("__name__").into_iter().collect();
+        let found = set.note_missing(&names);
+        assert_eq!(
+            found.iter().map(|one| (one.rule.as_str(), &one.metrics[..])).collect::<Vec<_>>(),
+            [("A", &["nope".to_owned()][..])]
+        );
+        set.groups[0].evaluate(&store, Millis(0));
+        let shown = |set: &RuleSet| set.handles()[0].load().rules[1].last_error.clone();
+        assert!(shown(&set).is_some_and(|notice| notice.contains("`nope`")));
+        assert!(set.note_missing(&names.into_iter().chain(["nope".into()]).collect()).is_empty());
+        set.groups[0].evaluate(&store, Millis(1000));
+        assert_eq!(shown(&set), None);
+    }
+
+    #[test]
+    fn a_rule_that_gives_nothing_leaves_no_picture() {
+        let (store, mut set) = (store(), rules(DOWN));
+        for (minute, up, pictures) in [(0, 1.0, 1), (1, 0.0, 3), (2, 1.0, 3)] {
+            show(&store, minute, &[("a", up)]);
+            set.groups[0].evaluate(&store, Millis(minute * 60_000));
+            assert_eq!(store.current().len(), pictures, "{minute}");
+        }
+        assert_eq!(asked(&store, 2, "down:sum or ALERTS"), "");
     }
 
     #[test]

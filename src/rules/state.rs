@@ -47,6 +47,12 @@ pub(super) struct Active {
 }
 
 impl Active {
+    /// One whose condition holds; whether it fires is found by the next [`step`].
+    pub(super) fn pending(since: Millis, fired_at: Option<Millis>, value: f64) -> Self {
+        let (state, annotations) = (AlertState::Pending, Labels::empty());
+        Self { state, since, fired_at, keep_firing_since: None, value, annotations, renamed: false }
+    }
+
     /// Whether others have heard that it fires.
     pub(super) fn is_told(&self) -> bool {
         self.state == AlertState::Firing && !self.renamed
@@ -104,15 +110,7 @@ pub(super) fn step(
         false
     });
     for (labels, condition) in holding {
-        let active = alerts.entry(labels).or_insert_with(|| Active {
-            state: AlertState::Pending,
-            since: now,
-            fired_at: None,
-            keep_firing_since: None,
-            value: condition.value,
-            annotations: Labels::empty(),
-            renamed: false,
-        });
+        let active = alerts.entry(labels).or_insert_with(|| Active::pending(now, None, condition.value));
         active.value = condition.value;
         active.annotations = condition.annotations;
         active.keep_firing_since = None;

@@ -28,7 +28,7 @@ pub struct GroupView {
 pub struct RuleView {
     /// Whether it could be evaluated.
     pub health: Health,
-    /// Why not.
+    /// Why not; of a rule that could be, that metrics it needs do not exist.
     pub last_error: Option<String>,
     /// The last evaluation's time, if there was one.
     pub last_evaluation: Option<Millis>,

@@ -34,3 +34,4 @@ mod redis_keys;
 mod redis_load;
 mod reload;
 mod remote_write;
+mod rule_tests;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use gotmpl::{FuncMap, Result, TemplateError, Value};
 
-use crate::model::{Labels, Millis, parse_duration};
+use crate::model::{Labels, parse_duration};
 use crate::promql::pattern;
 
-use super::humanize;
+use super::printf::{print, printf, println};
+use super::{humanize, moment};
 
 /// Asks the store for `query`.
 pub type Asker = Arc<dyn Fn(&str) -> std::result::Result<Vec<(Labels, f64)>, String> + Send + Sync>;
@@ -31,6 +32,9 @@ fn add(map: &mut FuncMap, name: &str, function: impl Fn(&[Value]) -> Result<Valu
 }
 
 fn texts(map: &mut FuncMap) {
+    add(map, "print", |args| Ok(print(args).into()));
+    add(map, "println", |args| Ok(println(args).into()));
+    add(map, "printf", printf);
     add(map, "toUpper", |args| Ok(text(args, 0)?.to_uppercase().into()));
     add(map, "toLower", |args| Ok(text(args, 0)?.to_lowercase().into()));
     add(map, "title", |args| Ok(title(&text(args, 0)?).into()));
@@ -67,7 +71,7 @@ fn numbers(map: &mut FuncMap) {
         let seconds = parse_duration(&text).map_err(TemplateError::Exec)?.as_secs_f64();
         Ok(Value::Float(seconds))
     });
-    add(map, "toTime", |args| Ok(Millis::from_seconds(number(args, 0)?).to_rfc3339().into()));
+    add(map, "toTime", |args| Ok(moment::moment(number(args, 0)?)));
 }
 
 fn samples(map: &mut FuncMap, asker: &Asker) {

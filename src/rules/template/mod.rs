@@ -5,6 +5,8 @@
 
 mod functions;
 mod humanize;
+mod moment;
+mod printf;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -167,6 +169,11 @@ mod tests {
             ("{{ with query \"nope\" }}{{ . | first | value }}{{ else }}none{{ end }}", 0.0, "none"),
             ("{{ reReplaceAll \"(.*):.*\" \"$1\" $labels.instance }}", 0.0, "db.shop"),
             ("{{ match \"^db\" $labels.instance }}", 0.0, "true"),
+            ("{{ print $value 1e20 }} {{ println \"x\" 1.5 }}", 1e6, "1e+06 1e+20 x 1.5\n"),
+            ("{{ toTime $value }}", 60.5, "1970-01-01 00:01:00.5 +0000 UTC"),
+            ("{{ (toTime $value).Year }} {{ (toTime $value).Format \"15:04\" }}", 60.0, "1970 00:01"),
+            ("{{ $t := toTime $value }}{{ if $t.Format \"4\" | eq \"1\" }}{{ $t.Month }}{{ end }}", 60.0, "January"),
+            ("{{ with toTime $value }}{{ .Format \"Mon\" | toUpper }}{{ end }}", 60.0, "THU"),
         ] {
             assert_eq!(expanded(text, value), expected, "{text}");
         }

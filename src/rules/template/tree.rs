@@ -1,5 +1,6 @@
 //! A template's tree: checked for names that nobody defines, and made to print as Go does.
 //!
+//! Methods with arguments, of which times have one, become function calls.
 //! Two things the engine prints differently are put right by sending every printed value through one function:
 //! a missing label is an empty text (`<no value>` otherwise), and a float is written as Go's `%v`.
 
@@ -8,10 +9,14 @@ use std::sync::Arc;
 use gotmpl::parse::{BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Parser, PipeNode};
 use gotmpl::{FuncMap, Result, Template, TemplateError, Value};
 
+use super::moment;
+
 /// The name under which the text itself is kept beside what it defines.
 pub(super) const MAIN: &str = "__main";
 /// The function that every printed value goes through.
 const PRINT: &str = "__print";
+/// The function that calls of a time's method `Format` become.
+const FORMAT: &str = "__format";
 /// More loop rounds than this end an expansion.
 const MAX_ROUNDS: u64 = 100_000;
 
@@ -43,8 +48,11 @@ impl Tree {
 
     /// A template whose [`MAIN`] is the text.
     pub(super) fn into_template(self, functions: FuncMap) -> Template {
-        let mut template =
-            Template::new(MAIN).funcs(functions).func(PRINT, |args| Ok(printed(args))).max_range_iters(MAX_ROUNDS);
+        let mut template = Template::new(MAIN)
+            .funcs(functions)
+            .func(PRINT, |args| Ok(printed(args)))
+            .func(FORMAT, moment::format)
+            .max_range_iters(MAX_ROUNDS);
         for mut define in self.defines {
             print_like_go(&mut define.body);
             template = template.add_parse_tree(&define.name, define.body);
@@ -59,7 +67,7 @@ fn printed(args: &[Value]) -> Value {
     match args.first() {
         None | Some(Value::Nil) => Value::from(""),
         Some(Value::Float(value)) => Value::from(go_float(*value)),
-        Some(other) => other.clone(),
+        Some(other) => moment::text(other).unwrap_or(other).clone(),
     }
 }
 
@@ -82,17 +90,56 @@ fn print_like_go(list: &mut ListNode) {
     for node in &mut list.nodes {
         match node {
             Node::List(inner) => print_like_go(inner),
-            Node::Action(action) if action.pipe.decl.is_empty() => {
+            Node::Action(action) => {
+                call_methods(&mut action.pipe);
+                if !action.pipe.decl.is_empty() {
+                    continue;
+                }
                 let pos = action.pos;
                 let print = CommandNode { pos, args: vec![Expr::Identifier(pos, PRINT.into())] };
                 action.pipe.commands.push(print);
             }
             Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+                call_methods(&mut branch.pipe);
                 print_like_go(&mut branch.body);
                 branch.else_body.iter_mut().for_each(print_like_go);
             }
             Node::Define(define) => print_like_go(&mut define.body),
+            Node::Template(call) => call.pipe.iter_mut().for_each(call_methods),
             _ => {}
+        }
+    }
+}
+
+/// Makes function calls of `X.Format "layout"`: the engine knows no methods with arguments.
+fn call_methods(pipe: &mut PipeNode) {
+    for command in &mut pipe.commands {
+        for arg in &mut command.args {
+            match arg {
+                Expr::Pipe(_, inner) => call_methods(inner),
+                Expr::Chain(_, inner, _) => {
+                    if let Expr::Pipe(_, inner) = &mut **inner {
+                        call_methods(inner);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if command.args.len() < 2 {
+            continue;
+        }
+        let (Expr::Chain(_, _, fields) | Expr::Variable(_, _, fields) | Expr::Field(_, fields)) = &mut command.args[0]
+        else {
+            continue;
+        };
+        if fields.last().is_some_and(|field| field == "Format") {
+            fields.pop();
+            if let Expr::Field(pos, fields) = &command.args[0]
+                && fields.is_empty()
+            {
+                command.args[0] = Expr::Dot(*pos);
+            }
+            command.args.insert(0, Expr::Identifier(command.pos, FORMAT.into()));
         }
     }
 }

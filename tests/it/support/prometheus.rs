@@ -52,6 +52,11 @@ impl RealPrometheus {
         self.port
     }
 
+    /// Where it is reached.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The value of the only series that an expression gives.
     pub fn value(&self, expression: &str) -> Option<f64> {
         let query: String = url::form_urlencoded::byte_serialize(expression.as_bytes()).collect();
