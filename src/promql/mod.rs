@@ -31,6 +31,7 @@ use crate::model::Millis;
 use crate::store::{Matcher, Snapshot};
 
 pub use error::{EvalError, ParseError};
+pub use functions::names as function_names;
 pub use number::render_plain;
 pub use value::Value;
 

@@ -65,6 +65,11 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
     FAMILIES.iter().flat_map(|family| family.iter()).find(|function| function.name == name)
 }
 
+/// The names of all functions, in no order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().flat_map(|family| family.iter()).map(|function| function.name)
+}
+
 /// One series within one window. Never empty; no staleness markers.
 struct Window<'s> {
     samples: &'s [(Millis, f64)],
