@@ -16,6 +16,7 @@ mod docker_figures;
 mod failure_table;
 mod image;
 mod incidents;
+mod language_table;
 mod layers;
 mod ledger_survives_kill;
 mod metrics_page;
