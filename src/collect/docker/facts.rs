@@ -227,15 +227,17 @@ mod tests {
         let mut unanswered = sight("Up 5 minutes (healthy)");
         unanswered.must_inspect = true;
         cache.keep(&[unanswered], &ids, Millis(500));
-        assert!(cache.get(&sight("Up 5 minutes (healthy)"), Millis(1_000)).1, "an event asked for it, and nobody answered");
+        assert!(
+            cache.get(&sight("Up 5 minutes (healthy)"), Millis(1_000)).1,
+            "an event asked for it, and nobody answered"
+        );
         cache.keep(&[], &HashSet::new(), Millis(1_000));
         assert!(cache.get(&sight("Up 5 minutes (healthy)"), Millis(1_000)).0.is_none());
     }
 
     #[test]
     fn cpus_and_quota_are_two_ways_to_write_a_limit() {
-        let quota =
-            |host| Facts::of(Inspect { host_config: Some(host), ..Default::default() }).cpu_quota();
+        let quota = |host| Facts::of(Inspect { host_config: Some(host), ..Default::default() }).cpu_quota();
         assert_eq!(quota(HostConfig { nano_cpus: Some(500_000_000), ..Default::default() }), 50_000);
         assert_eq!(quota(HostConfig { cpu_quota: Some(20_000), ..Default::default() }), 20_000);
         assert_eq!(quota(HostConfig { cpu_quota: Some(-1), ..Default::default() }), 0);

@@ -49,7 +49,8 @@ impl Transport {
 
     /// The whole answer to a path; `None` where what it names is not there. `doing` completes "cannot". The caller owns the time.
     pub(super) async fn get(&self, path: &str, doing: &str) -> Result<Option<Bytes>, CollectError> {
-        let uri = format!("{}{path}", self.base).parse::<Uri>().map_err(|error| failed(doing, Reason::Internal, &error))?;
+        let uri =
+            format!("{}{path}", self.base).parse::<Uri>().map_err(|error| failed(doing, Reason::Internal, &error))?;
         let broken = |error: &(dyn StdError + 'static)| failed(doing, reason_of(error), error);
         let answer = self.client.get(uri).await.map_err(|error| broken(&error))?;
         let status = answer.status();

@@ -295,7 +295,8 @@ mod tests {
     }
 
     fn summary(id: &str, image: &str, state: State) -> Summary {
-        let labels = ["com.docker.compose.project", "com.docker.compose.service"].map(|name| (name.to_owned(), "x".into()));
+        let labels =
+            ["com.docker.compose.project", "com.docker.compose.service"].map(|name| (name.to_owned(), "x".into()));
         Summary {
             id: Some(id.into()),
             names: Some(vec![format!("/{id}")]),
@@ -326,8 +327,18 @@ mod tests {
         let mut look = Look::new();
         record.fill(&mut look);
         assert!(look.len() < 6 * (MAX_AT_REST + 1), "{}", look.len());
-        assert!(look.get("container_events_total", &[("name", "runs"), ("action", "die"),
-            ("container_label_com_docker_compose_project", "x"), ("container_label_com_docker_compose_service", "x")]).is_some());
+        assert!(
+            look.get(
+                "container_events_total",
+                &[
+                    ("name", "runs"),
+                    ("action", "die"),
+                    ("container_label_com_docker_compose_project", "x"),
+                    ("container_label_com_docker_compose_service", "x")
+                ]
+            )
+            .is_some()
+        );
     }
 
     #[test]

@@ -54,7 +54,9 @@ impl<'e> Environment<'e> {
 
 fn is_secret(name: &str, value: &str) -> bool {
     let value = value.trim();
-    let says_nothing = ["", "true", "false", "yes", "no", "on", "off", "none", "null", "0", "1"].iter().any(|word| value.eq_ignore_ascii_case(word));
+    let says_nothing = ["", "true", "false", "yes", "no", "on", "off", "none", "null", "0", "1"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word));
     // The path of a mounted secret is none itself.
     if says_nothing || value.starts_with('/') {
         return false;

@@ -120,9 +120,10 @@ mod tests {
     #[test]
     fn a_word_that_nobody_knows_spoils_nothing() {
         let state = |word: &str| serde_json::from_str::<State>(&format!("{word:?}")).unwrap();
-        assert_eq!(["running", "initialized", "stopped", "hibernated", ""].map(state).map(State::as_str), [
-            "running", "created", "exited", "unknown", "unknown"
-        ]);
+        assert_eq!(
+            ["running", "initialized", "stopped", "hibernated", ""].map(state).map(State::as_str),
+            ["running", "created", "exited", "unknown", "unknown"]
+        );
         let health = |word: &str| serde_json::from_str::<HealthStatus>(&format!("{word:?}")).unwrap();
         assert_eq!(health("unhealthy"), HealthStatus::Unhealthy);
         assert_eq!(health("reset"), HealthStatus::None);
