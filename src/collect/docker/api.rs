@@ -113,8 +113,8 @@ fn of_headers(headers: &HeaderMap) -> Result<Option<Agreement>, CollectError> {
 fn of_version(version: &Version) -> Result<Agreement, CollectError> {
     let named = |name: &str| name.to_ascii_lowercase().contains("podman");
     let podman = version.components.iter().flatten().any(|component| named(&component.name));
-    let newest = version.api_version.as_deref().unwrap_or_default();
-    let version = ApiVersion::agreed(newest, version.min_api_version.as_deref())?;
+    let newest = version.newest_api.as_deref().unwrap_or_default();
+    let version = ApiVersion::agreed(newest, version.oldest_api.as_deref())?;
     Ok(Agreement { version, brand: if podman { Brand::Podman } else { Brand::Docker } })
 }
 

@@ -83,7 +83,7 @@ impl Facts {
             cgroup_parent: host.cgroup_parent.filter(|parent| !parent.is_empty()),
             pid: state.pid.filter(|pid| *pid > 0),
             borrows_network: host.network_mode.is_some_and(|mode| mode.starts_with("container:")),
-            layer: inspect.graph_driver.and_then(|driver| driver.data).and_then(layer),
+            layer: inspect.graph_driver.and_then(|driver| layer(&driver.data?)),
             created: inspect.created.as_deref().and_then(seconds),
             started: state.started_at.as_deref().and_then(seconds),
             finished: state.finished_at.as_deref().and_then(seconds),
@@ -140,7 +140,7 @@ impl Facts {
 }
 
 /// Where a driver of layers keeps what the container itself wrote.
-fn layer(data: HashMap<String, serde_json::Value>) -> Option<String> {
+fn layer(data: &HashMap<String, serde_json::Value>) -> Option<String> {
     ["UpperDir", "MergedDir"].iter().find_map(|name| data.get(*name)?.as_str().map(str::to_owned))
 }
 

@@ -11,10 +11,10 @@ use super::{Cpu, Interface, Memory, Tasks, Transfer, Usage};
 /// Picks what is used.
 pub(in crate::collect::docker) fn usage(stats: &Stats) -> Usage {
     Usage {
-        cpu: stats.cpu_stats.as_ref().map(cpu).unwrap_or_default(),
-        memory: stats.memory_stats.as_ref().map(memory).unwrap_or_default(),
-        tasks: stats.pids_stats.as_ref().map(tasks).unwrap_or_default(),
-        disk: stats.blkio_stats.as_ref().map(disk).unwrap_or_default(),
+        cpu: stats.cpu.as_ref().map(cpu).unwrap_or_default(),
+        memory: stats.memory.as_ref().map(memory).unwrap_or_default(),
+        tasks: stats.pids.as_ref().map(tasks).unwrap_or_default(),
+        disk: stats.block_io.as_ref().map(disk).unwrap_or_default(),
         networks: stats.networks.as_ref().map(networks),
         ..Usage::default()
     }

@@ -22,9 +22,10 @@ pub(in crate::collect::docker) struct Info {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(in crate::collect::docker) struct Version {
-    pub(in crate::collect::docker) api_version: Option<String>,
+    #[serde(rename = "ApiVersion")]
+    pub(in crate::collect::docker) newest_api: Option<String>,
     #[serde(rename = "MinAPIVersion")]
-    pub(in crate::collect::docker) min_api_version: Option<String>,
+    pub(in crate::collect::docker) oldest_api: Option<String>,
     pub(in crate::collect::docker) components: Option<Vec<Component>>,
 }
 

@@ -8,10 +8,14 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(in crate::collect::docker) struct Stats {
-    pub(in crate::collect::docker) cpu_stats: Option<CpuStats>,
-    pub(in crate::collect::docker) memory_stats: Option<MemoryStats>,
-    pub(in crate::collect::docker) pids_stats: Option<PidsStats>,
-    pub(in crate::collect::docker) blkio_stats: Option<BlockIo>,
+    #[serde(rename = "cpu_stats")]
+    pub(in crate::collect::docker) cpu: Option<CpuStats>,
+    #[serde(rename = "memory_stats")]
+    pub(in crate::collect::docker) memory: Option<MemoryStats>,
+    #[serde(rename = "pids_stats")]
+    pub(in crate::collect::docker) pids: Option<PidsStats>,
+    #[serde(rename = "blkio_stats")]
+    pub(in crate::collect::docker) block_io: Option<BlockIo>,
     pub(in crate::collect::docker) networks: Option<HashMap<String, InterfaceStats>>,
 }
 
