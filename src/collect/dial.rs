@@ -54,6 +54,8 @@ pub struct Stream {
     socket: Socket,
     /// Bytes read since something was last written.
     answered: usize,
+    /// How many there may be.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,16 @@ enum Socket {
 }
 
 impl Stream {
+    fn of(socket: Socket) -> Self {
+        Self { socket, answered: 0, most: MAX_ANSWER }
+    }
+
+    /// The same for an answer that never ends, of which the reader keeps only a little.
+    #[must_use]
+    pub fn endless(self) -> Self {
+        Self { most: usize::MAX, ..self }
+    }
+
     /// Our end of a TCP connection.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.socket {
@@ -74,20 +86,20 @@ impl Stream {
 
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
-        Self { socket: Socket::Tcp(stream), answered: 0 }
+        Self::of(Socket::Tcp(stream))
     }
 }
 
 impl From<UnixStream> for Stream {
     fn from(stream: UnixStream) -> Self {
-        Self { socket: Socket::Unix(stream), answered: 0 }
+        Self::of(Socket::Unix(stream))
     }
 }
 
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { socket, answered } = self.get_mut();
-        if *answered > MAX_ANSWER {
+        let Self { socket, answered, most } = self.get_mut();
+        if *answered > *most {
             let error = io::Error::new(io::ErrorKind::FileTooLarge, "the answer is longer than any that makes sense");
             return Poll::Ready(Err(error));
         }
@@ -96,7 +108,7 @@ impl AsyncRead for Stream {
             Socket::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Socket::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         };
-        *answered += buf.filled().len() - before;
+        *answered = answered.saturating_add(buf.filled().len() - before);
         polled
     }
 }

@@ -8,8 +8,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bollard::API_DEFAULT_VERSION;
-use bollard::models::SystemVersion;
 use hyper::HeaderMap;
 use hyper::header::SERVER;
 
@@ -19,6 +17,7 @@ use crate::runtime::supervise::Supervisor;
 
 use super::identity::Brand;
 use super::request::{body, get};
+use super::wire::Version;
 use super::{CollectError, Reason};
 
 const PINGING: &str = "ping the Docker engine";
@@ -34,8 +33,8 @@ pub(super) struct ApiVersion {
 impl ApiVersion {
     /// Docker 1.12's, the first with health checks.
     const OLDEST: Self = Self { major: 1, minor: 24 };
-    /// The client's own.
-    const NEWEST: Self = Self { major: API_DEFAULT_VERSION.major_version, minor: API_DEFAULT_VERSION.minor_version };
+    /// The newest whose answers are known to mean what we take them for.
+    const NEWEST: Self = Self { major: 1, minor: 53 };
 
     /// The newest that both we and an engine know that says what its newest and, maybe, its oldest are.
     fn agreed(newest: &str, oldest: Option<&str>) -> Result<Self, CollectError> {
@@ -96,7 +95,7 @@ pub(super) async fn agree(address: &Address, supervisor: &Supervisor) -> Result<
         Err(error) => return Err(error),
     }
     let answer = body(get(address, "/version", ASKING, supervisor).await?, ASKING).await?;
-    let version: SystemVersion = serde_json::from_slice(&answer)
+    let version: Version = serde_json::from_slice(&answer)
         .map_err(|error| CollectError::new(Reason::Malformed, format!("cannot {ASKING}: {}", chain(&error))))?;
     of_version(&version)
 }
@@ -111,11 +110,11 @@ fn of_headers(headers: &HeaderMap) -> Result<Option<Agreement>, CollectError> {
     Ok(Some(Agreement { version: ApiVersion::agreed(newest, None)?, brand }))
 }
 
-fn of_version(version: &SystemVersion) -> Result<Agreement, CollectError> {
+fn of_version(version: &Version) -> Result<Agreement, CollectError> {
     let named = |name: &str| name.to_ascii_lowercase().contains("podman");
     let podman = version.components.iter().flatten().any(|component| named(&component.name));
-    let newest = version.api_version.as_deref().unwrap_or_default();
-    let version = ApiVersion::agreed(newest, version.min_api_version.as_deref())?;
+    let newest = version.newest_api.as_deref().unwrap_or_default();
+    let version = ApiVersion::agreed(newest, version.oldest_api.as_deref())?;
     Ok(Agreement { version, brand: if podman { Brand::Podman } else { Brand::Docker } })
 }
 

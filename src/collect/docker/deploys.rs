@@ -8,14 +8,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
-
 use crate::model::{Family, Labels, Millis, Suffix};
 
 use super::Look;
-use super::discovery::name;
 use super::events::{Event, Subject};
+use super::wire::{State, Summary};
 
+/// New services beyond this are not followed.
+const MAX_SERVICES: usize = 1000;
 /// Services that are gone and would be recognised.
 const MAX_GONE: usize = 200;
 
@@ -53,7 +53,7 @@ struct Service {
 
 /// A service's newest running container.
 struct Newest<'l> {
-    summary: &'l ContainerSummary,
+    summary: &'l Summary,
     subject: Subject,
     image_id: &'l str,
     config_hash: &'l str,
@@ -68,7 +68,7 @@ impl Newest<'_> {
 
 impl Deploys {
     /// Compares a whole list with what was known. The events are the deployments since.
-    pub(super) fn observe(&mut self, listed: &[ContainerSummary], now: Millis) -> Vec<Event> {
+    pub(super) fn observe(&mut self, listed: &[Summary], now: Millis) -> Vec<Event> {
         let mut events = Vec::new();
         for (key, newest) in newest(listed) {
             events.extend(self.take(&key, &newest, now));
@@ -89,6 +89,9 @@ impl Deploys {
             let count = known.count + 1;
             self.services.insert(key.clone(), Service::of(key, newest, created, count, now));
             return Some(newest.deployed(created, &words));
+        }
+        if self.services.len() >= MAX_SERVICES {
+            return None;
         }
         // A container that Compose did not start may be any job; its first run is no deployment.
         let first = self.started && !key.0.is_empty();
@@ -152,7 +155,7 @@ impl Service {
 }
 
 /// The newest container of each service among those that run. Of those of the newest one's version, the first counts as its beginning.
-fn newest(listed: &[ContainerSummary]) -> HashMap<Key, Newest<'_>> {
+fn newest(listed: &[Summary]) -> HashMap<Key, Newest<'_>> {
     let mut services: HashMap<Key, Newest<'_>> = HashMap::new();
     for summary in listed {
         let Some((key, candidate)) = candidate(summary) else { continue };
@@ -168,15 +171,15 @@ fn newest(listed: &[ContainerSummary]) -> HashMap<Key, Newest<'_>> {
     services
 }
 
-fn candidate(summary: &ContainerSummary) -> Option<(Key, Newest<'_>)> {
+fn candidate(summary: &Summary) -> Option<(Key, Newest<'_>)> {
     let label = |name: &str| summary.labels.as_ref().and_then(|labels| labels.get(name)).map_or("", String::as_str);
-    let runs = matches!(summary.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING));
+    let runs = matches!(summary.state, Some(State::Running | State::Paused | State::Restarting));
     if !runs || label("com.docker.compose.oneoff").eq_ignore_ascii_case("true") {
         return None;
     }
     let none = HashMap::new();
     let image = summary.image.as_deref().unwrap_or_default();
-    let subject = Subject::of(name(summary), image, summary.labels.as_ref().unwrap_or(&none));
+    let subject = Subject::of(summary.name(), image, summary.labels.as_ref().unwrap_or(&none));
     let service = if subject.service.is_empty() { &subject.name } else { &subject.service };
     let key = (Arc::clone(&subject.project), Arc::clone(service));
     let newest = Newest {
@@ -193,19 +196,19 @@ fn candidate(summary: &ContainerSummary) -> Option<(Key, Newest<'_>)> {
 mod tests {
     use super::*;
 
-    fn container(name: &str, created: i64, image: &str, hash: &str) -> ContainerSummary {
+    fn container(name: &str, created: i64, image: &str, hash: &str) -> Summary {
         let labels = [
             ("com.docker.compose.project", "shop"),
             ("com.docker.compose.service", "app"),
             ("com.docker.compose.config-hash", hash),
         ];
-        ContainerSummary {
+        Summary {
             id: Some(name.into()),
             names: Some(vec![format!("/{name}")]),
             image: Some(image.split('@').next().unwrap().into()),
             image_id: Some(image.into()),
             created: Some(created),
-            state: Some(State::RUNNING),
+            state: Some(State::Running),
             labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
             ..Default::default()
         }
@@ -256,7 +259,7 @@ mod tests {
         let mut deploys = Deploys::default();
         deploys.observe(&[], Millis(1));
         assert_eq!(words(&deploys.observe(&[container("app-1", 10, "shop:1", "a")], Millis(2))), ["new, image shop:1"]);
-        let job = ContainerSummary { labels: None, ..container("nervous_curie", 10, "busybox", "") };
+        let job = Summary { labels: None, ..container("nervous_curie", 10, "busybox", "") };
         assert_eq!(deploys.observe(&[job], Millis(3)), []);
         let mut oneoff = container("shop-app-run", 99, "shop:9", "z");
         oneoff.labels.as_mut().unwrap().insert("com.docker.compose.oneoff".into(), "True".into());
@@ -267,7 +270,7 @@ mod tests {
     fn services_that_are_gone_are_bounded() {
         let mut deploys = Deploys::default();
         for number in 0..500 {
-            let job = ContainerSummary { labels: None, ..container(&format!("job-{number}"), 10, "busybox", "") };
+            let job = Summary { labels: None, ..container(&format!("job-{number}"), 10, "busybox", "") };
             deploys.observe(&[job], Millis(number));
         }
         assert_eq!(deploys.services.len(), MAX_GONE + 1);

@@ -7,9 +7,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use super::wire::{State, Summary};
 
 /// What our labels' names start with.
 pub const PREFIX: &str = "sidewatch.";
@@ -36,8 +37,8 @@ pub struct Found {
 
 impl Found {
     /// `None`: it does not ask, or does not run. One that is being restarted stays: it is expected back.
-    fn of(summary: &ContainerSummary) -> Option<Self> {
-        if !matches!(summary.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING)) {
+    fn of(summary: &Summary) -> Option<Self> {
+        if !matches!(summary.state, Some(State::Running | State::Paused | State::Restarting)) {
             return None;
         }
         let ours = |(name, value): (&String, &String)| {
@@ -52,9 +53,9 @@ impl Found {
         labels.truncate(MAX_LABELS);
         Some(Self {
             id: summary.id.as_deref()?.into(),
-            container: name(summary).into(),
+            container: summary.name().into(),
             labels,
-            address: address(summary),
+            address: summary.address().map(str::to_owned),
             created: summary.created.unwrap_or_default(),
         })
     }
@@ -75,21 +76,6 @@ impl Found {
     }
 }
 
-/// A container's own name; a link's has more slashes.
-pub(super) fn name(summary: &ContainerSummary) -> &str {
-    let names = summary.names.iter().flatten().map(String::as_str);
-    let own = names.min_by_key(|name| name.matches('/').count()).or(summary.id.as_deref());
-    own.unwrap_or_default().trim_start_matches('/')
-}
-
-fn address(summary: &ContainerSummary) -> Option<String> {
-    let networks = summary.network_settings.as_ref()?.networks.as_ref()?;
-    let mut networks: Vec<_> = networks.iter().collect();
-    networks.sort_unstable_by_key(|(name, _)| name.as_str());
-    let mut addresses = networks.into_iter().filter_map(|(_, network)| network.ip_address.clone());
-    addresses.find(|address| !address.is_empty())
-}
-
 /// Who asks, as the last list told. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct Finds {
@@ -104,7 +90,7 @@ impl Finds {
     }
 
     /// Takes in a whole list, with the time at which it was asked for.
-    pub(super) fn offer(&self, asked: Instant, listed: &[ContainerSummary]) {
+    pub(super) fn offer(&self, asked: Instant, listed: &[Summary]) {
         let mut last = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| last > asked) {
             return;
@@ -139,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn listed(json: &str) -> Vec<ContainerSummary> {
+    fn listed(json: &str) -> Vec<Summary> {
         serde_json::from_str(json).unwrap()
     }
 

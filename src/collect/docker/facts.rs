@@ -9,8 +9,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{ContainerInspectResponse, DriverData, HealthStatusEnum};
-
 use crate::model::{Family, Millis, Suffix};
 
 use super::Look;
@@ -18,6 +16,7 @@ use super::families::{SPEC_CPU_PERIOD, SPEC_CPU_SHARES, SPEC_MEMORY, SPEC_RESERV
 use super::labels::ContainerLabels;
 use super::lint::Findings;
 use super::sight::Sight;
+use super::wire::{HealthStatus, Inspect};
 
 /// How long an inspect is believed at most.
 const BELIEVED: Duration = Duration::from_mins(1);
@@ -56,7 +55,7 @@ pub(super) struct Facts {
     /// How often the restart policy started it again.
     pub(super) restart_count: Option<i64>,
     /// The health check's verdict; `None` without a health check.
-    pub(super) health: Option<HealthStatusEnum>,
+    pub(super) health: Option<HealthStatus>,
     /// How often in a row the health check failed; `None` without a health check.
     pub(super) failing_streak: Option<i64>,
     /// What is to be said of its settings.
@@ -72,19 +71,19 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Picks what is used.
-    pub(super) fn of(inspect: ContainerInspectResponse) -> Arc<Self> {
+    pub(super) fn of(inspect: Inspect) -> Arc<Self> {
         let findings = Findings::of(&inspect);
         let state = inspect.state.unwrap_or_default();
         let host = inspect.host_config.unwrap_or_default();
         let (health, failing_streak) =
             state.health.map_or((None, None), |health| (health.status, health.failing_streak));
-        let health = health.filter(|status| !matches!(status, HealthStatusEnum::NONE | HealthStatusEnum::EMPTY));
+        let health = health.filter(|status| *status != HealthStatus::None);
         Arc::new(Self {
             image: inspect.config.and_then(|config| config.image),
             cgroup_parent: host.cgroup_parent.filter(|parent| !parent.is_empty()),
             pid: state.pid.filter(|pid| *pid > 0),
             borrows_network: host.network_mode.is_some_and(|mode| mode.starts_with("container:")),
-            layer: inspect.graph_driver.and_then(layer),
+            layer: inspect.graph_driver.and_then(|driver| layer(&driver.data?)),
             created: inspect.created.as_deref().and_then(seconds),
             started: state.started_at.as_deref().and_then(seconds),
             finished: state.finished_at.as_deref().and_then(seconds),
@@ -141,9 +140,8 @@ impl Facts {
 }
 
 /// Where a driver of layers keeps what the container itself wrote.
-fn layer(driver: DriverData) -> Option<String> {
-    let mut data = driver.data;
-    data.remove("UpperDir").or_else(|| data.remove("MergedDir"))
+fn layer(data: &HashMap<String, serde_json::Value>) -> Option<String> {
+    ["UpperDir", "MergedDir"].iter().find_map(|name| data.get(*name)?.as_str().map(str::to_owned))
 }
 
 /// RFC 3339 as seconds since the epoch. The engine writes year 1 for "never".
@@ -161,6 +159,8 @@ struct Kept {
     fingerprint: String,
     at: Millis,
     facts: Arc<Facts>,
+    /// Whether an inspect since has failed: what made us ask then is not answered yet.
+    doubtful: bool,
 }
 
 impl FactsCache {
@@ -169,7 +169,7 @@ impl FactsCache {
         let Some(kept) = self.0.get(&sight.id) else {
             return (None, true);
         };
-        let calm = !is_young(sight) && !kept.facts.is_ailing();
+        let calm = !is_young(sight) && !kept.facts.is_ailing() && !kept.doubtful;
         let believed = now.since(kept.at) < BELIEVED && kept.fingerprint == fingerprint(sight) && calm;
         (Some(Arc::clone(&kept.facts)), !believed)
     }
@@ -177,9 +177,14 @@ impl FactsCache {
     /// Keeps what was inspected in this look; forgets containers that are no longer there.
     pub(super) fn keep(&mut self, seen: &[Sight], ids: &HashSet<String>, now: Millis) {
         self.0.retain(|id, _| ids.contains(id));
+        for sight in seen.iter().filter(|sight| sight.must_inspect && !sight.inspected) {
+            if let Some(kept) = self.0.get_mut(&sight.id) {
+                kept.doubtful = true;
+            }
+        }
         for sight in seen.iter().filter(|sight| sight.inspected) {
             if let Some(facts) = &sight.facts {
-                let kept = Kept { fingerprint: fingerprint(sight), at: now, facts: Arc::clone(facts) };
+                let kept = Kept { fingerprint: fingerprint(sight), at: now, facts: Arc::clone(facts), doubtful: false };
                 self.0.insert(sight.id.clone(), kept);
             }
         }
@@ -199,12 +204,12 @@ fn is_young(sight: &Sight) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bollard::models::{ContainerSummary, HostConfig};
+    use crate::collect::docker::wire::{HostConfig, State, Summary};
 
     fn sight(status: &str) -> Sight {
-        let summary = ContainerSummary { id: Some("a".into()), status: Some(status.into()), ..Default::default() };
+        let summary = Summary { id: Some("a".into()), status: Some(status.into()), ..Default::default() };
         let mut sight = Sight::of(summary).unwrap();
-        sight.state = bollard::models::ContainerSummaryStateEnum::RUNNING;
+        sight.state = State::Running;
         sight
     }
 
@@ -219,14 +224,20 @@ mod tests {
         assert!(!cache.get(&sight("Up 5 minutes (healthy)"), Millis(59_000)).1);
         assert!(cache.get(&sight("Up 5 minutes (healthy)"), Millis(60_000)).1);
         assert!(cache.get(&sight("Up 5 minutes (unhealthy)"), Millis(1_000)).1);
+        let mut unanswered = sight("Up 5 minutes (healthy)");
+        unanswered.must_inspect = true;
+        cache.keep(&[unanswered], &ids, Millis(500));
+        assert!(
+            cache.get(&sight("Up 5 minutes (healthy)"), Millis(1_000)).1,
+            "an event asked for it, and nobody answered"
+        );
         cache.keep(&[], &HashSet::new(), Millis(1_000));
         assert!(cache.get(&sight("Up 5 minutes (healthy)"), Millis(1_000)).0.is_none());
     }
 
     #[test]
     fn cpus_and_quota_are_two_ways_to_write_a_limit() {
-        let quota =
-            |host| Facts::of(ContainerInspectResponse { host_config: Some(host), ..Default::default() }).cpu_quota();
+        let quota = |host| Facts::of(Inspect { host_config: Some(host), ..Default::default() }).cpu_quota();
         assert_eq!(quota(HostConfig { nano_cpus: Some(500_000_000), ..Default::default() }), 50_000);
         assert_eq!(quota(HostConfig { cpu_quota: Some(20_000), ..Default::default() }), 20_000);
         assert_eq!(quota(HostConfig { cpu_quota: Some(-1), ..Default::default() }), 0);

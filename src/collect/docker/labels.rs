@@ -155,9 +155,8 @@ fn label_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bollard::models::ContainerSummary;
-
     use super::super::identity::Brand;
+    use super::super::wire::Summary;
     use super::*;
 
     #[test]
@@ -200,7 +199,7 @@ mod tests {
         let sight = |name: &str| {
             let labels = Some(HashMap::from([("team".to_owned(), "a".to_owned())]));
             let names = Some(vec![format!("/{name}")]);
-            Sight::of(ContainerSummary { id: Some("ab".into()), names, labels, ..Default::default() }).unwrap()
+            Sight::of(Summary { id: Some("ab".into()), names, labels, ..Default::default() }).unwrap()
         };
         let mut known = KnownLabels::default();
         let first = known.of(&sight("web"), &machine).base.clone();

@@ -114,9 +114,11 @@ impl Local {
             }
         }
         if !same_machine && containers.is_empty() {
+            self.reader.end_look();
             return Seen::default();
         }
         let machine = self.machine(now);
+        self.reader.end_look();
         for wanted in wanted {
             if let Some(found) = containers.get_mut(&wanted.id) {
                 let layer = wanted.layer.as_deref();
@@ -130,20 +132,18 @@ impl Local {
         let groups = self.groups.as_ref()?;
         let mut known = self.known.remove(&wanted.id).unwrap_or_default();
         let pid = wanted.pid.filter(|pid| *pid > 0);
-        // `/proc` may be another machine's, or the number may be another process' by now.
-        let membership = pid.and_then(|pid| self.reader.read(&self.files.procfs, &format!("{pid}/cgroup")));
-        let membership = membership.filter(|text| text.contains(&wanted.id)).map(str::to_owned);
-        let group = known.group.take();
-        let group =
-            group.or_else(|| groups.find(&wanted.id, wanted.cgroup_parent.as_deref(), membership.as_deref()))?;
+        let group = known.group.take().or_else(|| groups.find(&wanted.id, wanted.cgroup_parent.as_deref(), None));
+        let group = group.or_else(|| {
+            let membership = self.reader.read(&self.files.procfs, &format!("{}/cgroup", pid?))?;
+            groups.find(&wanted.id, None, Some(membership))
+        })?;
         let mut usage = groups.read(&group, &mut self.reader)?;
-        let pid = pid.filter(|_| membership.is_some());
+        let processes = pid.and_then(|_| groups.members(&group, false, &mut self.reader)).unwrap_or_default();
+        let pid = pid.filter(|pid| self.is_of(*pid, &wanted.id, &processes));
         usage.networks = if wanted.has_network { pid.and_then(|pid| self.networks(pid)) } else { Some(Vec::new()) };
         if let Some(pid) = pid {
-            self.processes(&group, pid, known.details.as_ref(), now).inspect(|(details, processes)| {
-                details.fill(*processes, &mut usage);
-                known.details = Some(*details);
-            });
+            known.details = self.details(&group, pid, &processes, known.details.as_ref(), now);
+            known.details.inspect(|details| details.fill(processes.len() as u64, &mut usage));
         }
         known.group = Some(group.clone());
         self.known.insert(wanted.id.clone(), known);
@@ -154,18 +154,34 @@ impl Local {
         self.reader.read(&self.files.procfs, &format!("{pid}/net/dev")).map(process::interfaces)
     }
 
-    /// How many processes there are, and what is costly to know of them. `None` when the kernel lists them by other
-    /// numbers than `/proc` does, as it does to a container that has process numbers of its own.
-    fn processes(&mut self, group: &str, pid: i64, last: Option<&Details>, now: Instant) -> Option<(Details, u64)> {
-        let groups = self.groups.as_ref()?;
-        let processes = groups.members(group, false, &mut self.reader)?;
-        processes.iter().find(|process| i64::from(**process) == pid)?;
-        let count = processes.len() as u64;
-        if let Some(last) = last.filter(|last| last.is_fresh(now)) {
-            return Some((*last, count));
+    /// Whether a process is of a container, by the processes of its group or else by its own group: `/proc` may be another machine's,
+    /// or the number another process' by now.
+    fn is_of(&mut self, pid: i64, id: &str, processes: &[u32]) -> bool {
+        if lists(processes, pid) {
+            return true;
         }
-        let threads = groups.members(group, true, &mut self.reader);
-        Some((Details::read(&self.files.procfs, pid, &processes, threads, last, now, &mut self.reader), count))
+        let membership = self.reader.read(&self.files.procfs, &format!("{pid}/cgroup"));
+        membership.is_some_and(|text| text.contains(id))
+    }
+
+    /// What is costly to know of a container's processes. `None` when the kernel lists them by other numbers than `/proc` does, as it does
+    /// to a container that has process numbers of its own.
+    fn details(
+        &mut self,
+        group: &str,
+        pid: i64,
+        processes: &[u32],
+        last: Option<&Details>,
+        now: Instant,
+    ) -> Option<Details> {
+        if !lists(processes, pid) {
+            return None;
+        }
+        if let Some(last) = last.filter(|last| last.is_fresh(now)) {
+            return Some(*last);
+        }
+        let threads = self.groups.as_ref()?.members(group, true, &mut self.reader);
+        Some(Details::read(&self.files.procfs, pid, processes, threads, last, now, &mut self.reader))
     }
 
     fn machine(&mut self, now: Instant) -> LocalFiles {
@@ -197,6 +213,10 @@ impl Local {
         }
         self.reader.read(&self.files.procfs, &format!("1/{file}")).map(str::to_owned)
     }
+}
+
+fn lists(processes: &[u32], pid: i64) -> bool {
+    processes.iter().any(|process| i64::from(*process) == pid)
 }
 
 /// Whether our processes have the machine's numbers: the kernel gives its first namespace of them a fixed name.

@@ -2,8 +2,6 @@
 //!
 //! What the engine says of it, and what the machine's files say where they are known to be the same machine's.
 
-use bollard::models::{SystemInfo, SystemInfoCgroupDriverEnum};
-
 use crate::collect::host::memory;
 use crate::model::{Family, Millis, Suffix};
 
@@ -14,6 +12,7 @@ use super::labels::ContainerLabels;
 use super::root;
 use super::topology::Topology;
 use super::usage::Usage;
+use super::wire::Info;
 
 static CPU_CORES: Family = Family::gauge("machine_cpu_cores", "CPUs of the machine, hyper-threads counted.");
 static MEMORY: Family = Family::gauge("machine_memory_bytes", "Memory of the machine, in bytes.");
@@ -36,14 +35,14 @@ pub(super) struct Machine {
     pub(super) brand: Brand,
     /// Whether the driver is the engine's own word.
     driver_is_known: bool,
-    info: Option<SystemInfo>,
+    info: Option<Info>,
 }
 
 impl Machine {
     /// From the engine's own words.
-    pub(super) fn known(info: SystemInfo, brand: Brand) -> Self {
-        let cgroup_driver = match info.cgroup_driver {
-            Some(SystemInfoCgroupDriverEnum::SYSTEMD) => CgroupDriver::Systemd,
+    pub(super) fn known(info: Info, brand: Brand) -> Self {
+        let cgroup_driver = match info.cgroup_driver.as_deref() {
+            Some("systemd") => CgroupDriver::Systemd,
             _ => CgroupDriver::Cgroupfs,
         };
         Self { cgroup_driver, brand, driver_is_known: true, info: Some(info) }
@@ -91,7 +90,7 @@ pub(super) fn fill(machine: &Machine, local: &LocalFiles, now: Millis, root: &mu
     let of = |name: &str| meminfo.iter().find(|field| field.name == name).map(|field| field.value);
     let said = machine.info.as_ref();
     let memory = said.and_then(|info| info.mem_total).map(|bytes| bytes as f64).or_else(|| of("MemTotal"));
-    let cores = said.and_then(|info| info.ncpu).map(|count| count as f64);
+    let cores = said.and_then(|info| info.cpus).map(|count| count as f64);
     for (family, value) in [(&CPU_CORES, cores), (&MEMORY, memory), (&SWAP, of("SwapTotal"))] {
         if let Some(value) = value {
             look.point(family, Suffix::None, local.topology.ids.clone(), value);
@@ -106,7 +105,7 @@ pub(super) fn fill(machine: &Machine, local: &LocalFiles, now: Millis, root: &mu
     root::fill(local, memory, &meminfo, now, root, look);
 }
 
-fn versions(info: &SystemInfo) -> [(&'static str, &str); 5] {
+fn versions(info: &Info) -> [(&'static str, &str); 5] {
     [
         ("cadvisorRevision", "sidewatch"),
         ("cadvisorVersion", concat!("sidewatch-", env!("CARGO_PKG_VERSION"))),
@@ -141,7 +140,7 @@ mod tests {
     fn where_the_engine_does_not_say_groups_are_named_as_usual() {
         let silent = Machine::unknown(Brand::Docker);
         assert_eq!(silent.supposing(Some(CgroupDriver::Systemd)).cgroup_driver, CgroupDriver::Systemd);
-        let said = Machine::known(SystemInfo::default(), Brand::Docker);
+        let said = Machine::known(Info::default(), Brand::Docker);
         assert_eq!(said.supposing(Some(CgroupDriver::Systemd)).cgroup_driver, CgroupDriver::Cgroupfs);
     }
 }

@@ -40,13 +40,13 @@ mod state;
 mod topology;
 mod transport;
 mod usage;
+mod wire;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bollard::models::ContainerSummary;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::Millis;
@@ -66,6 +66,7 @@ use patience::Hanging;
 pub use settings::Settings;
 use sight::Sight;
 use sizes::Sizes;
+use wire::Summary;
 
 /// Running containers beyond this are not looked at, and the look says so.
 const MAX_RUNNING: usize = 500;
@@ -129,7 +130,7 @@ impl Docker {
         Ok(engine)
     }
 
-    async fn list(&self) -> Result<(Arc<Engine>, Vec<ContainerSummary>), CollectError> {
+    async fn list(&self) -> Result<(Arc<Engine>, Vec<Summary>), CollectError> {
         let engine = self.engine().await?;
         let listed = engine.list().await.inspect_err(|_| self.forget_engine())?;
         Ok((engine, listed))
@@ -141,7 +142,7 @@ impl Docker {
     }
 
     /// Which containers to look at, those that hung of late last.
-    fn choose(&self, listed: Vec<ContainerSummary>, now: Millis, look: &mut Look) -> Vec<Sight> {
+    fn choose(&self, listed: Vec<Summary>, now: Millis, look: &mut Look) -> Vec<Sight> {
         let (mut running, mut at_rest): (Vec<_>, Vec<_>) =
             listed.into_iter().filter_map(Sight::of).partition(Sight::has_figures);
         if running.len() > MAX_RUNNING {

@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use bollard::models::{ContainerInspectResponse, ContainerStatsResponse};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::engine::Engine;
 use super::sight::Sight;
+use super::wire::{Inspect, Stats};
 use super::{CollectError, Reason};
 
 /// Requests about containers at the same time, each on a connection of its own. Docker (seen with 20.10) answers even one-shot stats at
@@ -32,8 +32,8 @@ pub(super) struct Question {
 
 /// What came of it; `None` where nothing was asked.
 pub(super) struct Answers {
-    pub(super) inspect: Option<Answer<ContainerInspectResponse>>,
-    pub(super) figures: Option<Answer<ContainerStatsResponse>>,
+    pub(super) inspect: Option<Answer<Inspect>>,
+    pub(super) figures: Option<Answer<Stats>>,
     pub(super) size: Option<Answer<u64>>,
 }
 

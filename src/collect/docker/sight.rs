@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bollard::models::{ContainerStatsResponse, ContainerSummary, ContainerSummaryStateEnum as State};
-
 use crate::model::{Millis, Suffix};
 
 use super::facts::Facts;
@@ -15,6 +13,7 @@ use super::local::{Found, Wanted};
 use super::machine::Machine;
 use super::question::{Answer, Answers, Question};
 use super::usage::{self, Usage};
+use super::wire::{State, Stats, Summary};
 use super::{CollectError, Look, Reason, state};
 
 /// A container as far as it was seen.
@@ -45,7 +44,7 @@ pub(super) struct Sight {
     /// What its files say while it runs.
     pub(super) found: Option<Found>,
     /// What the engine says it uses, where the files say nothing or less.
-    stats: Option<ContainerStatsResponse>,
+    stats: Option<Stats>,
     /// Bytes in its own layer, if they were asked for not long ago.
     pub(super) layer_bytes: Option<u64>,
     /// Whether they are to be asked for.
@@ -63,15 +62,15 @@ pub(super) struct Sight {
 
 impl Sight {
     /// What the list says. A container without an id cannot be asked about.
-    pub(super) fn of(summary: ContainerSummary) -> Option<Self> {
+    pub(super) fn of(summary: Summary) -> Option<Self> {
+        let name = summary.name().to_owned();
         let id = summary.id?;
-        let name = summary.names.into_iter().flatten().min_by_key(|name| name.matches('/').count());
         Some(Self {
-            name: name.map_or_else(|| id.clone(), |name| name.trim_start_matches('/').to_owned()),
+            name,
             image: summary.image.unwrap_or_default(),
             labels: summary.labels.unwrap_or_default(),
             created: summary.created.unwrap_or_default(),
-            state: summary.state.unwrap_or(State::EMPTY),
+            state: summary.state.unwrap_or_default(),
             status: summary.status.unwrap_or_default(),
             id,
             facts: None,
@@ -93,7 +92,7 @@ impl Sight {
 
     /// Whether its control groups exist, so that there are figures.
     pub(super) fn has_figures(&self) -> bool {
-        matches!(self.state, State::RUNNING | State::PAUSED | State::STOPPING)
+        self.state.has_figures()
     }
 
     /// Whether a request about it timed out.
@@ -199,7 +198,7 @@ impl Sight {
 }
 
 /// The files' figures, which are finer, and from the engine what they do not have.
-fn usage_of(found: Option<Found>, stats: Option<&ContainerStatsResponse>) -> Option<Usage> {
+fn usage_of(found: Option<Found>, stats: Option<&Stats>) -> Option<Usage> {
     let Some(Found { mut usage, .. }) = found else {
         return stats.map(usage::api::usage);
     };

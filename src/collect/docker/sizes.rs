@@ -52,11 +52,11 @@ impl Sizes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
+    use crate::collect::docker::wire::{State, Summary};
 
     fn running(count: usize) -> Vec<Sight> {
-        let state = Some(ContainerSummaryStateEnum::RUNNING);
-        let summary = |n: usize| ContainerSummary { id: Some(n.to_string()), state, ..Default::default() };
+        let state = Some(State::Running);
+        let summary = |n: usize| Summary { id: Some(n.to_string()), state, ..Default::default() };
         (0..count).filter_map(|n| Sight::of(summary(n))).collect()
     }
 

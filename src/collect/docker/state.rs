@@ -2,8 +2,6 @@
 //!
 //! cAdvisor tells only health ([`HEALTH_STATE`]) and kills ([`OOM_EVENTS`]); the other names are Sidewatch's own.
 
-use bollard::models::{ContainerSummaryStateEnum as State, HealthStatusEnum as Health};
-
 use crate::model::{Family, Suffix};
 
 use super::Look;
@@ -11,6 +9,7 @@ use super::facts::Facts;
 use super::families::START_TIME;
 use super::labels::ContainerLabels;
 use super::sight::Sight;
+use super::wire::{HealthStatus as Health, State};
 
 static CREATION_TIME: Family =
     Family::gauge("container_creation_time_seconds", "Creation time of the container, in seconds since the epoch.");
@@ -43,22 +42,22 @@ static OOM_KILLED: Family = Family::gauge(
 );
 
 const STATES: [State; 8] = [
-    State::CREATED,
-    State::RUNNING,
-    State::PAUSED,
-    State::RESTARTING,
-    State::STOPPING,
-    State::REMOVING,
-    State::EXITED,
-    State::DEAD,
+    State::Created,
+    State::Running,
+    State::Paused,
+    State::Restarting,
+    State::Stopping,
+    State::Removing,
+    State::Exited,
+    State::Dead,
 ];
-const HEALTHS: [Health; 3] = [Health::STARTING, Health::HEALTHY, Health::UNHEALTHY];
+const HEALTHS: [Health; 3] = [Health::Starting, Health::Healthy, Health::Unhealthy];
 
 /// Adds what the list and the inspect say.
 pub(super) fn fill(sight: &Sight, labels: &mut ContainerLabels, look: &mut Look) {
     for state in STATES {
         let value = f64::from(state == sight.state);
-        look.point(&STATE, Suffix::None, labels.and([("state", state.as_ref())]), value);
+        look.point(&STATE, Suffix::None, labels.and([("state", state.as_str())]), value);
     }
     let mut value = |family, value: Option<f64>| {
         if let Some(value) = value {
@@ -77,7 +76,7 @@ pub(super) fn fill(sight: &Sight, labels: &mut ContainerLabels, look: &mut Look)
         value(&HEALTH_STATE, Some(health_state(facts.health)));
         value(&FAILING_STREAK, facts.failing_streak.map(|streak| streak as f64));
         fill_health(facts, labels, look);
-    } else if matches!(sight.state, State::EXITED | State::DEAD | State::RESTARTING) {
+    } else if matches!(sight.state, State::Exited | State::Dead | State::Restarting) {
         value(&EXIT_CODE, facts.exit_code.map(|code| code as f64));
     }
 }
@@ -88,7 +87,7 @@ fn fill_health(facts: &Facts, labels: &mut ContainerLabels, look: &mut Look) {
     };
     for status in HEALTHS {
         let value = f64::from(status == now);
-        look.point(&HEALTH_STATUS, Suffix::None, labels.and([("status", status.as_ref())]), value);
+        look.point(&HEALTH_STATUS, Suffix::None, labels.and([("status", status.as_str())]), value);
     }
 }
 
@@ -96,7 +95,7 @@ fn fill_health(facts: &Facts, labels: &mut ContainerLabels, look: &mut Look) {
 fn health_state(health: Option<Health>) -> f64 {
     match health {
         None => -1.0,
-        Some(Health::HEALTHY) => 1.0,
+        Some(Health::Healthy) => 1.0,
         Some(_) => 0.0,
     }
 }

@@ -22,10 +22,7 @@ async fn engine(script: Script) -> Docker {
         let looks = Arc::clone(&looks);
         async move {
             let path = request.uri().path().to_owned();
-            // The list beside the events is ours and says so; those of the looks are the client's.
-            let beside =
-                request.headers().get("user-agent").is_some_and(|agent| agent == crate::runtime::http_client::AGENT);
-            if !beside && path.ends_with("/containers/json") {
+            if path.ends_with("/containers/json") {
                 looks.fetch_add(1, Ordering::SeqCst);
             }
             let nth = looks.load(Ordering::SeqCst).saturating_sub(1);
@@ -37,7 +34,8 @@ async fn engine(script: Script) -> Docker {
     };
     let address = test_server::http(Router::new().fallback(answer)).await;
     let address = Address::Tcp { host: address.ip().to_string(), port: address.port() };
-    Docker::new(Settings { address, files: None, discover: true }, &Supervisor::new())
+    // Without discovery the looks alone ask for lists, and so can be counted by them.
+    Docker::new(Settings { address, files: None, discover: false }, &Supervisor::new())
 }
 
 fn well(path: &str) -> Response {
@@ -211,4 +209,66 @@ async fn an_engine_that_is_not_there_is_down_and_says_why() {
     let look = docker.look(Instant::now() + Duration::from_secs(1)).await;
     assert!(!look.up && !look.healthy && look.is_empty());
     assert_eq!(look.failures[0].reason(), Reason::Refused, "{}", look.failures[0]);
+}
+
+#[tokio::test]
+async fn one_container_in_a_state_that_nobody_knows_hides_no_other() {
+    let docker = engine(|path, _, _| {
+        let two = r#"[{"Id": "ab", "Names": ["/web"], "Image": "sha256:1", "State": "running", "Status": "Up 4 seconds"},
+            {"Id": "cd", "Names": ["/odd"], "State": "hibernated", "Mounts": [{"Type": "hologram"}]}]"#;
+        Some(if path.ends_with("/containers/json") { two.into_response() } else { well(path) })
+    })
+    .await;
+    let seen = look(&docker).await;
+    assert!(seen.up && seen.failures.is_empty(), "{:?}", seen.failures);
+    assert_eq!(web(&seen, "container_memory_usage_bytes"), Some(5.0));
+}
+
+#[tokio::test]
+async fn an_event_too_long_to_read_costs_itself_alone() {
+    let docker = engine(|path, _, _| {
+        let long = format!(r#"{{"Action": "die", "Actor": {{"ID": "{}"}}}}"#, "x".repeat(3 << 20));
+        Some(if path.ends_with("/events") { endless(format!("{long}\n{KILL}\n")) } else { well(path) })
+    })
+    .await;
+    let seen = look_until(&docker, "container_oom_events_total", 1.0).await;
+    assert_eq!(seen.get("container_event_streams_total", &[]), Some(1.0), "the stream goes on");
+}
+
+#[tokio::test]
+async fn a_stream_may_tell_more_than_any_answer_may() {
+    let docker = engine(|path, _, _| {
+        // Twenty mebibytes of what is nothing to us, then something.
+        let line = format!("{{\"Action\": \"exec_start: {}\"}}\n", "x".repeat(64 << 10));
+        Some(if path.ends_with("/events") { endless(line.repeat(320) + KILL + "\n") } else { well(path) })
+    })
+    .await;
+    let seen = look_until(&docker, "container_oom_events_total", 1.0).await;
+    assert_eq!(seen.get("container_event_streams_total", &[]), Some(1.0));
+    assert!(seen.failures.is_empty(), "{:?}", seen.failures);
+}
+
+#[tokio::test]
+async fn an_endless_list_is_refused() {
+    let docker = engine(|path, _, _| {
+        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(" ".repeat(1 << 16)));
+        let endless = axum::body::Body::from_stream(endless);
+        Some(if path.ends_with("/containers/json") { endless.into_response() } else { well(path) })
+    })
+    .await;
+    let seen = look(&docker).await;
+    assert!(!seen.up);
+    assert_eq!(seen.failures[0].reason(), Reason::TooLarge, "{}", seen.failures[0]);
+}
+
+#[tokio::test]
+async fn what_the_engine_says_to_a_refusal_is_told() {
+    let docker = engine(|path, _, _| {
+        let refusal = (StatusCode::INTERNAL_SERVER_ERROR, r#"{"message": "disk\tfull"}"#);
+        Some(if path.ends_with("/containers/json") { refusal.into_response() } else { well(path) })
+    })
+    .await;
+    let seen = look(&docker).await;
+    let said = seen.failures[0].to_string();
+    assert!(said.contains("cannot list the containers: it answers 500 Internal Server Error: disk full"), "{said}");
 }

@@ -35,6 +35,7 @@ pub(super) mod reasons;
 mod registry;
 mod replication;
 mod rows;
+mod seen;
 mod server;
 pub(super) mod session;
 mod settings;
@@ -60,8 +61,9 @@ use crate::runtime::supervise::Supervisor;
 use super::look::come_back_by;
 use super::{Collect, CollectError, Look};
 use answers::Answers;
-use figures::{Asker, Seen};
+use figures::Asker;
 use query::Scope;
+use seen::Seen;
 use session::{Phases, Server, Session};
 use visits::{Visit, Visits};
 

@@ -82,13 +82,17 @@ const MAX_DEPTH: usize = 4;
 /// Members of one group beyond this are not listed.
 const MAX_MEMBERS: usize = 16_384;
 
-fn gather(folder: &Path, file: &str, depth: usize, reader: &mut Reader, members: &mut Vec<u32>) -> Option<()> {
+fn gather(folder: &Path, file: &'static str, depth: usize, reader: &mut Reader, members: &mut Vec<u32>) -> Option<()> {
     // A group of threads refuses to list processes: its parent lists them.
-    if let Some(text) = reader.read(folder, file) {
+    if let Some(text) = reader.read_again(folder, file) {
         members.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
     }
     if depth == 0 || members.len() > MAX_MEMBERS {
         return None;
+    }
+    // A folder has a link from its parent, one from itself, and one from each folder below; some file systems do not count them.
+    if rustix::fs::stat(folder).is_ok_and(|stat| stat.st_nlink == 2) {
+        return Some(());
     }
     for entry in std::fs::read_dir(folder).ok()?.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

@@ -59,15 +59,15 @@ fn under(tree: &Path, path: &str) -> PathBuf {
 
 fn read_cpu(cpuacct: &Path, cpu: &Path, reader: &mut Reader) -> Cpu {
     let mut figures = Cpu::default();
-    if let Some(text) = reader.read(cpuacct, "cpuacct.usage_percpu") {
+    if let Some(text) = reader.read_again(cpuacct, "cpuacct.usage_percpu") {
         figures.cores = text.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
         figures.total = (!figures.cores.is_empty()).then(|| figures.cores.iter().sum());
     }
-    if let Some(text) = reader.read(cpuacct, "cpuacct.stat") {
+    if let Some(text) = reader.read_again(cpuacct, "cpuacct.stat") {
         figures.user = keyed(text, "user").map(|ticks| ticks * TICK);
         figures.system = keyed(text, "system").map(|ticks| ticks * TICK);
     }
-    if let Some(text) = reader.read(cpu, "cpu.stat") {
+    if let Some(text) = reader.read_again(cpu, "cpu.stat") {
         figures.periods = keyed(text, "nr_periods");
         figures.throttled_periods = keyed(text, "nr_throttled");
         figures.throttled = keyed(text, "throttled_time");
@@ -78,8 +78,8 @@ fn read_cpu(cpuacct: &Path, cpu: &Path, reader: &mut Reader) -> Cpu {
 }
 
 fn read_memory(folder: &Path, reader: &mut Reader) -> Option<Memory> {
-    let mut memory = stat(reader.read(folder, "memory.stat")?);
-    let mut one = |file| reader.read(folder, file).and_then(number);
+    let mut memory = stat(reader.read_again(folder, "memory.stat")?);
+    let mut one = |file: &'static str| reader.read_again(folder, file).and_then(number);
     memory.usage = one("memory.usage_in_bytes");
     memory.max_usage = one("memory.max_usage_in_bytes");
     memory.failcnt = one("memory.failcnt");
@@ -110,17 +110,17 @@ fn stat(text: &str) -> Memory {
 }
 
 fn read_tasks(folder: &Path, reader: &mut Reader) -> Tasks {
-    let threads = reader.read(folder, "pids.current").and_then(number);
-    let limit = reader.read(folder, "pids.max").map(|text| number(text).unwrap_or(0));
+    let threads = reader.read_again(folder, "pids.current").and_then(number);
+    let limit = reader.read_again(folder, "pids.max").map(|text| number(text).unwrap_or(0));
     Tasks { threads, threads_max: limit, ..Tasks::default() }
 }
 
 fn read_disk(folder: &Path, reader: &mut Reader) -> Vec<Transfer> {
     let mut transfers = Vec::new();
-    if let Some(text) = reader.read(folder, "blkio.throttle.io_service_bytes_recursive") {
+    if let Some(text) = reader.read_again(folder, "blkio.throttle.io_service_bytes_recursive") {
         add(text, &mut transfers, |transfer| (&mut transfer.read_bytes, &mut transfer.write_bytes));
     }
-    if let Some(text) = reader.read(folder, "blkio.throttle.io_serviced_recursive") {
+    if let Some(text) = reader.read_again(folder, "blkio.throttle.io_serviced_recursive") {
         add(text, &mut transfers, |transfer| (&mut transfer.reads, &mut transfer.writes));
     }
     transfers

@@ -31,12 +31,12 @@ impl Tree {
     /// The figures of a group; `None` when it is gone.
     pub(super) fn read(&self, path: &str, reader: &mut Reader) -> Option<Usage> {
         let folder = self.folder(path);
-        let cpu = cpu(reader.read(&folder, "cpu.stat")?);
+        let cpu = cpu(reader.read_again(&folder, "cpu.stat")?);
         let memory = read_memory(&folder, reader);
-        let threads = reader.read(&folder, "pids.current").and_then(number);
-        let threads_max = reader.read(&folder, "pids.max").map(|text| number(text).unwrap_or(0));
-        let disk = reader.read(&folder, "io.stat").map(disk).unwrap_or_default();
-        let mut waits = |file| reader.read(&folder, file).map(pressure).unwrap_or_default();
+        let threads = reader.read_again(&folder, "pids.current").and_then(number);
+        let threads_max = reader.read_again(&folder, "pids.max").map(|text| number(text).unwrap_or(0));
+        let disk = reader.read_again(&folder, "io.stat").map(disk).unwrap_or_default();
+        let mut waits = |file: &'static str| reader.read_again(&folder, file).map(pressure).unwrap_or_default();
         let pressure =
             Pressure { cpu: waits("cpu.pressure"), memory: waits("memory.pressure"), io: waits("io.pressure") };
         let tasks = Tasks { threads, threads_max, ..Tasks::default() };
@@ -60,12 +60,12 @@ fn cpu(text: &str) -> Cpu {
 }
 
 fn read_memory(folder: &Path, reader: &mut Reader) -> Memory {
-    let mut memory = reader.read(folder, "memory.stat").map(stat).unwrap_or_default();
-    let mut one = |file| reader.read(folder, file).and_then(number);
+    let mut memory = reader.read_again(folder, "memory.stat").map(stat).unwrap_or_default();
+    let mut one = |file: &'static str| reader.read_again(folder, file).and_then(number);
     memory.usage = one("memory.current");
     memory.max_usage = one("memory.peak");
     memory.swap = one("memory.swap.current");
-    if let Some(events) = reader.read(folder, "memory.events") {
+    if let Some(events) = reader.read_again(folder, "memory.events") {
         memory.events_high = keyed(events, "high");
         memory.events_max = keyed(events, "max");
         memory.failcnt = memory.events_max;

@@ -176,7 +176,12 @@ impl Event {
     /// Reads a line of the stream. `None`: it is not one of ours, or not readable.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
         let wire: Wire = serde_json::from_slice(line).ok()?;
-        let Actor { id, mut attributes } = wire.actor;
+        // We ask for containers alone; an engine or proxy that does not heed it tells of networks, too, in the same words.
+        if wire.kind.is_some_and(|kind| kind != "container") {
+            return None;
+        }
+        let Actor { id, attributes } = wire.actor;
+        let mut attributes = attributes.unwrap_or_default();
         let health = wire.health.as_deref().or(attributes.get("health_status").map(String::as_str));
         let action = Action::read(&wire.action, health)?;
         let nanos = if wire.nanos > 0 { wire.nanos } else { wire.seconds.saturating_mul(1_000_000_000) };
@@ -229,6 +234,8 @@ fn short(text: &str) -> Arc<str> {
 
 #[derive(Deserialize)]
 struct Wire {
+    #[serde(rename = "Type", default)]
+    kind: Option<String>,
     #[serde(rename = "Action", default)]
     action: String,
     #[serde(rename = "Actor", default)]
@@ -247,7 +254,7 @@ struct Actor {
     #[serde(rename = "ID", default)]
     id: String,
     #[serde(rename = "Attributes", default)]
-    attributes: HashMap<String, String>,
+    attributes: Option<HashMap<String, String>>,
 }
 
 #[cfg(test)]
@@ -293,6 +300,10 @@ mod tests {
 
     #[test]
     fn what_is_no_event_of_ours_is_none() {
+        let network = r#"{"Type":"network","Action":"create","Actor":{"ID":"a","Attributes":{"name":"web"}},"time":5}"#;
+        assert_eq!(Event::read(network.as_bytes()), None);
+        let bare = br#"{"Type":"container","Action":"oom","Actor":{"ID":"a","Attributes":null},"time":5}"#;
+        assert_eq!(Event::read(bare).unwrap().action, Action::Oom, "one without attributes is one");
         for line in
             [r#"{"Action":"exec_start: pg_isready","Actor":{"ID":"a"}}"#, "{}", "nonsense", r#"{"message":"no"}"#]
         {

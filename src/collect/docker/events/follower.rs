@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use bollard::models::ContainerSummary;
 use tokio::time::{self, Instant};
 use tracing::{debug, info, warn};
 use url::form_urlencoded::byte_serialize;
@@ -13,10 +12,11 @@ use crate::model::Millis;
 
 use super::super::api::{self, ApiVersion};
 use super::super::request::{body, get};
+use super::super::wire::Summary;
 use super::super::{CollectError, Reason};
 use super::Shared;
 use super::event::{Action, Event};
-use super::stream::{Lines, date};
+use super::stream::{Lines, Next, date};
 
 const SUBSCRIBING: &str = "follow the engine's events";
 const AGREEING: &str = "agree with the engine on a version of its API";
@@ -79,8 +79,13 @@ async fn session(shared: &Shared, said: &mut Option<Reason>) -> Result<Infallibl
     loop {
         tokio::select! {
             line = lines.next() => match line? {
-                Some(line) => if take(shared, &line) { lists.ask_soon() },
-                None => return Err(CollectError::new(Reason::Unreachable, "the engine ended the stream of its events")),
+                Next::Line(line) => if take(shared, &line) { lists.ask_soon() },
+                Next::TooLong => {
+                    let error = CollectError::new(Reason::TooLarge, "the engine sent an event longer than 1 MiB, which is not read");
+                    warn!(engine = %shared.address, %error, "an event is lost");
+                    shared.record().failed(error);
+                }
+                Next::End => return Err(CollectError::new(Reason::Unreachable, "the engine ended the stream of its events")),
             },
             () = lists.due() => {
                 if let Err(error) = list(shared, version).await {
@@ -139,7 +144,7 @@ async fn list(shared: &Shared, version: ApiVersion) -> Result<(), CollectError> 
         let response = get(&shared.address, &path, LISTING, &shared.supervisor).await?;
         body(response, LISTING).await
     });
-    let listed: Vec<ContainerSummary> = serde_json::from_slice(&answer.await?).map_err(|error| {
+    let listed: Vec<Summary> = serde_json::from_slice(&answer.await?).map_err(|error| {
         CollectError::new(Reason::Malformed, format!("cannot read the list of containers: {}", chain(&error)))
     })?;
     shared.listed(asked, &listed, Millis::now());

@@ -20,7 +20,6 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bollard::models::ContainerSummary;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -29,6 +28,7 @@ use crate::model::Millis;
 use crate::runtime::supervise::Supervisor;
 
 use super::discovery::Finds;
+use super::wire::Summary;
 use super::{Containers, Look};
 use record::Record;
 
@@ -58,11 +58,11 @@ impl Shared {
     }
 
     /// Takes in a whole list, with the time at which it was asked for.
-    fn listed(&self, asked: Instant, listed: &[ContainerSummary], now: Millis) {
+    fn listed(&self, asked: Instant, listed: &[Summary], now: Millis) {
         if self.discover {
             self.finds.offer(asked, listed);
         }
-        let deploys = self.record().listed(listed, now);
+        let deploys = self.record().listed(asked, listed, now);
         for deploy in deploys {
             self.log.push(deploy);
         }
@@ -99,7 +99,7 @@ impl Events {
     }
 
     /// Takes in the list of a look.
-    pub(super) fn listed(&self, asked: Instant, listed: &[ContainerSummary], now: Millis) {
+    pub(super) fn listed(&self, asked: Instant, listed: &[Summary], now: Millis) {
         self.shared.listed(asked, listed, now);
     }
 

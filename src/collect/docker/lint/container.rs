@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{ContainerInspectResponse, RestartPolicyNameEnum as Policy};
-
+use super::super::wire::{Inspect, PortBinding};
 use super::environment::Environment;
-use super::{Advice, runs, words};
+use super::{Advice, Server, words};
 
 /// Ports on which databases listen, and whose they are.
 const DATABASE_PORTS: [(&str, &str); 12] = [
@@ -23,8 +22,22 @@ const DATABASE_PORTS: [(&str, &str); 12] = [
     ("2375", "Docker"),
 ];
 
+const REDIS: Server = Server {
+    programs: &["redis-server", "valkey-server", "keydb-server"],
+    images: &["redis", "valkey", "redis-stack", "redis-stack-server", "keydb"],
+    clients: &[
+        "redis-cli",
+        "valkey-cli",
+        "keydb-cli",
+        "redis-benchmark",
+        "valkey-benchmark",
+        "redis-sentinel",
+        "valkey-sentinel",
+    ],
+};
+
 /// The container's own settings.
-pub(super) fn advise(inspect: &ContainerInspectResponse, labels: &HashMap<String, String>) -> Vec<Advice> {
+pub(super) fn advise(inspect: &Inspect, labels: &HashMap<String, String>) -> Vec<Advice> {
     let is_job = labels.get("com.docker.compose.oneoff").is_some_and(|oneoff| oneoff.eq_ignore_ascii_case("true"))
         || inspect.host_config.as_ref().and_then(|host| host.auto_remove).unwrap_or(false);
     let mut all = Vec::from_iter(memory(inspect));
@@ -37,7 +50,7 @@ pub(super) fn advise(inspect: &ContainerInspectResponse, labels: &HashMap<String
     all
 }
 
-fn memory(inspect: &ContainerInspectResponse) -> Option<Advice> {
+fn memory(inspect: &Inspect) -> Option<Advice> {
     let limit = inspect.host_config.as_ref()?.memory.unwrap_or(0);
     (limit <= 0).then(|| {
         let advice = "one leak here takes the memory of everything on the machine: set deploy.resources.limits.memory (or mem_limit)";
@@ -45,7 +58,7 @@ fn memory(inspect: &ContainerInspectResponse) -> Option<Advice> {
     })
 }
 
-fn health_check(inspect: &ContainerInspectResponse) -> Option<Advice> {
+fn health_check(inspect: &Inspect) -> Option<Advice> {
     let config = inspect.config.as_ref()?;
     let test = config.healthcheck.as_ref().and_then(|check| check.test.as_deref()).unwrap_or_default();
     if !matches!(test.first().map(String::as_str), None | Some("NONE")) {
@@ -55,19 +68,19 @@ fn health_check(inspect: &ContainerInspectResponse) -> Option<Advice> {
     Some(Advice::new("healthcheck", "", advice))
 }
 
-fn restart(inspect: &ContainerInspectResponse) -> Option<Advice> {
-    let policy = inspect.host_config.as_ref()?.restart_policy.as_ref().and_then(|policy| policy.name);
-    matches!(policy, None | Some(Policy::EMPTY | Policy::NO)).then(|| {
+fn restart(inspect: &Inspect) -> Option<Advice> {
+    let policy = inspect.host_config.as_ref()?.restart_policy.as_ref().and_then(|policy| policy.name.as_deref());
+    matches!(policy, None | Some("" | "no")).then(|| {
         Advice::new("restart", "no", "it stays down after a crash and after a reboot: set restart: unless-stopped")
     })
 }
 
 /// A database whose port is open on every address of the machine. Docker's own rules let it in past the usual firewalls.
-fn ports(inspect: &ContainerInspectResponse) -> Vec<Advice> {
+fn ports(inspect: &Inspect) -> Vec<Advice> {
     let network = inspect.network_settings.as_ref().and_then(|network| network.ports.as_ref());
     let bindings = network.or_else(|| inspect.host_config.as_ref()?.port_bindings.as_ref());
     let bindings: BTreeMap<_, _> = bindings.into_iter().flatten().collect();
-    let open = |(port, bound): (&String, &Option<Vec<bollard::models::PortBinding>>)| {
+    let open = |(port, bound): (&String, &Option<Vec<PortBinding>>)| {
         let number = port.strip_suffix("/tcp")?;
         let (_, whose) = DATABASE_PORTS.iter().find(|(known, _)| *known == number)?;
         let everywhere = |ip: &str| matches!(ip, "" | "0.0.0.0" | "::");
@@ -91,15 +104,14 @@ fn url_with_password(labels: &HashMap<String, String>) -> Option<Advice> {
 }
 
 /// A cache without a bound grows until the kernel kills it. What a file may say is not known.
-pub(super) fn advise_on_redis(inspect: &ContainerInspectResponse, environment: &Environment<'_>) -> Option<Advice> {
-    let programs = ["redis-server", "valkey-server", "keydb-server"];
-    let images = ["redis", "valkey", "redis-stack", "redis-stack-server", "keydb"];
-    if !runs(inspect, &programs, &images) {
+pub(super) fn advise_on_redis(inspect: &Inspect, environment: &Environment<'_>) -> Option<Advice> {
+    if !REDIS.is_run_by(inspect) {
         return None;
     }
     let given = words(inspect).chain(environment.pairs().flat_map(|(_, value)| value.split_whitespace()));
     let given: Vec<&str> = given.collect();
-    if given.iter().any(|word| base_name_is_configuration(word)) {
+    // A Sentinel keeps no data.
+    if given.iter().any(|word| *word == "--sentinel" || base_name_is_configuration(word)) {
         return None;
     }
     let limit = given.iter().position(|word| *word == "--maxmemory").and_then(|at| given.get(at + 1));

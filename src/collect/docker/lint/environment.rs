@@ -8,8 +8,21 @@ const MAX_NAMED: usize = 16;
 /// How a variable's name ends that holds a secret.
 const SECRET: [&str; 9] =
     ["PASSWORD", "PASSWD", "_PASS", "SECRET", "TOKEN", "APIKEY", "_KEY", "CREDENTIALS", "CONNECTION_STRING"];
-/// Names that end so and hold none: a public key in base images, and settings about passwords.
-const PUBLIC: [&str; 5] = ["GPG_KEY", "PUBLIC_KEY", "PUBLISHABLE_KEY", "EMPTY_PASSWORD", "CACHE_KEY"];
+/// Names that end so and hold none: a public key in base images, settings about passwords, keys of tables, tokens of a model.
+const PUBLIC: [&str; 12] = [
+    "GPG_KEY",
+    "PUBLIC_KEY",
+    "PUBLISHABLE_KEY",
+    "EMPTY_PASSWORD",
+    "CACHE_KEY",
+    "PARTITION_KEY",
+    "PRIMARY_KEY",
+    "SORT_KEY",
+    "ROUTING_KEY",
+    "EOS_TOKEN",
+    "BOS_TOKEN",
+    "STOP_TOKEN",
+];
 
 /// The variables in the order in which the container has them.
 pub(super) struct Environment<'e>(Vec<(&'e str, &'e str)>);
@@ -41,7 +54,9 @@ impl<'e> Environment<'e> {
 
 fn is_secret(name: &str, value: &str) -> bool {
     let value = value.trim();
-    let says_nothing = ["", "true", "false", "yes", "no", "0", "1"].iter().any(|word| value.eq_ignore_ascii_case(word));
+    let says_nothing = ["", "true", "false", "yes", "no", "on", "off", "none", "null", "0", "1"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word));
     // The path of a mounted secret is none itself.
     if says_nothing || value.starts_with('/') {
         return false;
@@ -51,7 +66,10 @@ fn is_secret(name: &str, value: &str) -> bool {
     by_name || has_password(value)
 }
 
-/// A URL with a user's password.
+/// A URL with a user's password, or a text of pairs with one: `host=db password=…`, `jdbc:postgresql://db/shop?user=shop&password=…`.
 fn has_password(value: &str) -> bool {
-    value.contains("://") && url::Url::parse(value).is_ok_and(|url| url.password().is_some_and(|word| !word.is_empty()))
+    let in_url = || url::Url::parse(value).is_ok_and(|url| url.password().is_some_and(|word| !word.is_empty()));
+    let pairs = value.split([' ', '?', '&', ';']).filter_map(|pair| pair.split_once('='));
+    let mut passwords = pairs.filter(|(key, _)| ["password", "pwd"].iter().any(|word| key.eq_ignore_ascii_case(word)));
+    (value.contains("://") && in_url()) || passwords.any(|(_, word)| !word.is_empty())
 }

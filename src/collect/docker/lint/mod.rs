@@ -8,13 +8,12 @@ mod container;
 mod environment;
 mod pools;
 
-use bollard::models::ContainerInspectResponse;
-
 use crate::model::{Family, Labels, Suffix};
 
 use super::Look;
 use super::events::Subject;
 use super::sight::Sight;
+use super::wire::Inspect;
 use environment::Environment;
 use pools::Pooling;
 
@@ -65,7 +64,7 @@ fn printable(text: &str) -> String {
 
 impl Findings {
     /// Looks through an inspect.
-    pub(super) fn of(inspect: &ContainerInspectResponse) -> Self {
+    pub(super) fn of(inspect: &Inspect) -> Self {
         let name = inspect.name.as_deref().unwrap_or_default().trim_start_matches('/');
         let config = inspect.config.as_ref();
         let image = config.and_then(|config| config.image.as_deref()).unwrap_or_default();
@@ -106,15 +105,25 @@ fn image_base(image: &str) -> &str {
 }
 
 /// The command line that runs, entry point included, in words.
-fn words(inspect: &ContainerInspectResponse) -> impl Iterator<Item = &str> {
+fn words(inspect: &Inspect) -> impl Iterator<Item = &str> {
     let arguments = inspect.args.iter().flatten().map(String::as_str);
     inspect.path.as_deref().into_iter().chain(arguments).flat_map(str::split_whitespace)
 }
 
-/// Whether the command line or the image names one of these programs.
-fn runs(inspect: &ContainerInspectResponse, programs: &[&str], images: &[&str]) -> bool {
-    let image = inspect.config.as_ref().and_then(|config| config.image.as_deref()).unwrap_or_default();
-    images.contains(&image_base(image)) || words(inspect).any(|word| programs.contains(&base(word)))
+/// A server, by what it is started as and what its images are called; these hold its clients, too, which are no server.
+struct Server {
+    programs: &'static [&'static str],
+    images: &'static [&'static str],
+    clients: &'static [&'static str],
+}
+
+impl Server {
+    /// Whether the command line or else the image names it.
+    fn is_run_by(&self, inspect: &Inspect) -> bool {
+        let image = inspect.config.as_ref().and_then(|config| config.image.as_deref()).unwrap_or_default();
+        let named = |programs: &[&str]| words(inspect).any(|word| programs.contains(&base(word)));
+        named(self.programs) || (self.images.contains(&image_base(image)) && !named(self.clients))
+    }
 }
 
 #[cfg(test)]

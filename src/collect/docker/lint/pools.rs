@@ -5,15 +5,32 @@
 
 use std::sync::Arc;
 
-use bollard::models::ContainerInspectResponse;
-
+use super::super::wire::Inspect;
 use super::environment::Environment;
-use super::{Advice, runs, words};
+use super::{Advice, Server, words};
 
 /// PostgreSQL's own default.
 const DEFAULT_MAX_CONNECTIONS: u32 = 100;
 /// Kept back for superusers: `superuser_reserved_connections`.
 const RESERVED: u32 = 3;
+
+const POSTGRES: Server = Server {
+    programs: &["postgres"],
+    images: &["postgres", "postgresql", "pgvector", "postgis", "timescaledb"],
+    clients: &[
+        "psql",
+        "pg_dump",
+        "pg_dumpall",
+        "pg_restore",
+        "pg_basebackup",
+        "pg_receivewal",
+        "pg_isready",
+        "pgbench",
+        "createdb",
+        "vacuumdb",
+    ],
+};
+const PGBOUNCER: Server = Server { programs: &["pgbouncer"], images: &["pgbouncer"], clients: &["psql"] };
 
 /// What one container has to do with pools.
 #[derive(Debug, Default, PartialEq)]
@@ -37,10 +54,10 @@ enum Role {
 
 impl Pooling {
     /// Reads one container.
-    pub(super) fn of(inspect: &ContainerInspectResponse, project: &Arc<str>, environment: &Environment<'_>) -> Self {
-        let role = if runs(inspect, &["postgres"], &["postgres", "postgresql", "pgvector", "postgis", "timescaledb"]) {
+    pub(super) fn of(inspect: &Inspect, project: &Arc<str>, environment: &Environment<'_>) -> Self {
+        let role = if POSTGRES.is_run_by(inspect) {
             Role::Server(max_connections(inspect, environment))
-        } else if runs(inspect, &["pgbouncer"], &["pgbouncer"]) {
+        } else if PGBOUNCER.is_run_by(inspect) {
             Role::Pooler
         } else {
             Role::Client
@@ -72,7 +89,7 @@ fn pool((name, value): (&str, &str)) -> Option<(String, u32)> {
 }
 
 /// As `postgres` reads its command line: `-c max_connections=N`, `--max-connections=N`, `-N N`.
-fn max_connections(inspect: &ContainerInspectResponse, environment: &Environment<'_>) -> Option<u32> {
+fn max_connections(inspect: &Inspect, environment: &Environment<'_>) -> Option<u32> {
     let mut given = None;
     let mut words = words(inspect).peekable();
     while let Some(word) = words.next() {

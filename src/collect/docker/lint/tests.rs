@@ -158,3 +158,40 @@ fn pools_that_add_up_to_more_are_found_at_the_server() {
         well(&[("/Path", json!("/opt/pgbouncer/pgbouncer")), ("/Config/Env", json!(["DEFAULT_POOL_SIZE=20"]))]);
     assert_eq!(pools(&[some.clone(), some, pooler, server(&["postgres"])]), [], "a pooler stands between");
 }
+
+#[test]
+fn a_client_of_a_servers_image_is_no_server() {
+    let job = |image: &str, path: &str, args: &[&str]| {
+        well(&[("/Config/Image", json!(image)), ("/Path", json!(path)), ("/Args", json!(args))])
+    };
+    for args in
+        [&["redis-cli", "-h", "cache", "ping"][..], &["redis-sentinel", "/x"], &["redis-server", "x", "--sentinel"]]
+    {
+        assert_eq!(settings(&findings(job("redis:8", "docker-entrypoint.sh", args))), [""; 0], "{args:?}");
+    }
+    assert_eq!(settings(&findings(job("redis:8", "docker-entrypoint.sh", &["redis-server"]))), ["maxmemory"]);
+    // A back-up beside the server must not make two servers of it, whose clients would be nobody's.
+    let server = findings(job("postgres:18", "docker-entrypoint.sh", &["postgres"]));
+    let backup = findings(job("postgres:18", "sh", &["-c", "while sleep 3600; do pg_dump shop > /backup/shop; done"]));
+    let app = findings(well(&[("/Config/Env", json!(["DB_POOL_SIZE=500"]))]));
+    let advice = pools::compare(&[&server.pooling, &backup.pooling, &app.pooling]);
+    assert_eq!(
+        advice.iter().map(|(at, advice)| (*at, advice.setting.as_str())).collect::<Vec<_>>(),
+        [(2, "DB_POOL_SIZE")]
+    );
+}
+
+#[test]
+fn passwords_among_pairs_are_secrets_and_a_models_tokens_are_none() {
+    let named = |variable: &str| settings(&findings(well(&[("/Config/Env", json!([variable]))]))).len();
+    for secret in [
+        "DSN=host=db user=shop password=hush",
+        "JDBC=jdbc:postgresql://db/shop?user=shop&password=hush",
+        "C=Server=db;Pwd=hush",
+    ] {
+        assert_eq!(named(secret), 1, "{secret}");
+    }
+    for none in ["EOS_TOKEN=</s>", "USE_TOKEN=off", "DSN=host=db password=", "PARTITION_KEY=tenant"] {
+        assert_eq!(named(none), 0, "{none}");
+    }
+}

@@ -4,30 +4,26 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{
-    ContainerBlkioStatEntry, ContainerBlkioStats, ContainerCpuStats, ContainerMemoryStats, ContainerNetworkStats,
-    ContainerPidsStats, ContainerStatsResponse,
-};
-
+use super::super::wire::{BlockIo, BlockIoEntry, CpuStats, InterfaceStats, MemoryStats, PidsStats, Stats};
 use super::disk::transfer;
 use super::{Cpu, Interface, Memory, Tasks, Transfer, Usage};
 
 /// Picks what is used.
-pub(in crate::collect::docker) fn usage(stats: &ContainerStatsResponse) -> Usage {
+pub(in crate::collect::docker) fn usage(stats: &Stats) -> Usage {
     Usage {
-        cpu: stats.cpu_stats.as_ref().map(cpu).unwrap_or_default(),
-        memory: stats.memory_stats.as_ref().map(memory).unwrap_or_default(),
-        tasks: stats.pids_stats.as_ref().map(tasks).unwrap_or_default(),
-        disk: stats.blkio_stats.as_ref().map(disk).unwrap_or_default(),
+        cpu: stats.cpu.as_ref().map(cpu).unwrap_or_default(),
+        memory: stats.memory.as_ref().map(memory).unwrap_or_default(),
+        tasks: stats.pids.as_ref().map(tasks).unwrap_or_default(),
+        disk: stats.block_io.as_ref().map(disk).unwrap_or_default(),
         networks: stats.networks.as_ref().map(networks),
         ..Usage::default()
     }
 }
 
 /// The traffic alone.
-pub(in crate::collect::docker) fn networks(networks: &HashMap<String, ContainerNetworkStats>) -> Vec<Interface> {
+pub(in crate::collect::docker) fn networks(networks: &HashMap<String, InterfaceStats>) -> Vec<Interface> {
     let sorted: BTreeMap<_, _> = networks.iter().collect();
-    let interface = |(name, n): (&String, &ContainerNetworkStats)| Interface {
+    let interface = |(name, n): (&String, &InterfaceStats)| Interface {
         name: name.clone(),
         counts: [
             n.rx_bytes,
@@ -43,7 +39,7 @@ pub(in crate::collect::docker) fn networks(networks: &HashMap<String, ContainerN
     sorted.into_iter().map(interface).collect()
 }
 
-fn cpu(cpu: &ContainerCpuStats) -> Cpu {
+fn cpu(cpu: &CpuStats) -> Cpu {
     let usage = cpu.cpu_usage.as_ref();
     // Podman hands on zeros for what it does not know; a container with a quota that ran has periods.
     let throttling = cpu.throttling_data.as_ref().filter(|data| data.periods.is_some_and(|count| count > 0));
@@ -59,7 +55,7 @@ fn cpu(cpu: &ContainerCpuStats) -> Cpu {
     }
 }
 
-fn memory(memory: &ContainerMemoryStats) -> Memory {
+fn memory(memory: &MemoryStats) -> Memory {
     let empty = HashMap::new();
     let stats = memory.stats.as_ref().unwrap_or(&empty);
     // Version 1's name first: there the plain names leave out child groups.
@@ -89,12 +85,12 @@ fn memory(memory: &ContainerMemoryStats) -> Memory {
 }
 
 /// The engine writes no limit as nothing, as 0 or as the largest number; cAdvisor as 0.
-fn tasks(pids: &ContainerPidsStats) -> Tasks {
+fn tasks(pids: &PidsStats) -> Tasks {
     let limit = pids.limit.filter(|limit| *limit < u64::MAX).unwrap_or(0);
     Tasks { threads: pids.current, threads_max: pids.current.map(|_| limit), ..Tasks::default() }
 }
 
-fn disk(io: &ContainerBlkioStats) -> Vec<Transfer> {
+fn disk(io: &BlockIo) -> Vec<Transfer> {
     let mut transfers = Vec::new();
     let bytes: Field = |transfer, reads| if reads { &mut transfer.read_bytes } else { &mut transfer.write_bytes };
     let requests: Field = |transfer, reads| if reads { &mut transfer.reads } else { &mut transfer.writes };
@@ -109,14 +105,15 @@ fn disk(io: &ContainerBlkioStats) -> Vec<Transfer> {
 /// Which count of a transfer is meant: that of reads, or that of writes.
 type Field = fn(&mut Transfer, bool) -> &mut Option<u64>;
 
-fn add_entry(entry: &ContainerBlkioStatEntry, field: Field, transfers: &mut Vec<Transfer>) {
+fn add_entry(entry: &BlockIoEntry, field: Field, transfers: &mut Vec<Transfer>) {
     let operation = entry.op.as_deref().unwrap_or_default();
     let reads = operation.eq_ignore_ascii_case("read");
     let (Some(major), Some(minor), Some(value)) = (entry.major, entry.minor, entry.value) else {
         return;
     };
     if reads || operation.eq_ignore_ascii_case("write") {
-        *field(transfer(transfers, (major, minor)), reads).get_or_insert_default() += value;
+        let sum = field(transfer(transfers, (major, minor)), reads).get_or_insert_default();
+        *sum = sum.saturating_add(value);
     }
 }
 
@@ -130,7 +127,7 @@ mod tests {
     use super::*;
 
     fn look_at(json: &str, limited: bool) -> Look {
-        let stats: ContainerStatsResponse = serde_json::from_str(json).unwrap();
+        let stats: Stats = serde_json::from_str(json).unwrap();
         let mut labels = ContainerLabels::new(Labels::new([("name", "web")]));
         let mut look = Look::new();
         usage(&stats).fill(limited, &mut labels, &Devices::default(), &mut look);

@@ -6,21 +6,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use redis::Pipeline;
 use tokio::time::{Instant, sleep_until};
 
 use crate::collect::redis::connection::{Connection, Missed};
 use crate::collect::redis::info::Facts;
-use crate::collect::redis::reply::text;
 use crate::collect::redis::streams::MOST_STREAMS;
 use crate::collect::{CollectError, Look, Reason};
 use crate::model::{Family, Labels, Suffix};
 
 use super::figures::{Figures, Lost, show};
-use super::group::{Former, Gone, SAMPLED, SAMPLED_WITH_LIMIT, measure, recall};
+use super::group::{Former, Gone, measure, recall};
+use super::pass::{Found, Pass};
 use super::sample::Sample;
 use super::scan::{START, scan};
-use super::stride::Stride;
 use super::{Group, Key, Wanted, glob};
 
 static TOOK: Family = Family::gauge(
@@ -55,26 +53,6 @@ pub struct Keyspace {
     counted: Option<(f64, f64)>,
 }
 
-/// A pass under way.
-#[derive(Debug)]
-struct Pass {
-    began: Instant,
-    /// Which database is scanned, and where.
-    database: usize,
-    cursor: String,
-    stride: Stride,
-    /// Until then the server is left alone.
-    resumes: Instant,
-    samples: Vec<Sample>,
-    keys: Found,
-    streams: Found,
-    /// Groups of databases that are not to be had have no figures.
-    measured: Vec<Option<(Figures, Former, Gone)>>,
-    /// Databases that the server did not select.
-    closed: BTreeSet<u16>,
-    checked_streams: bool,
-}
-
 /// The outcome of a whole pass.
 #[derive(Debug)]
 struct Whole {
@@ -84,23 +62,6 @@ struct Whole {
     closed: BTreeSet<u16>,
     keys: Found,
     streams: Found,
-}
-
-/// Keys that a pattern stands for, up to a bound.
-#[derive(Debug, Default)]
-struct Found {
-    keys: BTreeSet<Key>,
-    dropped: usize,
-}
-
-impl Found {
-    fn offer(&mut self, database: u16, name: &[u8], most: usize) {
-        if self.keys.len() < most {
-            self.keys.insert(Key { database, name: name.to_vec() });
-        } else {
-            self.dropped += 1;
-        }
-    }
 }
 
 impl Keyspace {
@@ -330,53 +291,6 @@ fn named(wanted: &[Key], found: Option<&Found>) -> Vec<Key> {
     all.into_iter().cloned().collect()
 }
 
-impl Pass {
-    fn new(wanted: &Wanted, began: Instant) -> Self {
-        let size = |limit: Option<f64>| if limit.is_some() { SAMPLED_WITH_LIMIT } else { SAMPLED };
-        Self {
-            began,
-            database: 0,
-            cursor: START.to_owned(),
-            stride: Stride::new(),
-            resumes: began,
-            samples: wanted.groups.iter().map(|group| Sample::new(size(group.limit))).collect(),
-            keys: Found::default(),
-            streams: Found::default(),
-            measured: Vec::new(),
-            closed: BTreeSet::new(),
-            checked_streams: false,
-        }
-    }
-
-    /// Goes past a database that is not to be had. What was scanned of it before, if anything, counts no more.
-    fn close(&mut self, database: u16, missed: Option<Missed>, look: &mut Look) {
-        if let Some(missed) = missed {
-            look.missed(missed.error);
-        }
-        self.closed.insert(database);
-        self.database += 1;
-        START.clone_into(&mut self.cursor);
-    }
-
-    /// Of the keys that are like a stream's pattern, keeps those that are streams.
-    async fn keep_streams(&mut self, connection: &mut Connection, deadline: Instant) -> Result<(), Missed> {
-        let found = std::mem::take(&mut self.streams.keys);
-        for key in found {
-            if connection.select(key.database, deadline).await.transpose()?.is_none() {
-                continue;
-            }
-            let mut commands = Pipeline::new();
-            commands.cmd("TYPE").arg(&key.name);
-            let answers = connection.ask_each("TYPE", &mut commands, deadline).await?;
-            if answers.first().and_then(text).as_deref() == Some("stream") {
-                self.streams.keys.insert(key);
-            }
-        }
-        self.checked_streams = true;
-        Ok(())
-    }
-}
-
 /// Adds what groups lost by estimate, scaled down to what the server counted: expired, then evicted keys.
 fn add_lost(lost: &mut [Lost], gone: &[Gone], counted: (f64, f64)) {
     let scale = |sum: f64, counted: f64| if sum > counted { (counted / sum).max(0.0) } else { 1.0 };
@@ -431,12 +345,5 @@ mod tests {
         assert_eq!(lost[0], Lost { expired: 90.0, evicted: 5.0 });
         add_lost(&mut lost, &gone, (-3.0, -3.0));
         assert_eq!(lost[0], Lost { expired: 90.0, evicted: 5.0 }, "a server begun anew");
-    }
-
-    #[test]
-    fn what_the_bound_drops_is_counted() {
-        let mut found = Found::default();
-        (0..5).for_each(|number| found.offer(0, &[number], 3));
-        assert_eq!((found.keys.len(), found.dropped), (3, 2));
     }
 }

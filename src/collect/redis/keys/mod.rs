@@ -11,6 +11,7 @@ mod figures;
 mod glob;
 mod group;
 mod keyspace;
+mod pass;
 mod sample;
 mod scan;
 pub mod settings;
