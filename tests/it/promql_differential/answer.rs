@@ -151,7 +151,9 @@ impl Outcome {
             (Self::Scalar(at, value), Self::Scalar(other_at, other)) => {
                 (at != other_at || !same(*value, *other)).then_some(Difference::Value)
             }
-            (Self::Text(_, text), Self::Text(_, other)) => (text != other).then_some(Difference::Value),
+            (Self::Text(at, text), Self::Text(other_at, other)) => {
+                ((at, text) != (other_at, other)).then_some(Difference::Value)
+            }
             (Self::Vector(all), Self::Vector(others)) => {
                 differing(all, others).or_else(|| (sorted && !same_order(all, others)).then_some(Difference::Order))
             }
