@@ -30,6 +30,7 @@ mod postgres_pooled;
 mod postgres_vectors;
 mod probe_faults;
 mod prometheus_api;
+mod promql_differential;
 mod redis_faults;
 mod redis_keys;
 mod redis_load;

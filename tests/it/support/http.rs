@@ -158,6 +158,7 @@ fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Option<()> {
         let line = read_line(reader)?;
         let size = u64::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
         if size == 0 {
+            let _ = read_line(reader); // The empty line after the last chunk: the next answer begins behind it.
             return Some(());
         }
         reader.take(size).read_to_end(body).ok()?;
@@ -172,17 +173,47 @@ pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], bo
 
 /// The same with a body that need not be text. A server may answer and hang up before it has read all of it.
 pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
+    let mut stream = connect(port)?;
+    let _ = write(&mut stream, method, path, &[headers, &[("connection", "close")]].concat(), body);
+    receive(&mut BufReader::new(stream), true)
+}
+
+/// A connection for many questions, one after the other.
+pub struct Kept(BufReader<TcpStream>);
+
+impl Kept {
+    /// Connects to `127.0.0.1:port`.
+    pub fn connect(port: u16) -> Self {
+        Self(BufReader::new(connect(port).unwrap_or_else(|| panic!("nobody listens on {port}"))))
+    }
+
+    /// POST; `None` when there is no whole answer.
+    pub fn post(&mut self, path: &str, content_type: &str, body: &str) -> Option<Answer> {
+        write(self.0.get_mut(), "POST", path, &[("content-type", content_type)], body.as_bytes())?;
+        receive(&mut self.0, false)
+    }
+}
+
+fn connect(port: u16) -> Option<TcpStream> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    stream.set_nodelay(true).ok()?;
+    Some(stream)
+}
+
+fn write(stream: &mut TcpStream, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<()> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", stream.peer_addr().ok()?);
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
     }
-    let mut message = format!("{head}content-length: {}\r\n\r\n", body.len()).into_bytes();
-    message.extend(body);
-    let _ = stream.write_all(&message);
-    let (start, headers, body) = read_message(&mut BufReader::new(stream), true)?;
+    let mut bytes = format!("{head}content-length: {}\r\n\r\n", body.len()).into_bytes();
+    bytes.extend(body);
+    stream.write_all(&bytes).ok()
+}
+
+fn receive(reader: &mut impl BufRead, to_end: bool) -> Option<Answer> {
+    let (start, headers, body) = read_message(reader, to_end)?;
     let status = start.split(' ').nth(1)?.parse().ok()?;
     Some(Answer { status, headers, body })
 }

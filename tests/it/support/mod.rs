@@ -27,7 +27,7 @@ pub use app::HttpApp;
 pub use docker::{BASE, DockerEngine};
 pub use docker_proxy::DockerProxy;
 pub use grpc::GrpcServer;
-pub use http::{Answer, HttpServer, get, post, request, send};
+pub use http::{Answer, HttpServer, Kept, get, post, request, send};
 pub use nginx::NginxProxy;
 pub use openai::{KEY, OpenAiServer};
 pub use page::Page;

@@ -29,11 +29,12 @@ impl RealPrometheus {
         Self::start_with(program, &format!("scrape_configs:\n{scrape_configs}"), &[])
     }
 
-    /// A given one, with all of its configuration but `global`, and with flags.
+    /// A given one, with all of its configuration (but `global`, unless it is there), and with flags.
     pub fn start_with(program: &Path, config_text: &str, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("prometheus.yml");
-        let global = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}";
+        let every_second = "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}";
+        let global = if config_text.contains("global:") { "" } else { every_second };
         std::fs::write(&config, format!("{global}\n{config_text}")).expect("our folder");
         let port = free_port();
         let mut command = Command::new(program);
