@@ -26,7 +26,7 @@ fn every_item_is_shown_by_the_file_it_names() {
 #[test]
 fn the_table_of_functions_is_the_engines_own() {
     let of_table: BTreeSet<_> = rows().iter().filter(|row| row.heading == "Functions").map(function).collect();
-    let of_engine: BTreeSet<_> = function_names().map(str::to_owned).collect();
+    let of_engine: BTreeSet<_> = function_names().into_iter().map(str::to_owned).collect();
     let missing: Vec<_> = of_engine.difference(&of_table).collect();
     let unknown: Vec<_> = of_table.difference(&of_engine).collect();
     assert!(missing.is_empty() && unknown.is_empty(), "not in the table: {missing:?}; not in the engine: {unknown:?}");
