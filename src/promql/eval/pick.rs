@@ -18,25 +18,25 @@ impl Evaluator<'_> {
         let param = aggregation.param.as_ref().map_or_else(|| Ok(Vec::new()), |param| self.scalar(param, grid))?;
         let top = aggregation.op == AggregateOp::TopK;
         let mut best: Vec<Vec<Best>> = Vec::new();
-        let mut sizes: Option<Vec<usize>> = None;
+        let sizes = sizes_of(&param);
         let mut numbers = Groups::new(&aggregation.grouping);
         let mut tags: Vec<Option<Tag>> = Vec::new();
         self.each(&aggregation.inner, grid, &mut |tag, column| {
             if !has_values(column) {
                 return Ok(());
             }
-            let sizes = match &mut sizes {
-                Some(sizes) => sizes,
-                none => none.insert(sizes_of(&param)?),
-            };
             let group = numbers.number(&tag);
             if group == best.len() {
                 self.budget.hold(3 * grid.count)?;
-                best.push(sizes.iter().map(|size| Best::new(*size)).collect());
+                best.push(sizes.iter().map(|size| Best::new(size.unwrap_or(0))).collect());
             }
             let (mut taken, mut more) = (false, 0);
-            for (best, value) in best[group].iter_mut().zip(column.iter()) {
+            for (step, (best, value)) in best[group].iter_mut().zip(column.iter()).enumerate() {
                 if !is_absent(*value) {
+                    if sizes[step].is_none() {
+                        let k = render_go(param[step]);
+                        return Err(EvalError::data(format!("Scalar value {k} overflows int64")));
+                    }
                     let before = best.heap.len();
                     taken |= best.offer((*value, tags.len()), top);
                     more += best.heap.len() - before;
@@ -71,16 +71,13 @@ impl Evaluator<'_> {
     }
 }
 
-/// How many to take at each step.
-fn sizes_of(param: &[f64]) -> Result<Vec<usize>, EvalError> {
+/// How many to take at each step; `None` where that is no number that counts, which is an error where there is anything.
+fn sizes_of(param: &[f64]) -> Vec<Option<usize>> {
     if param.iter().all(|k| *k < 1.0) {
-        return Ok(vec![0; param.len()]);
+        return vec![Some(0); param.len()];
     }
     let fits = |k: f64| k > i64::MIN as f64 && k < i64::MAX as f64;
-    if let Some(k) = param.iter().find(|k| !fits(**k)) {
-        return Err(EvalError::data(format!("Scalar value {} overflows int64", render_go(*k))));
-    }
-    Ok(param.iter().map(|k| if *k < 1.0 { 0 } else { *k as usize }).collect())
+    param.iter().map(|k| fits(*k).then(|| if *k < 1.0 { 0 } else { *k as usize })).collect()
 }
 
 /// The best of one group at one step: a heap with the worst at its root. Which of equals stay is told by how Go's
