@@ -1,7 +1,5 @@
 //! Text to words: names, numbers, durations, quoted texts and signs, each with its place.
 
-use super::error::ParseError;
-
 /// A word of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Word {
@@ -16,6 +14,8 @@ pub(super) enum Word {
     /// `+`, `==`, `(`, …
     Sign(&'static str),
     End,
+    /// What is no word, and why. Nothing follows it: what stands before it may be wrong too, and is to be told first.
+    Bad(String),
 }
 
 /// A word and where it stands, in bytes.
@@ -27,22 +27,24 @@ pub(super) struct Token {
 }
 
 const SIGNS: [&str; 27] = [
-    "==", "!=", "<=", ">=", "=~", "!~", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "(", ")", "[", "]", "{", "}",
-    ",", ":", "!", "~", "&",
+    "==", "!=", "<=", ">=", "=~", "!~", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "(", ")", "[", "]", "{",
+    "}", ",", ":", "!", "~", "&",
 ];
 /// Signs that the list holds only so that they get their own message.
 const NEVER: [&str; 3] = ["!", "~", "&"];
 
-/// All words of a query, the last one the end.
-pub(super) fn words(text: &str) -> Result<Vec<Token>, ParseError> {
+/// All words of a query, the last one the end or bad.
+pub(super) fn words(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { text, at: 0, open: Vec::new() };
     let mut tokens = Vec::new();
     loop {
-        let token = lexer.next()?;
-        let done = token.word == Word::End;
-        tokens.push(token);
+        lexer.skip_blank();
+        let start = lexer.at;
+        let word = lexer.next(start).unwrap_or_else(Word::Bad);
+        let done = matches!(word, Word::End | Word::Bad(_));
+        tokens.push(Token { word, start, end: lexer.at });
         if done {
-            return Ok(tokens);
+            return tokens;
         }
     }
 }
@@ -55,30 +57,24 @@ struct Lexer<'t> {
 }
 
 impl Lexer<'_> {
-    fn next(&mut self) -> Result<Token, ParseError> {
-        self.skip_blank();
-        let (start, rest) = (self.at, &self.text[self.at..]);
+    fn next(&mut self, start: usize) -> Result<Word, String> {
+        let rest = &self.text[start..];
         let Some(first) = rest.chars().next() else {
             return match self.open.last() {
-                Some('(') => self.fail(start, "unclosed left parenthesis"),
-                Some('[') => self.fail(start, "unexpected end of input in duration expression"),
-                Some('{') => self.fail(start, "unexpected end of input inside braces"),
-                _ => Ok(Token { word: Word::End, start, end: start }),
+                Some(_) if self.open.contains(&'(') => Err("unclosed left parenthesis".into()),
+                Some('[') => Err("unexpected end of input in duration expression".into()),
+                Some(_) => Err("unexpected end of input inside braces".into()),
+                None => Ok(Word::End),
             };
         };
-        let word = match first {
-            '"' | '\'' | '`' => Word::Text(self.quoted(first)?),
-            '0'..='9' => self.number()?,
-            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => self.number()?,
-            _ if first.is_ascii_alphabetic() || first == '_' => self.name(false),
-            ':' if self.open.last() != Some(&'[') => self.name(true),
-            _ => self.sign(first)?,
-        };
-        Ok(Token { word, start, end: self.at })
-    }
-
-    fn fail<T>(&self, at: usize, message: impl Into<String>) -> Result<T, ParseError> {
-        Err(ParseError::at(self.text, at, message))
+        match first {
+            '"' | '\'' | '`' => self.quoted(first).map(Word::Text),
+            '0'..='9' => self.number(),
+            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => self.number(),
+            _ if first.is_ascii_alphabetic() || first == '_' => Ok(self.name(false)),
+            ':' if self.open.last() != Some(&'[') => Ok(self.name(true)),
+            _ => self.sign(first),
+        }
     }
 
     fn skip_blank(&mut self) {
@@ -106,8 +102,8 @@ impl Lexer<'_> {
         }
     }
 
-    fn number(&mut self) -> Result<Word, ParseError> {
-        let (start, rest) = (self.at, &self.text[self.at..]);
+    fn number(&mut self) -> Result<Word, String> {
+        let rest = &self.text[self.at..];
         let hex = rest.starts_with("0x") || rest.starts_with("0X");
         let mut before = ' ';
         let length = rest.find(|c: char| {
@@ -124,33 +120,35 @@ impl Lexer<'_> {
         match crate::model::parse_duration(text) {
             Ok(duration) if is_duration => match i64::try_from(duration.as_nanos()) {
                 Ok(nanos) => Ok(Word::Duration(nanos / 1_000_000)),
-                Err(_) => self.fail(start, "duration out of range"),
+                Err(_) => Err("duration out of range".into()),
             },
-            _ => self.fail(start, format!("bad number or duration syntax: {text:?}")),
+            _ if is_duration && text.chars().all(|c| c.is_ascii_digit() || "ywdhms".contains(c)) => {
+                Err(format!("not a valid duration string: {text:?}"))
+            }
+            _ => Err(format!("bad number or duration syntax: {text:?}")),
         }
     }
 
-    fn sign(&mut self, first: char) -> Result<Word, ParseError> {
-        let (start, rest) = (self.at, &self.text[self.at..]);
-        let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)).filter(|sign| !NEVER.contains(*sign))
-        else {
+    fn sign(&mut self, first: char) -> Result<Word, String> {
+        let rest = &self.text[self.at..];
+        let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)).filter(|sign| !NEVER.contains(*sign)) else {
             if first == '!' {
                 let next = rest.chars().nth(1).unwrap_or('\0');
-                return self.fail(start, format!("unexpected character after '!': {next:?}"));
+                return Err(format!("unexpected character after '!': {next:?}"));
             }
-            return self.fail(start, format!("unexpected character: {first:?}"));
+            return Err(format!("unexpected character: {first:?}"));
         };
         self.at += sign.len();
         match first {
             '(' | '[' | '{' => self.open.push(first),
             ')' => match self.open.pop() {
                 Some('(') => {}
-                _ => return self.fail(start, "unexpected right parenthesis ')'"),
+                _ => return Err("unexpected right parenthesis ')'".into()),
             },
             ']' | '}' => {
                 let wanted = if first == ']' { '[' } else { '{' };
                 if self.open.pop() != Some(wanted) {
-                    return self.fail(start, format!("unexpected right bracket '{first}'"));
+                    return Err(format!("unexpected right bracket '{first}'"));
                 }
             }
             _ => {}
@@ -159,7 +157,7 @@ impl Lexer<'_> {
     }
 
     /// Go's rules, in single quotes too.
-    fn quoted(&mut self, quote: char) -> Result<String, ParseError> {
+    fn quoted(&mut self, quote: char) -> Result<String, String> {
         let start = self.at;
         let rest = &self.text[start + 1..];
         let mut bytes = Vec::new();
@@ -173,7 +171,7 @@ impl Lexer<'_> {
                 }
                 '\\' if quote != '`' => {
                     let Some(taken) = unescape(&rest[at + 1..], quote, &mut bytes) else {
-                        return self.fail(start, "unknown escape sequence in a quoted string");
+                        return Err("unknown escape sequence in a quoted string".into());
                     };
                     for _ in 0..rest[at + 1..at + 1 + taken].chars().count() {
                         chars.next();
@@ -183,7 +181,7 @@ impl Lexer<'_> {
                 _ => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
-        self.fail(start, if quote == '`' { "unterminated raw string" } else { "unterminated quoted string" })
+        Err(if quote == '`' { "unterminated raw string".into() } else { "unterminated quoted string".into() })
     }
 }
 
@@ -263,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_colon_is_a_sign_in_brackets_and_part_of_a_name_elsewhere() {
-        let of = |text| words(text).unwrap().into_iter().map(|token| token.word).collect::<Vec<_>>();
+        let of = |text| words(text).into_iter().map(|token| token.word).collect::<Vec<_>>();
         assert_eq!(of("a:b")[0], Word::Name("a:b".into()));
         assert_eq!(
             of("x[5m:1m]")[1..6],

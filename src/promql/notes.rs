@@ -1,7 +1,7 @@
 //! Annotations: what Prometheus says beside an answer, in its words and with its places.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::error::line_and_column;
 use super::number::render_go;
@@ -30,13 +30,13 @@ pub(super) enum Note {
     SortInRange(&'static str),
 }
 
-/// Gathers while a query is answered.
+/// Gathers while a query is answered. What is said twice is said of its last place, as in Prometheus.
 #[derive(Debug, Default)]
-pub(super) struct Noted(RefCell<BTreeSet<(usize, Note)>>);
+pub(super) struct Noted(RefCell<BTreeMap<Note, usize>>);
 
 impl Noted {
     pub(super) fn add(&self, place: usize, note: Note) {
-        self.0.borrow_mut().insert((place, note));
+        self.0.borrow_mut().insert(note, place);
     }
 
     /// A quantile that is none.
@@ -48,7 +48,7 @@ impl Noted {
 
     pub(super) fn written(self, text: &str) -> Notes {
         let mut notes = Notes::default();
-        for (place, note) in self.0.into_inner() {
+        for (note, place) in self.0.into_inner() {
             let (line, column) = line_and_column(text, place);
             let into = if note.warns() { &mut notes.warnings } else { &mut notes.infos };
             into.push(format!("{} ({line}:{column})", note.written()));

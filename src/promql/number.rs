@@ -103,14 +103,18 @@ pub(super) fn descending(a: f64, b: f64) -> Ordering {
     a.is_nan().cmp(&b.is_nan()).then_with(|| nan_last(b, a))
 }
 
-/// Go's `math.Min`: NaN if either is.
+/// Go's `math.Min`: NaN if either is, unless the other is the least there can be.
 pub(super) fn go_min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
+        f64::NEG_INFINITY
+    } else if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
 }
 
-/// Go's `math.Max`: NaN if either is.
+/// Go's `math.Max`: NaN if either is, unless the other is the most there can be.
 pub(super) fn go_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
 /// A number without exponent, as `count_values` writes it into a label: `1`, `0.5`, `+Inf`, `NaN`.
@@ -124,9 +128,9 @@ pub fn render_plain(value: f64) -> String {
     }
 }
 
-/// A number as Go's `%v` prints it: with an exponent from 1e21 on and below 1e-4.
+/// A number as Go's `%g` prints it: with an exponent of at least two digits from a million on and below 0.0001.
 pub(super) fn render_go(value: f64) -> String {
-    if !value.is_finite() || value == 0.0 || (1e-4..1e21).contains(&value.abs()) {
+    if !value.is_finite() || value == 0.0 || (1e-4..1e6).contains(&value.abs()) {
         return render_plain(value);
     }
     let text = format!("{value:e}");

@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
     if text.len() > MAX_TEXT {
         return Err(ParseError::at(text, 0, format!("the query is longer than {MAX_TEXT} bytes")));
     }
-    let mut parser = Parser { text, tokens: words(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: words(text), at: 0, depth: 0 };
     if parser.peek().word == Word::End {
         return parser.fail(0, "no expression found in input");
     }
@@ -44,6 +44,8 @@ struct Part {
     expr: Expr,
     /// Where it begins.
     start: usize,
+    /// Where it begins behind its parentheses: what annotations name.
+    inside: usize,
     /// How deep it is nested.
     depth: usize,
     /// Whether it stands in parentheses, behind which no range, offset or `@` can follow.
@@ -85,6 +87,7 @@ impl Parser<'_> {
         let token = self.peek();
         let raw = &self.text[token.start..token.end];
         let what = match &token.word {
+            Word::Bad(message) => return self.fail(token.start, message),
             Word::End => "end of input".to_owned(),
             Word::Name(name) if aggregate_op(name).is_some() => format!("<aggr:{raw}>"),
             Word::Name(name) if is_operator(name) => format!("<op:{raw}>"),
@@ -92,7 +95,7 @@ impl Parser<'_> {
             Word::Name(_) => format!("identifier {raw:?}"),
             Word::Number(_) => format!("number {raw:?}"),
             Word::Duration(_) => format!("duration {raw:?}"),
-            Word::Text(_) => format!("string {raw}"),
+            Word::Text(_) => format!("string {raw:?}"),
             Word::Sign(sign @ ("," | "(" | ")" | "[" | "]" | "{" | "}" | ":" | "=")) => format!("{sign:?}"),
             Word::Sign(sign) => format!("<op:{sign}>"),
         };
@@ -143,7 +146,7 @@ impl Parser<'_> {
             let start = left.start;
             let binary = Binary { op, left: left.expr, right: right.expr, bool, matching };
             self.check_binary(&binary, op_start, start, has_matching)?;
-            left = Part { expr: Expr::Binary(Box::new(binary)), start, depth, in_parens: false, shifted: (true, true) };
+            left = Part { expr: Expr::Binary(Box::new(binary)), start, inside: start, depth, in_parens: false, shifted: (true, true) };
         }
         self.depth -= 1;
         Ok(left)
@@ -168,7 +171,7 @@ impl Parser<'_> {
             other if negative => Expr::Negate(Box::new(other)),
             other => other,
         };
-        Ok(Part { expr, start, depth: inner.depth + 1, in_parens: false, shifted: (true, true) })
+        Ok(Part { expr, start, inside: start, depth: inner.depth + 1, in_parens: false, shifted: (true, true) })
     }
 
     /// A primary with what may follow it: `[…]`, `offset`, `@`.
@@ -180,10 +183,10 @@ impl Parser<'_> {
                 part = self.bracket(part, at)?;
             } else if self.take_name("offset") {
                 let offset = self.duration(true)?;
-                self.shift(&mut part, at, |shift| shift.offset = offset, true)?;
+                self.shift(&mut part, |shift| shift.offset = offset, true)?;
             } else if self.take_sign("@") {
                 let time = self.at_time()?;
-                self.shift(&mut part, at, |shift| shift.at = time, false)?;
+                self.shift(&mut part, |shift| shift.at = time, false)?;
             } else {
                 return Ok(part);
             }
@@ -192,7 +195,7 @@ impl Parser<'_> {
 
     fn primary(&mut self) -> Parsed<Part> {
         let Token { word, start, .. } = self.peek().clone();
-        let leaf = |expr| Part { expr, start, depth: 1, in_parens: false, shifted: (false, false) };
+        let leaf = |expr| Part { expr, start, inside: start, depth: 1, in_parens: false, shifted: (false, false) };
         match word {
             Word::Number(value) => {
                 self.take();
@@ -225,7 +228,8 @@ impl Parser<'_> {
         if aggregate_op(name).is_some() && (opens || groups) {
             return self.aggregate(name, start);
         }
-        if opens && !is_keyword(name) && !is_operator(name) && !name.contains(':') {
+        let is_step = name.eq_ignore_ascii_case("step");
+        if opens && (is_step || !is_keyword(name)) && !is_operator(name) && !name.contains(':') {
             return self.call(name, start);
         }
         if is_never_a_metric(name) {
@@ -233,24 +237,29 @@ impl Parser<'_> {
         }
         self.take();
         let selector = self.selector(Some((name.to_owned(), start)))?;
-        Ok(Part { expr: Expr::Instant(selector), start, depth: 1, in_parens: false, shifted: (false, false) })
+        Ok(Part { expr: Expr::Instant(selector), start, inside: start, depth: 1, in_parens: false, shifted: (false, false) })
     }
 
     fn call(&mut self, name: &str, start: usize) -> Parsed<Part> {
         self.take();
+        let parts = self.arguments("")?;
         let Some(function) = functions::find(name) else {
             return self.fail(start, functions::unknown(name));
         };
-        let parts = self.arguments()?;
         let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0) + 1;
-        let places = parts.iter().map(|part| part.start).collect();
+        // Where some arguments are the same at every step, Prometheus wraps these up with their parentheses.
+        let all_fixed = parts.iter().all(|part| part.expr.is_fixed());
+        let wrapped = |part: &Part| {
+            !all_fixed && part.expr.is_fixed() && !matches!(part.expr, Expr::Number(_) | Expr::String(_))
+        };
+        let places = parts.iter().map(|part| if wrapped(part) { part.start } else { part.inside }).collect();
         let call = Call { function, args: parts.into_iter().map(|part| part.expr).collect(), places };
         self.check_call(&call, start)?;
-        Ok(Part { expr: Expr::Call(call), start, depth, in_parens: false, shifted: (true, true) })
+        Ok(Part { expr: Expr::Call(call), start, inside: start, depth, in_parens: false, shifted: (true, true) })
     }
 
-    fn arguments(&mut self) -> Parsed<Vec<Part>> {
-        self.expect_sign("(", "")?;
+    fn arguments(&mut self, context: &str) -> Parsed<Vec<Part>> {
+        self.expect_sign("(", context)?;
         let mut parts = Vec::new();
         if self.take_sign(")") {
             return Ok(parts);
@@ -261,7 +270,7 @@ impl Parser<'_> {
                 return Ok(parts);
             }
             let comma = self.peek().start;
-            self.expect_sign(",", "")?;
+            self.expect_sign(",", context)?;
             if self.is_sign(")") {
                 return self.fail(comma, "trailing commas not allowed in function call args");
             }
@@ -271,7 +280,7 @@ impl Parser<'_> {
     fn aggregate(&mut self, name: &str, start: usize) -> Parsed<Part> {
         self.take();
         let before = self.grouping()?;
-        let mut parts = self.arguments()?;
+        let mut parts = self.arguments("aggregation")?;
         let grouping = match before {
             Some(grouping) => grouping,
             None => self.grouping()?.unwrap_or(Grouping::Only(Vec::new())),
@@ -292,12 +301,12 @@ impl Parser<'_> {
         let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0) + 1;
         let param = if op.has_param() { Some(parts.remove(0)) } else { None };
         let inner = parts.remove(0);
-        let param_place = param.as_ref().map_or(start, |param| param.start);
+        let param_place = param.as_ref().map_or(start, |param| param.inside);
         let aggregate =
             Aggregate { op, inner: inner.expr, param: param.map(|param| param.expr), param_place, grouping };
         self.check_aggregate(&aggregate, inner.start)?;
         let expr = Expr::Aggregate(Box::new(aggregate));
-        Ok(Part { expr, start, depth, in_parens: false, shifted: (true, true) })
+        Ok(Part { expr, start, inside: start, depth, in_parens: false, shifted: (true, true) })
     }
 
     fn grouping(&mut self) -> Parsed<Option<Grouping>> {
@@ -325,7 +334,7 @@ impl Parser<'_> {
                 Word::Number(value) if !value.is_finite() => {
                     labels.push(self.text[start..self.peek().end].to_owned());
                 }
-                _ => return self.unexpected(CONTEXT),
+                _ => return self.unexpected("grouping opts, expected label"),
             }
             self.take();
             if !self.is_sign(")") {
@@ -377,7 +386,7 @@ impl Parser<'_> {
             let subquery = Subquery { inner: part.expr, range, step, shift: Shift::default() };
             let (start, depth) = (part.start, part.depth + 1);
             let expr = Expr::Subquery(Box::new(subquery));
-            return Ok(Part { expr, start, depth, in_parens: false, shifted: (false, false) });
+            return Ok(Part { expr, start, inside: start, depth, in_parens: false, shifted: (false, false) });
         }
         if !self.is_sign("]") {
             return self.unexpected("subquery or range selector");
@@ -397,7 +406,7 @@ impl Parser<'_> {
     fn duration(&mut self, is_offset: bool) -> Parsed<i64> {
         let start = self.peek().start;
         let mut sign = 1;
-        while is_offset && (self.is_sign("-") || self.is_sign("+")) {
+        while self.is_sign("-") || self.is_sign("+") {
             sign = if self.take().word == Word::Sign("-") { -sign } else { sign };
         }
         let millis = match self.peek().word {
@@ -409,16 +418,16 @@ impl Parser<'_> {
                 }
                 ((seconds * 1e9).round() as i64) / 1_000_000
             }
-            Word::Sign("(" | "-" | "+") => return self.fail(start, "experimental duration expression is not enabled"),
-            _ if is_offset => return self.unexpected("offset, expected number, duration, or step()"),
-            _ => return self.unexpected("subquery or range selector, expected number, duration, or step()"),
+            Word::Sign("(") => return self.fail(start, "experimental duration expression is not enabled"),
+            _ if is_offset => return self.unexpected("offset, expected number or duration"),
+            _ => return self.unexpected("subquery selector, expected number or duration"),
         };
         self.take();
         if !is_offset {
             if ["+", "-", "*", "/", "%", "^"].iter().any(|sign| self.is_sign(sign)) {
                 return self.fail(start, "experimental duration expression is not enabled");
             }
-            if millis <= 0 {
+            if sign * millis <= 0 {
                 return self.fail(start, "duration must be greater than 0");
             }
         }
@@ -442,7 +451,7 @@ impl Parser<'_> {
         let seconds = match self.peek().word {
             Word::Number(seconds) => sign * seconds,
             Word::Duration(millis) => sign * (millis as f64 / 1000.0),
-            _ => return self.unexpected("@ modifier"),
+            _ => return self.unexpected("@, expected timestamp"),
         };
         self.take();
         if seconds.is_nan() || seconds.is_infinite() || seconds.abs() >= i64::MAX as f64 / 1000.0 {
@@ -451,7 +460,8 @@ impl Parser<'_> {
         Ok(At::Time(Millis::from_seconds(seconds)))
     }
 
-    fn shift(&self, part: &mut Part, at: usize, set: impl FnOnce(&mut Shift), is_offset: bool) -> Parsed<()> {
+    fn shift(&self, part: &mut Part, set: impl FnOnce(&mut Shift), is_offset: bool) -> Parsed<()> {
+        let at = part.start;
         let shift = match &mut part.expr {
             Expr::Instant(selector) | Expr::Range(selector, _) if !part.in_parens => &mut selector.shift,
             Expr::Subquery(subquery) if !part.in_parens => &mut subquery.shift,

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::super::error::EvalError;
 use super::super::grid::{ABSENT, Grid, is_absent};
 use super::super::number::render_plain;
-use super::super::plan::Aggregate;
+use super::super::plan::{Aggregate, Grouping};
+use super::super::tag::Tag;
 use super::{Evaluator, Merge, Overlap, Sink};
 use crate::model::Labels;
 
@@ -20,15 +21,20 @@ impl Evaluator<'_> {
         if label.is_empty() {
             return Err(EvalError::data(format!("invalid label name {label:?}")));
         }
+        // The value stands in for the label that has its name, before series are grouped.
+        let grouping = match &aggregation.grouping {
+            Grouping::Only(names) => Grouping::Only(names.iter().cloned().chain([label.to_owned()]).collect()),
+            without @ Grouping::Without(_) => without.clone(),
+        };
         let mut counts: HashMap<Labels, Vec<f64>> = HashMap::new();
         self.each(&aggregation.inner, grid, &mut |tag, column| {
-            let group = tag.signature(&aggregation.grouping);
+            let all = tag.labels();
             // Values often stay the same from step to step.
             let mut last: Option<(u64, Labels)> = None;
             for (step, value) in column.iter().enumerate().filter(|(_, value)| !is_absent(**value)) {
                 let labels = match &last {
                     Some((bits, labels)) if *bits == value.to_bits() => labels.clone(),
-                    _ => group.with(label, render_plain(*value)),
+                    _ => Tag::new(all.with(label, render_plain(*value))).signature(&grouping),
                 };
                 if !counts.contains_key(&labels) {
                     self.budget.hold(grid.count)?;

@@ -1,11 +1,10 @@
 //! `topk` and `bottomk`: at each step the best of each group, in a heap no larger than asked for.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::super::error::EvalError;
 use super::super::grid::{ABSENT, Grid, has_values, is_absent};
-use super::super::number::{descending, nan_last};
+use super::super::number::{descending, nan_last, render_go};
 use super::super::plan::{Aggregate, AggregateOp};
 use super::super::tag::{Groups, Tag};
 use super::{Evaluator, Sink};
@@ -17,29 +16,29 @@ impl Evaluator<'_> {
     /// The series of an instant result come best first.
     pub(super) fn pick(&self, aggregation: &Aggregate, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         let param = aggregation.param.as_ref().map_or_else(|| Ok(Vec::new()), |param| self.scalar(param, grid))?;
-        let order = if aggregation.op == AggregateOp::TopK { descending } else { nan_last };
+        let top = aggregation.op == AggregateOp::TopK;
         let mut best: Vec<Vec<Best>> = Vec::new();
-        let mut sizes: Option<Vec<usize>> = None;
+        let sizes = sizes_of(&param);
         let mut numbers = Groups::new(&aggregation.grouping);
         let mut tags: Vec<Option<Tag>> = Vec::new();
         self.each(&aggregation.inner, grid, &mut |tag, column| {
             if !has_values(column) {
                 return Ok(());
             }
-            let sizes = match &mut sizes {
-                Some(sizes) => sizes,
-                none => none.insert(sizes_of(&param)?),
-            };
             let group = numbers.number(&tag);
             if group == best.len() {
                 self.budget.hold(3 * grid.count)?;
-                best.push(sizes.iter().map(|size| Best::new(*size)).collect());
+                best.push(sizes.iter().map(|size| Best::new(size.unwrap_or(0))).collect());
             }
             let (mut taken, mut more) = (false, 0);
-            for (best, value) in best[group].iter_mut().zip(column.iter()) {
+            for (step, (best, value)) in best[group].iter_mut().zip(column.iter()).enumerate() {
                 if !is_absent(*value) {
+                    if sizes[step].is_none() {
+                        let k = render_go(param[step]);
+                        return Err(EvalError::data(format!("Scalar value {k} overflows int64")));
+                    }
                     let before = best.heap.len();
-                    taken |= best.offer((*value, tags.len()), order);
+                    taken |= best.offer((*value, tags.len()), top);
                     more += best.heap.len() - before;
                 }
             }
@@ -53,7 +52,7 @@ impl Evaluator<'_> {
         let mut rows: Vec<(usize, Vec<f64>)> = Vec::new();
         for group in best {
             for (step, best) in group.into_iter().enumerate() {
-                for (value, series) in best.sorted(order) {
+                for (value, series) in best.sorted(top) {
                     let place = *places.entry(series).or_insert(rows.len());
                     if place == rows.len() {
                         self.budget.hold(grid.count)?;
@@ -72,19 +71,17 @@ impl Evaluator<'_> {
     }
 }
 
-/// How many to take at each step.
-fn sizes_of(param: &[f64]) -> Result<Vec<usize>, EvalError> {
-    if param.iter().any(|k| k.is_nan()) {
-        return Err(EvalError::data("Parameter value is NaN"));
+/// How many to take at each step; `None` where that is no number that counts, which is an error where there is anything.
+fn sizes_of(param: &[f64]) -> Vec<Option<usize>> {
+    if param.iter().all(|k| *k < 1.0) {
+        return vec![Some(0); param.len()];
     }
     let fits = |k: f64| k > i64::MIN as f64 && k < i64::MAX as f64;
-    if let Some(k) = param.iter().find(|k| !fits(**k)) {
-        return Err(EvalError::data(format!("Scalar value {} overflows int64", super::super::number::render_go(*k))));
-    }
-    Ok(param.iter().map(|k| if *k < 1.0 { 0 } else { *k as usize }).collect())
+    param.iter().map(|k| fits(*k).then(|| if *k < 1.0 { 0 } else { *k as usize })).collect()
 }
 
-/// The best of one group at one step: a heap with the worst at its root.
+/// The best of one group at one step: a heap with the worst at its root. Which of equals stay is told by how Go's
+/// `container/heap` moves them, so this one moves them alike.
 struct Best {
     size: usize,
     heap: Vec<Candidate>,
@@ -95,51 +92,56 @@ impl Best {
         Self { size, heap: Vec::new() }
     }
 
-    /// Whether it was taken in. Of equals, those that came first stay.
-    fn offer(&mut self, candidate: Candidate, order: fn(f64, f64) -> Ordering) -> bool {
+    /// Whether it was taken in.
+    fn offer(&mut self, candidate: Candidate, top: bool) -> bool {
         if self.heap.len() < self.size {
             self.heap.push(candidate);
-            self.rise(self.heap.len() - 1, order);
+            self.rise(top);
             return true;
         }
-        if self.size == 0 || order(candidate.0, self.heap[0].0) != Ordering::Less {
+        let Some((worst, _)) = self.heap.first() else { return false };
+        let better = if top { candidate.0 > *worst } else { candidate.0 < *worst };
+        if !better && (!worst.is_nan() || candidate.0.is_nan()) {
             return false;
         }
         self.heap[0] = candidate;
-        self.sink(order);
+        self.sink(top);
         true
     }
 
-    fn rise(&mut self, mut at: usize, order: fn(f64, f64) -> Ordering) {
-        while at > 0 && worse(self.heap[at], self.heap[(at - 1) / 2], order) {
+    /// Whether the candidate at `a` is nearer to the root than that at `b`.
+    fn worse(&self, a: usize, b: usize, top: bool) -> bool {
+        let (a, b) = (self.heap[a].0, self.heap[b].0);
+        a.is_nan() || if top { a < b } else { a > b }
+    }
+
+    fn rise(&mut self, top: bool) {
+        let mut at = self.heap.len() - 1;
+        while at > 0 && self.worse(at, (at - 1) / 2, top) {
             self.heap.swap(at, (at - 1) / 2);
             at = (at - 1) / 2;
         }
     }
 
-    fn sink(&mut self, order: fn(f64, f64) -> Ordering) {
+    fn sink(&mut self, top: bool) {
         let mut at = 0;
         loop {
-            let children = (2 * at + 1)..(2 * at + 3).min(self.heap.len());
-            let Some(worst) = children.reduce(|a, b| if worse(self.heap[b], self.heap[a], order) { b } else { a })
-            else {
-                return;
-            };
-            if worst >= self.heap.len() || !worse(self.heap[worst], self.heap[at], order) {
+            let (left, right) = (2 * at + 1, 2 * at + 2);
+            if left >= self.heap.len() {
                 return;
             }
-            self.heap.swap(at, worst);
-            at = worst;
+            let child = if right < self.heap.len() && self.worse(right, left, top) { right } else { left };
+            if !self.worse(child, at, top) {
+                return;
+            }
+            self.heap.swap(child, at);
+            at = child;
         }
     }
 
-    fn sorted(mut self, order: fn(f64, f64) -> Ordering) -> Vec<Candidate> {
-        self.heap.sort_by(|a, b| order(a.0, b.0).then(a.1.cmp(&b.1)));
+    fn sorted(mut self, top: bool) -> Vec<Candidate> {
+        let order = if top { descending } else { nan_last };
+        self.heap.sort_by(|a, b| order(a.0, b.0));
         self.heap
     }
-}
-
-/// Whether `a` goes before `b` does: worse by value, or come later.
-fn worse(a: Candidate, b: Candidate, order: fn(f64, f64) -> Ordering) -> bool {
-    order(a.0, b.0).then(a.1.cmp(&b.1)) == Ordering::Greater
 }

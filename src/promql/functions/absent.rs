@@ -43,11 +43,18 @@ fn expected_labels(arg: &Expr) -> Labels {
         Expr::Instant(selector) | Expr::Range(selector, _) => &selector.matchers,
         _ => &[],
     };
+    // In the order into which Prometheus' look-up brings them: those that only take series away come last.
+    let must_be_set = |name: &str| matchers.iter().any(|matcher| matcher.name == name && !matcher.takes_value(""));
+    let takes_away = |matcher: &Matcher| {
+        let is_negative = matches!(matcher.op, MatchOp::NotEqual | MatchOp::NotMatches(_));
+        !must_be_set(&matcher.name) || (is_negative && matcher.takes_value(""))
+    };
+    let mut ordered: Vec<&Matcher> = matchers.iter().filter(|matcher| matcher.name != METRIC_NAME).collect();
+    ordered.sort_by_key(|matcher| takes_away(matcher));
     let mut seen: Vec<&str> = Vec::new();
     let mut labels = Labels::empty();
-    for matcher in matchers.iter().filter(|matcher| matcher.name != METRIC_NAME) {
-        let first = !seen.contains(&matcher.name.as_str());
-        let told = first && matches!(matcher.op, MatchOp::Equal);
+    for matcher in ordered {
+        let told = !seen.contains(&matcher.name.as_str()) && matches!(matcher.op, MatchOp::Equal);
         labels = labels.with(&matcher.name, if told { matcher.value.as_str() } else { "" });
         if told {
             seen.push(&matcher.name);

@@ -33,7 +33,7 @@ fn part(
     sink: &mut Sink<'_>,
     tell: impl Fn(&Date) -> i64,
 ) -> Result<(), EvalError> {
-    let told = |seconds: f64| if seconds.is_finite() { tell(&Date::of(seconds as i64)) as f64 } else { f64::NAN };
+    let told = |seconds: f64| tell(&Date::of(seconds)) as f64;
     if call.args.is_empty() {
         let mut column: Vec<f64> = grid.times().map(|at| told(at.as_seconds())).collect();
         return sink(Tag::new(Labels::empty()), &mut column);
@@ -52,9 +52,16 @@ struct Date {
 }
 
 impl Date {
-    /// Howard Hinnant's `civil_from_days`; any second a float can name has a date.
-    fn of(seconds: i64) -> Self {
-        let days = seconds.div_euclid(86_400);
+    /// Howard Hinnant's `civil_from_days`.
+    ///
+    /// What is no number, or too large for 64 bits, is the lowest 64-bit number to Go on amd64, and Go's dates wrap around:
+    /// they count from the year -292277022399 on, without sign.
+    fn of(seconds: f64) -> Self {
+        const GO_EPOCH: i128 = 9_223_372_028_715_321_600;
+        let fits = seconds >= i64::MIN as f64 && seconds < i64::MAX as f64;
+        let seconds = i128::from(if fits { seconds as i64 } else { i64::MIN });
+        let seconds = (seconds + GO_EPOCH).rem_euclid(1 << 64) - GO_EPOCH;
+        let days = seconds.div_euclid(86_400) as i64;
         let z = days + 719_468;
         let era = z.div_euclid(146_097);
         let day_of_era = z.rem_euclid(146_097);
@@ -64,7 +71,7 @@ impl Date {
         let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
         Self {
             days,
-            second_of_day: seconds.rem_euclid(86_400),
+            second_of_day: seconds.rem_euclid(86_400) as i64,
             year: year_of_era + era * 400 + i64::from(month <= 2),
             month,
             day: day_of_year - (153 * shifted + 2) / 5 + 1,

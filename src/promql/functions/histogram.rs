@@ -100,15 +100,17 @@ fn of_buckets(
     let (mut column, mut buckets) = (vec![ABSENT; grid.count], Vec::new());
     for Histogram { labels, metric, mut columns } in histograms {
         columns.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut is_first = true;
         for (step, slot) in column.iter_mut().enumerate() {
             let present = columns.iter().filter(|(_, column)| !is_absent(column[step]));
             gather(present.map(|(upper, column)| Bucket { upper: *upper, count: column[step] }), &mut buckets);
-            *slot = match buckets.last() {
-                None => ABSENT,
-                // Without a bucket for everything nothing can be told.
-                Some(last) if last.upper != f64::INFINITY => f64::NAN,
-                Some(_) => apply(step, &metric, &mut buckets),
-            };
+            if buckets.is_empty() {
+                *slot = ABSENT;
+                continue;
+            }
+            // Prometheus has forgotten the name when it comes to a histogram again.
+            let metric = if std::mem::take(&mut is_first) { metric.as_str() } else { "" };
+            *slot = apply(step, metric, &mut buckets);
         }
         evaluator.budget.release(columns.len() * grid.count);
         merge.add(Tag::new(labels).without_name().labels(), &column)?;
@@ -131,6 +133,12 @@ fn gather(sorted: impl Iterator<Item = Bucket>, buckets: &mut Vec<Bucket>) {
             _ => buckets.push(bucket),
         }
     }
+}
+
+/// Whether there is no bucket for everything: then nothing can be told.
+#[expect(clippy::float_cmp, reason = "infinite or not")]
+fn is_open(buckets: &[Bucket]) -> bool {
+    buckets.last().is_none_or(|last| last.upper != f64::INFINITY)
 }
 
 /// Cumulative counts cannot fall; where scrapes or rates make them, the lower value is raised. Says whether that was
@@ -176,6 +184,9 @@ fn quantile(q: f64, buckets: &mut [Bucket]) -> (f64, bool) {
     if q > 1.0 {
         return (f64::INFINITY, false);
     }
+    if is_open(buckets) {
+        return (f64::NAN, false);
+    }
     let fixed = make_monotonic(buckets);
     (interpolated(q, buckets), fixed)
 }
@@ -202,7 +213,7 @@ fn interpolated(q: f64, buckets: &[Bucket]) -> f64 {
 #[expect(clippy::float_cmp, reason = "a bound asked for is the bucket's bound or lies within it")]
 fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
     let total = buckets[buckets.len() - 1].count;
-    if total == 0.0 || lower.is_nan() || upper.is_nan() {
+    if is_open(buckets) || total == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
     }
     if lower >= upper {

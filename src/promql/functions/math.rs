@@ -28,9 +28,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     simple("sinh", |e, c, grid, sink| map(e, c, grid, sink, f64::sinh)),
     simple("cosh", |e, c, grid, sink| map(e, c, grid, sink, f64::cosh)),
     simple("tanh", |e, c, grid, sink| map(e, c, grid, sink, f64::tanh)),
-    simple("asinh", |e, c, grid, sink| map(e, c, grid, sink, f64::asinh)),
-    simple("acosh", |e, c, grid, sink| map(e, c, grid, sink, f64::acosh)),
-    simple("atanh", |e, c, grid, sink| map(e, c, grid, sink, f64::atanh)),
+    simple("asinh", |e, c, grid, sink| map(e, c, grid, sink, asinh)),
+    simple("acosh", |e, c, grid, sink| map(e, c, grid, sink, acosh)),
+    simple("atanh", |e, c, grid, sink| map(e, c, grid, sink, atanh)),
     Function::vector("round", &[Kind::Vector, Kind::Scalar], round).variadic(1),
     Function::vector("clamp", &[Kind::Vector, Kind::Scalar, Kind::Scalar], clamp),
     Function::vector("clamp_min", &[Kind::Vector, Kind::Scalar], |e, c, grid, sink| {
@@ -55,6 +55,52 @@ fn sign(value: f64) -> f64 {
     } else {
         value
     }
+}
+
+/// From here on a square plus or minus one is the square; below its inverse a square is nothing.
+const LARGE: f64 = (1u64 << 28) as f64;
+
+/// Go's way (FreeBSD's msun), where the crate's own would overflow or lose digits.
+fn asinh(value: f64) -> f64 {
+    let x = value.abs();
+    let result = if !x.is_finite() || x < LARGE.recip() {
+        x
+    } else if x > LARGE {
+        x.ln() + std::f64::consts::LN_2
+    } else if x > 2.0 {
+        (2.0 * x + 1.0 / ((x * x + 1.0).sqrt() + x)).ln()
+    } else {
+        (x + x * x / (1.0 + (1.0 + x * x).sqrt())).ln_1p()
+    };
+    result.copysign(value)
+}
+
+/// As [`asinh`].
+fn acosh(x: f64) -> f64 {
+    if x.is_nan() || x < 1.0 {
+        f64::NAN
+    } else if x >= LARGE {
+        x.ln() + std::f64::consts::LN_2
+    } else if x > 2.0 {
+        (2.0 * x - 1.0 / (x + (x * x - 1.0).sqrt())).ln()
+    } else {
+        let above = x - 1.0;
+        (above + (2.0 * above + above * above).sqrt()).ln_1p()
+    }
+}
+
+/// As [`asinh`].
+fn atanh(value: f64) -> f64 {
+    let x = value.abs();
+    let result = if x < LARGE.recip() {
+        x
+    } else if x < 0.5 {
+        0.5 * (x + x + (x + x) * x / (1.0 - x)).ln_1p()
+    } else {
+        // NaN beyond 1, infinite at it.
+        0.5 * ((x + x) / (1.0 - x)).ln_1p()
+    };
+    result.copysign(value)
 }
 
 /// Halves go up. Multiplying by the inverse is what Prometheus does, and where its rounding errors come from.

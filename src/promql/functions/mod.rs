@@ -99,8 +99,16 @@ const FAMILIES: [&[Function]; 10] = [
 ];
 
 /// Prometheus 3.5 has them only behind a feature flag.
-const EXPERIMENTAL: [&str; 5] =
-    ["double_exponential_smoothing", "info", "mad_over_time", "sort_by_label", "sort_by_label_desc"];
+const EXPERIMENTAL: [&str; 8] = [
+    "double_exponential_smoothing",
+    "info",
+    "mad_over_time",
+    "sort_by_label",
+    "sort_by_label_desc",
+    "ts_of_last_over_time",
+    "ts_of_max_over_time",
+    "ts_of_min_over_time",
+];
 
 /// The function of a name, if there is one.
 pub(super) fn find(name: &str) -> Option<&'static Function> {

@@ -4,7 +4,7 @@ use super::super::error::EvalError;
 use super::super::eval::{Evaluator, Rolling, Sample, Sink, Window};
 use super::super::grid::Grid;
 use super::super::notes::{Note, Noted};
-use super::super::plan::{Call, Kind};
+use super::super::plan::{Call, Expr, Kind};
 use super::super::tag::Tag;
 use super::{ApplyVector, Function};
 
@@ -32,7 +32,9 @@ fn counted(
     per_second: bool,
 ) -> Result<(), EvalError> {
     let noted = &evaluator.noted;
-    let mut rate = Rate { per_second, falls: Falls::default(), noted, place: call.places[0], doubted: Doubt::None };
+    // Prometheus has lost the place of a subquery by the time it speaks of it.
+    let place = if matches!(call.args[0], Expr::Subquery(_)) { 0 } else { call.places[0] };
+    let mut rate = Rate { per_second, falls: Falls::default(), noted, place, doubted: Doubt::None };
     evaluator.roll(call, 0, grid, sink, &mut rate)
 }
 

@@ -61,7 +61,11 @@ impl Parser<'_> {
         if inner.kind() == Kind::Vector {
             return Ok(());
         }
-        let got = inner.kind().as_str();
+        // Here alone Prometheus uses the short names.
+        let got = match inner.kind() {
+            Kind::Matrix => "matrix",
+            other => other.as_str(),
+        };
         self.fail(start, format!("subquery is only allowed on instant vector, got {got} instead"))
     }
 
@@ -79,26 +83,26 @@ impl Parser<'_> {
             return self.fail(op_start, "comparisons between scalars must use BOOL modifier");
         }
         if binary.op.is_set() && scalars > 0 {
-            return self.fail(op_start, format!("set operator {op:?} not allowed in binary scalar expression"));
+            return self.fail(start, format!("set operator {op:?} not allowed in binary scalar expression"));
         }
         let fitting = |kind| matches!(kind, Kind::Scalar | Kind::Vector);
         if !fitting(left) || !fitting(right) {
             return self.fail(start, "binary expression must contain only scalar and instant vector types");
         }
         if scalars > 0 && has_matching {
-            return self.fail(op_start, "vector matching only allowed between vectors");
+            return self.fail(start, "vector matching only allowed between instant vectors");
         }
         let include = match &binary.matching.cardinality {
             Cardinality::OneToOne => return Ok(()),
             Cardinality::GroupLeft(include) | Cardinality::GroupRight(include) => include,
         };
         if binary.op.is_set() {
-            return self.fail(op_start, format!("no grouping allowed for {op:?} operation"));
+            return self.fail(start, format!("no grouping allowed for {op:?} operation"));
         }
         if let Grouping::Only(on) = &binary.matching.labels
             && let Some(twice) = on.iter().find(|name| include.contains(name))
         {
-            return self.fail(start, format!("label {twice:?} must not occur in ON and GROUP clause at once"));
+            return self.fail(op_start, format!("label {twice:?} must not occur in ON and GROUP clause at once"));
         }
         Ok(())
     }

@@ -14,37 +14,37 @@ impl Parser<'_> {
     /// The selector behind its name, which may be missing.
     pub(super) fn selector(&mut self, name: Option<(String, usize)>) -> Parsed<Selector> {
         let start = name.as_ref().map_or(self.peek().start, |(_, start)| *start);
-        let mut names: Vec<String> = name.iter().map(|(name, _)| name.clone()).collect();
         let mut matchers = Vec::new();
         if self.take_sign("{") {
             while !self.take_sign("}") {
-                self.matcher(&mut names, &mut matchers)?;
+                let matcher = self.matcher()?;
+                matchers.push(matcher);
                 if !self.is_sign("}") {
                     self.expect_sign(",", "label matching, expected \",\" or \"}\"")?;
                 }
             }
         }
-        if !names.is_empty()
-            && let Some(second) = names.get(1).or_else(|| named(&matchers))
-        {
-            return self.fail(start, format!("metric name must not be set twice: {:?} or {second:?}", names[0]));
+        if let Some((name, _)) = name {
+            if let Some(second) = matchers.iter().find(|matcher: &&Matcher| matcher.name == METRIC_NAME) {
+                let message = format!("metric name must not be set twice: {name:?} or {:?}", second.value);
+                return self.fail(start, message);
+            }
+            matchers.insert(0, Matcher::equal(METRIC_NAME, name));
         }
-        matchers.splice(0..0, names.into_iter().map(|name| Matcher::equal(METRIC_NAME, name)));
         if matchers.iter().all(|matcher| matcher.takes_value("")) {
             return self.fail(start, "vector selector must contain at least one non-empty matcher");
         }
         Ok(Selector { matchers, shift: Shift::default() })
     }
 
-    fn matcher(&mut self, names: &mut Vec<String>, matchers: &mut Vec<Matcher>) -> Parsed<()> {
+    fn matcher(&mut self) -> Parsed<Matcher> {
         let Token { word, start, .. } = self.peek().clone();
         let name = match word {
             Word::Text(text) => {
                 self.take();
                 // A quoted text that nothing is compared with is the metric's name.
                 if self.is_sign(",") || self.is_sign("}") {
-                    names.push(text);
-                    return Ok(());
+                    return Ok(Matcher::equal(METRIC_NAME, text));
                 }
                 text
             }
@@ -75,15 +75,6 @@ impl Parser<'_> {
                 }
             },
         };
-        matchers.push(Matcher { name, op, value });
-        Ok(())
+        Ok(Matcher { name, op, value })
     }
-}
-
-/// The name that a matcher of `=` sets.
-fn named(matchers: &[Matcher]) -> Option<&String> {
-    matchers
-        .iter()
-        .find(|matcher| matcher.name == METRIC_NAME && matches!(matcher.op, MatchOp::Equal))
-        .map(|matcher| &matcher.value)
 }
