@@ -4,7 +4,7 @@
 //!     cargo run --release --example a_day_of_history -- FOLDER start
 //!
 //! Prints the memory of the process before, at its highest and at the end, the size of the folder, and times. The figures
-//! are in `benches/README.md`; `benches/a_day_of_history.py` runs both and the agent itself on the folder.
+//! are in `benches/README.md`. The agent itself can be started on the folder as its `<storage.path>/history`.
 #![expect(clippy::print_stdout, reason = "a program whose answer is what it prints")]
 
 use std::path::Path;
