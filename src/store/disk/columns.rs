@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn what_stays_or_rises_evenly_takes_next_to_nothing() {
         assert!(steps(&(0..10_000).map(|n| 1_700_000_000_000 + n * 10_000).collect::<Vec<_>>()).len() < 20);
-        assert!(values(&[1.0f64.to_bits(); 10_000]).len() < 16);
+        assert!(values(&vec![1.0f64.to_bits(); 10_000]).len() < 16);
         let counter: Vec<_> = (0..1000).map(|n| f64::from(100_000 + n * 7).to_bits()).collect();
         assert!(values(&counter).len() < 1010);
         let seconds: Vec<_> = (0..1000).map(|n| (f64::from(100_000 + n * 7) / 100.0).to_bits()).collect();

@@ -43,7 +43,7 @@ pub(in crate::store) fn open(
             continue;
         }
         if let Some(length) = read_log(&mut log, *number, path, &damage)? {
-            since = since.or(Some(log.history.newest()));
+            since = since.or(Some(log.history.newest()).filter(|newest| newest.0 != i64::MIN));
             ended.push((*number, length));
         }
     }

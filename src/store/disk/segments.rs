@@ -16,6 +16,9 @@ const SPAN: Duration = Duration::from_mins(5);
 /// What a power cut may take; a kill takes none of it.
 const SYNC_EVERY: Duration = Duration::from_secs(10);
 
+/// Says what series are called.
+type Names<'n> = dyn Fn(&[SeriesRef]) -> Vec<(SeriesRef, Labels)> + 'n;
+
 #[derive(Debug)]
 pub(super) struct Segments {
     /// The number of the next segment.
@@ -60,7 +63,7 @@ impl Segments {
         folder: &Folder,
         events: &[Event],
         newest: Millis,
-        names: &dyn Fn(&[SeriesRef]) -> Vec<(SeriesRef, Labels)>,
+        names: &Names<'_>,
     ) -> io::Result<()> {
         if events.is_empty() {
             return Ok(());
@@ -84,8 +87,8 @@ impl Segments {
                         .collect();
                     new.sort();
                     new.dedup();
-                    let named = names(&new);
-                    open.writer.name(named.iter().map(|(series, labels)| (*series, labels)), &mut out);
+                    let known = names(&new);
+                    open.writer.name(known.iter().map(|(series, labels)| (*series, labels)), &mut out);
                     open.writer.samples(samples, newest, &mut out);
                 }
                 Event::Rewind(at) => open.writer.rewind(*at, &mut out),
@@ -105,7 +108,8 @@ impl Segments {
         open.length += out.len() as u64;
         open.is_dirty = true;
         self.open = Some(open);
-        self.since.get_or_insert(newest);
+        // Before the first picture there is no clock, and no time since when.
+        self.since = self.since.or(Some(newest).filter(|newest| newest.0 != i64::MIN));
         Ok(())
     }
 
@@ -141,12 +145,14 @@ impl Segments {
 
     /// Removes the segments before `number`: a block holds what they held.
     pub(super) fn drop_before(&mut self, folder: &Folder, number: u64, newest: Millis) {
-        self.ended
-            .retain(|(ended, _)| *ended >= number || fs::remove_file(folder.segment(*ended)).is_err_and(is_there));
-        self.since = (self.open.is_some() || self.ended.iter().any(|(ended, _)| *ended >= number)).then_some(newest);
+        self.ended.retain(|(ended, _)| {
+            *ended >= number || fs::remove_file(folder.segment(*ended)).is_err_and(|error| is_there(&error))
+        });
+        let holds = self.open.is_some() || !self.ended.is_empty();
+        self.since = holds.then_some(newest).filter(|newest| newest.0 != i64::MIN);
     }
 }
 
-fn is_there(error: io::Error) -> bool {
+fn is_there(error: &io::Error) -> bool {
     error.kind() != io::ErrorKind::NotFound
 }

@@ -60,8 +60,8 @@ fn segment(batches: &[Vec<(u32, u32, i64, u64)>]) -> (Vec<u8>, Vec<usize>, Told)
             ends.push(out.len());
         }
         if number % 3 == 0 {
-            writer.rewind(Millis(number as i64), &mut out);
-            told.rewind(Millis(number as i64));
+            writer.rewind(Millis(number.cast_signed() as i64), &mut out);
+            told.rewind(Millis(number.cast_signed() as i64));
             ends.push(out.len());
         }
     }
@@ -128,7 +128,7 @@ proptest! {
 }
 
 fn small() -> (Vec<u8>, Vec<usize>, Told) {
-    let series = |n: u64| (n as u32 % 3, 0, n as i64 * 1000, (n as f64 * 1.5).to_bits());
+    let series = |n: u64| (n as u32 % 3, 0, n.cast_signed() * 1000, (n as f64 * 1.5).to_bits());
     segment(&[(0..6).map(series).collect(), (6..9).map(series).collect()])
 }
 
