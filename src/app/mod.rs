@@ -1,6 +1,7 @@
 //! Builds, starts, reloads and stops: the only place that knows every part.
 
 mod discovered;
+mod history;
 mod own;
 mod simulate;
 mod targets;
@@ -31,6 +32,8 @@ use targets::Targets;
 
 /// SIGTERM ends the agent within five seconds; so long it waits for what is in flight.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
+/// So long the disk may take for the last second of history.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
 /// The running agent. Cheap to clone; clones are the same agent.
 #[derive(Clone)]
@@ -41,6 +44,7 @@ struct Inner {
     address: SocketAddr,
     supervisor: Supervisor,
     board: Board,
+    store: Store,
     rules: Rules,
     notifier: Notifier,
     meter: Meter,
@@ -72,7 +76,7 @@ impl Agent {
         supervisor.spawn_once(serve::listen::serve(listener, serve::router(door.clone()), supervisor.clone(), stop));
 
         let mut registry = Registry::default();
-        let store = Store::new(config.storage.limits);
+        let store = history::open(&config.storage).await?;
         let board = Board::new(store.clone(), LookMetrics::register(&mut registry));
         let serve_metrics = ServeMetrics::register(&mut registry);
         let asking = Asking::new(QueryMetrics::register(&mut registry));
@@ -96,6 +100,7 @@ impl Agent {
             address,
             supervisor: supervisor.clone(),
             board: board.clone(),
+            store: store.clone(),
             rules: rules.clone(),
             notifier: notifier.clone(),
             meter: meter.clone(),
@@ -225,6 +230,7 @@ impl Agent {
     /// Stops everything and waits for it. Says whether all tasks ended in time.
     pub async fn stop(&self) -> bool {
         let ended = self.0.supervisor.stop(STOP_LIMIT).await;
+        history::close(&self.0.store, CLOSE_LIMIT).await;
         if let Some(export) = self.0.export.lock().await.take() {
             let _ =
                 tokio::time::timeout(Duration::from_millis(500), tokio::task::spawn_blocking(|| export.stop())).await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time;
 use tracing::warn;
 
+use super::history;
 use crate::collect::Happenings;
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
 use crate::runtime::own_metrics::{Maker, Own};
@@ -81,6 +82,7 @@ pub fn makers(
 ) -> Vec<Maker> {
     let (supervisor, store, reloads, happenings) =
         (supervisor.clone(), store.clone(), reloads.clone(), happenings.clone());
+    let on_disk = store.clone();
     let (meter, money) = (meter.clone(), meter.clone());
     let state = move |_: Millis| {
         let (successful, at) = (reloads.0.0.load(Ordering::Relaxed), reloads.0.1.load(Ordering::Relaxed));
@@ -101,10 +103,12 @@ pub fn makers(
             block(&APPENDED, Labels::empty(), store.samples_appended() as f64),
         ]
     };
-    vec![Box::new(state), Box::new(move |now| money.budget_blocks(now))]
+    let disk = move |_: Millis| history::blocks(&on_disk);
+    vec![Box::new(state), Box::new(disk), Box::new(move |now| money.budget_blocks(now))]
 }
 
-fn block(family: &Family, labels: Labels, value: f64) -> Block {
+/// A family of one series.
+pub fn block(family: &Family, labels: Labels, value: f64) -> Block {
     Block { family: family.clone(), points: vec![Point { suffix: Suffix::None, labels, value }] }
 }
 

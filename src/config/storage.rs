@@ -7,13 +7,15 @@ use crate::model::render_duration;
 use crate::store::Limits;
 use crate::yaml::Fields;
 
-/// Without a folder, history is kept in memory for so long.
+/// With a folder, history is kept for so long unless the file says otherwise.
+const RETENTION: Duration = Duration::from_hours(24);
+/// Without a folder, it is kept in memory for so long at most.
 const MEMORY_RETENTION: Duration = Duration::from_hours(2);
 
 /// What the agent keeps, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
-    /// The folder of the ledger; `None` for `path: none`: everything in memory.
+    /// The folder of the ledger and the history; `None` for `path: none`: everything in memory.
     pub path: Option<PathBuf>,
     /// What the history may hold.
     pub limits: Limits,
@@ -24,18 +26,14 @@ pub struct Storage {
 impl Default for Storage {
     fn default() -> Self {
         let path = std::env::var_os("SIDEWATCH_DATA").map_or_else(|| PathBuf::from("./sidewatch-data"), PathBuf::from);
-        Self {
-            path: Some(path),
-            limits: Limits { retention: MEMORY_RETENTION, max_series: 200_000 },
-            asked: MEMORY_RETENTION,
-        }
+        Self { path: Some(path), limits: Limits { retention: RETENTION, max_series: 200_000 }, asked: RETENTION }
     }
 }
 
 impl Storage {
     /// Reads `storage: {path, retention, max_series}`.
     ///
-    /// History lives in memory until the disk store is built, so `retention` holds up to two hours for now.
+    /// Without a folder `retention` holds up to two hours.
     pub fn read(mut fields: Fields<'_>) -> Self {
         let default = Self::default();
         let path = match fields.text("path") {
@@ -47,7 +45,8 @@ impl Storage {
             }
             Some(path) => Some(path.into()),
         };
-        let retention = fields.duration("retention").unwrap_or(MEMORY_RETENTION);
+        let retention =
+            fields.duration("retention").unwrap_or(if path.is_some() { RETENTION } else { MEMORY_RETENTION });
         if retention < Duration::from_mins(1) {
             fields.wrong(
                 "retention",
@@ -60,14 +59,15 @@ impl Storage {
             fields.wrong("max_series", "`max_series` is zero: nothing could be stored", "write 10000 or more");
         }
         fields.finish();
-        Self { path, limits: Limits { retention: retention.min(MEMORY_RETENTION), max_series }, asked: retention }
+        let kept = if path.is_some() { retention } else { retention.min(MEMORY_RETENTION) };
+        Self { path, limits: Limits { retention: kept, max_series }, asked: retention }
     }
 
     /// What to tell the user when less is kept than the file asks for.
     pub fn shortfall(&self) -> Option<String> {
         (self.asked > self.limits.retention).then(|| {
             let (asked, kept) = (render_duration(self.asked), render_duration(self.limits.retention));
-            format!("storage.retention is {asked}, but history is kept in memory so far, for {kept}")
+            format!("storage.retention is {asked}, but without a folder (`path: none`) history is kept in memory, for {kept}")
         })
     }
 }

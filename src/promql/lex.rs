@@ -27,8 +27,8 @@ pub(super) struct Token {
 }
 
 const SIGNS: [&str; 27] = [
-    "==", "!=", "<=", ">=", "=~", "!~", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "(", ")", "[", "]", "{",
-    "}", ",", ":", "!", "~", "&",
+    "==", "!=", "<=", ">=", "=~", "!~", "=", "<", ">", "+", "-", "*", "/", "%", "^", "@", "(", ")", "[", "]", "{", "}",
+    ",", ":", "!", "~", "&",
 ];
 /// Signs that the list holds only so that they get their own message.
 const NEVER: [&str; 3] = ["!", "~", "&"];
@@ -131,7 +131,8 @@ impl Lexer<'_> {
 
     fn sign(&mut self, first: char) -> Result<Word, String> {
         let rest = &self.text[self.at..];
-        let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)).filter(|sign| !NEVER.contains(*sign)) else {
+        let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)).filter(|sign| !NEVER.contains(*sign))
+        else {
             if first == '!' {
                 let next = rest.chars().nth(1).unwrap_or('\0');
                 return Err(format!("unexpected character after '!': {next:?}"));

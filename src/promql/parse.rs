@@ -146,7 +146,14 @@ impl Parser<'_> {
             let start = left.start;
             let binary = Binary { op, left: left.expr, right: right.expr, bool, matching };
             self.check_binary(&binary, op_start, start, has_matching)?;
-            left = Part { expr: Expr::Binary(Box::new(binary)), start, inside: start, depth, in_parens: false, shifted: (true, true) };
+            left = Part {
+                expr: Expr::Binary(Box::new(binary)),
+                start,
+                inside: start,
+                depth,
+                in_parens: false,
+                shifted: (true, true),
+            };
         }
         self.depth -= 1;
         Ok(left)
@@ -237,7 +244,14 @@ impl Parser<'_> {
         }
         self.take();
         let selector = self.selector(Some((name.to_owned(), start)))?;
-        Ok(Part { expr: Expr::Instant(selector), start, inside: start, depth: 1, in_parens: false, shifted: (false, false) })
+        Ok(Part {
+            expr: Expr::Instant(selector),
+            start,
+            inside: start,
+            depth: 1,
+            in_parens: false,
+            shifted: (false, false),
+        })
     }
 
     fn call(&mut self, name: &str, start: usize) -> Parsed<Part> {
@@ -249,9 +263,8 @@ impl Parser<'_> {
         let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0) + 1;
         // Where some arguments are the same at every step, Prometheus wraps these up with their parentheses.
         let all_fixed = parts.iter().all(|part| part.expr.is_fixed());
-        let wrapped = |part: &Part| {
-            !all_fixed && part.expr.is_fixed() && !matches!(part.expr, Expr::Number(_) | Expr::String(_))
-        };
+        let wrapped =
+            |part: &Part| !all_fixed && part.expr.is_fixed() && !matches!(part.expr, Expr::Number(_) | Expr::String(_));
         let places = parts.iter().map(|part| if wrapped(part) { part.start } else { part.inside }).collect();
         let call = Call { function, args: parts.into_iter().map(|part| part.expr).collect(), places };
         self.check_call(&call, start)?;

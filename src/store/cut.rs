@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::Run;
 use super::chunk::Chunk;
+use super::disk::Blocks;
+use super::shape::SeriesRef;
 use crate::model::{Labels, Millis};
 
 /// What all series of one question found, one behind the other: two growing rows, not two allocations per series.
@@ -12,6 +14,8 @@ use crate::model::{Labels, Millis};
 pub(super) struct Shared {
     chunks: Vec<Chunk>,
     samples: Vec<(Millis, f64)>,
+    /// For what memory does not hold any more.
+    blocks: Blocks,
 }
 
 /// One series' part.
@@ -19,23 +23,34 @@ pub(super) struct Shared {
 pub(super) struct Span {
     chunks: Range<usize>,
     samples: Range<usize>,
+    /// The series in the blocks, and until when they are to be asked; until `after`: not at all.
+    stored: (SeriesRef, Millis),
     after: Millis,
     until: Millis,
 }
 
 impl Shared {
+    /// For a question that may go back to blocks.
+    pub(super) fn with(blocks: &Blocks) -> Self {
+        Self { blocks: blocks.clone(), ..Self::default() }
+    }
+
+    pub(super) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
     /// Takes one series' chunks, and the newer samples that `copy` appends.
     pub(super) fn add(
         &mut self,
         chunks: &[Chunk],
         copy: impl FnOnce(&mut Vec<(Millis, f64)>),
-        after: Millis,
-        until: Millis,
+        stored: (SeriesRef, Millis),
+        (after, until): (Millis, Millis),
     ) -> Span {
         let from = (self.chunks.len(), self.samples.len());
         self.chunks.extend_from_slice(chunks);
         copy(&mut self.samples);
-        Span { chunks: from.0..self.chunks.len(), samples: from.1..self.samples.len(), after, until }
+        Span { chunks: from.0..self.chunks.len(), samples: from.1..self.samples.len(), stored, after, until }
     }
 
     /// The series to be read one after the other.
@@ -54,7 +69,10 @@ pub(super) struct Cut {
 
 impl Cut {
     pub(super) fn decode_into(&self, out: &mut Vec<(Millis, f64)>) {
-        let Span { chunks, samples, after, until } = &self.span;
+        let Span { chunks, samples, stored: (series, stored), after, until } = &self.span;
+        if stored > after {
+            self.shared.blocks.read(*series, (*after, *stored), out);
+        }
         for chunk in &self.shared.chunks[chunks.clone()] {
             chunk.copy_into(out, *after, *until);
         }
@@ -67,6 +85,7 @@ impl Cut {
 pub(super) enum Latest {
     Known(Millis, f64),
     Within { chunk: Chunk, after: Millis, until: Millis },
+    Stored { blocks: Blocks, series: SeriesRef, after: Millis, until: Millis },
 }
 
 impl Latest {
@@ -74,6 +93,7 @@ impl Latest {
         match self {
             Self::Known(at, value) => Some((at, value)),
             Self::Within { chunk, after, until } => chunk.latest(after, until),
+            Self::Stored { blocks, series, after, until } => blocks.latest(series, (after, until)),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::chunk::{CHUNK_SAMPLES, Chunk};
 use super::cut::{Latest, Shared, Span};
+use super::disk::Blocks;
+use super::shape::SeriesRef;
 use super::tail::Tail;
 use crate::model::{Labels, Millis, is_stale};
 
@@ -24,6 +26,8 @@ const LONGEST_CHUNK: Duration = Duration::from_hours(30 * 24);
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) labels: Labels,
+    /// Which series it is.
+    pub(super) reference: SeriesRef,
     /// The record that showed the series last; tells which series of a source vanished.
     pub(super) seen: u64,
     /// Who wrote the last sample. Only that source may end the series.
@@ -31,6 +35,8 @@ pub(super) struct Entry {
     chunks: Vec<Chunk>,
     /// Later than all chunks; empty only in a series without samples.
     tail: Tail,
+    /// Up to here its samples are in blocks on disk.
+    stored: Millis,
 }
 
 /// What became of one sample.
@@ -49,8 +55,9 @@ pub(super) enum Fate {
 }
 
 impl Entry {
-    pub(super) fn new(labels: Labels) -> Self {
-        Self { labels, seen: 0, source: EXTERNAL, chunks: Vec::new(), tail: Tail::default() }
+    pub(super) fn new(labels: Labels, reference: SeriesRef) -> Self {
+        let (chunks, tail) = (Vec::new(), Tail::default());
+        Self { labels, reference, seen: 0, source: EXTERNAL, chunks, tail, stored: Millis(i64::MIN) }
     }
 
     /// The time of the last sample.
@@ -73,7 +80,8 @@ impl Entry {
         if at == last {
             return same_or_duplicate(known, value);
         }
-        if last.since(at) > window {
+        // A block is not written again.
+        if last.since(at) > window || at <= self.stored {
             return Fate::TooOld;
         }
         self.insert(at, value, span)
@@ -128,18 +136,21 @@ impl Entry {
         }
     }
 
-    /// Forgets the chunks that end before `horizon`. Says whether nothing is left.
-    pub(super) fn trim(&mut self, horizon: Millis) -> bool {
+    /// Forgets the chunks that end before `memory`. Says whether nothing is left since `horizon`.
+    pub(super) fn trim(&mut self, horizon: Millis, memory: Millis) -> bool {
         if self.last().is_none_or(|last| last < horizon) {
             return true;
         }
-        let over = self.chunks.iter().take_while(|chunk| chunk.last() < horizon).count();
+        let over = self.chunks.iter().take_while(|chunk| chunk.last() < memory).count();
         self.chunks.drain(..over);
         false
     }
 
-    /// Forgets what is not before `at`. Says whether nothing is left.
-    pub(super) fn rewind(&mut self, at: Millis) -> bool {
+    /// Forgets what is not before `at`. Says whether nothing is left. Only when memory does not reach back to `at` a block
+    /// is read for the last sample before it: a clock is rarely set back so far.
+    pub(super) fn rewind(&mut self, at: Millis, blocks: &Blocks) -> bool {
+        let before = Millis(at.0.saturating_sub(1));
+        self.stored = self.stored.min(before);
         if self.last().is_some_and(|last| last < at) {
             return false;
         }
@@ -148,8 +159,11 @@ impl Entry {
         if kept.is_empty() {
             self.chunks.truncate(self.chunks.partition_point(|chunk| chunk.first() < at));
             if let Some(chunk) = self.chunks.pop() {
-                chunk.copy_into(&mut kept, Millis(i64::MIN), Millis(at.0.saturating_sub(1)));
+                chunk.copy_into(&mut kept, Millis(i64::MIN), before);
             }
+        }
+        if kept.is_empty() && self.stored > Millis(i64::MIN) {
+            kept.extend(blocks.latest(self.reference, (Millis(i64::MIN), before)));
         }
         let newest = kept.split_off(kept.len().saturating_sub(SEALED_AT_ONCE));
         if !kept.is_empty() {
@@ -162,19 +176,54 @@ impl Entry {
     /// Which of the samples may lie in `(after, until]`: those of the chunks that reach into it, and the tail's. Nothing
     /// if there are none. What is found is added to `shared`.
     pub(super) fn cut(&self, after: Millis, until: Millis, shared: &mut Shared) -> Option<Span> {
+        let stored = self.stored_until(shared.blocks(), after, until);
         let tail = self.tail.within(after, until);
         // The chunks are before the tail: where the tail begins in time, they are not looked at.
         let all_in_tail = self.chunks.is_empty() || tail.start > 0;
         let chunks = if all_in_tail { &[][..] } else { &self.chunks[self.chunks_within(after, until)] };
-        if chunks.is_empty() && tail.is_empty() {
+        if chunks.is_empty() && tail.is_empty() && stored <= after {
             return None;
         }
-        Some(shared.add(chunks, |samples| self.tail.copy_into(tail, samples), after, until))
+        let copy = |samples: &mut Vec<_>| self.tail.copy_into(tail, samples);
+        Some(shared.add(chunks, copy, (self.reference, stored), (after, until)))
+    }
+
+    /// Until when blocks are to be asked for what is in `(after, until]`; `after`, if they need not be.
+    fn stored_until(&self, blocks: &Blocks, after: Millis, until: Millis) -> Millis {
+        // Memory is whole from its first sample on.
+        let first = self.chunks.first().map(Chunk::first).or_else(|| self.tail.first());
+        let before = first.map_or(until, |first| Millis(first.0.saturating_sub(1)));
+        let stored = self.stored.min(until).min(before);
+        if stored > after && blocks.hold(self.reference, (after, stored)) { stored } else { after }
+    }
+
+    /// What is in no block yet.
+    pub(super) fn unsaved(&self, shared: &mut Shared) -> Option<Span> {
+        self.last().filter(|last| *last > self.stored)?;
+        self.cut(self.stored, Millis(i64::MAX), shared)
+    }
+
+    /// Blocks hold what is up to `last`.
+    pub(super) fn saved(&mut self, last: Millis) {
+        self.stored = self.stored.max(last);
+        let over = self.chunks.iter().take_while(|chunk| chunk.last() <= self.stored).count();
+        self.chunks.drain(..over);
+        self.chunks.shrink_to_fit();
+    }
+
+    /// Its last sample so far is in a block.
+    pub(super) fn restore(&mut self, last: (Millis, f64)) {
+        self.stored = self.stored.max(last.0);
+        if self.last().is_none_or(|at| at < last.0) {
+            self.tail.replace([last]);
+        }
     }
 
     /// Whether [`Self::cut`] would find something.
-    pub(super) fn reaches_into(&self, after: Millis, until: Millis) -> bool {
-        !self.tail.within(after, until).is_empty() || !self.chunks_within(after, until).is_empty()
+    pub(super) fn reaches_into(&self, blocks: &Blocks, after: Millis, until: Millis) -> bool {
+        !self.tail.within(after, until).is_empty()
+            || !self.chunks_within(after, until).is_empty()
+            || self.stored_until(blocks, after, until) > after
     }
 
     fn chunks_within(&self, after: Millis, until: Millis) -> std::ops::Range<usize> {
@@ -184,7 +233,7 @@ impl Entry {
 
     /// The last sample in `(after, until]`. Nearly always it is the very last one, and nothing need be decoded.
     #[inline]
-    pub(super) fn latest(&self, after: Millis, until: Millis) -> Option<Latest> {
+    pub(super) fn latest(&self, blocks: &Blocks, after: Millis, until: Millis) -> Option<Latest> {
         let (at, value) = self.tail.last().filter(|(at, _)| *at > after)?;
         if at <= until {
             return Some(Latest::Known(at, value));
@@ -195,8 +244,12 @@ impl Entry {
             return Some(Latest::Known(at, value));
         }
         let begun = self.chunks.partition_point(|chunk| chunk.first() <= until);
-        let chunk = self.chunks[..begun].last().filter(|chunk| chunk.last() > after)?;
-        Some(Latest::Within { chunk: chunk.clone(), after, until })
+        if let Some(chunk) = self.chunks[..begun].last().filter(|chunk| chunk.last() > after) {
+            return Some(Latest::Within { chunk: chunk.clone(), after, until });
+        }
+        let until = self.stored_until(blocks, after, until);
+        let (blocks, series) = (blocks.clone(), self.reference);
+        (until > after).then_some(Latest::Stored { blocks, series, after, until })
     }
 
     #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) struct Question<'q> {
 impl History {
     /// The series that the matchers take, with where their samples are.
     pub(super) fn cut(&self, question: Question<'_>) -> (Vec<(Labels, Span)>, Shared) {
-        let mut shared = Shared::default();
+        let mut shared = Shared::with(&self.blocks());
         let mut found = Vec::new();
         self.find(question, |entry, after, until| {
             let span = entry.cut(after, until, &mut shared);
@@ -33,18 +33,20 @@ impl History {
 
     /// The series that the matchers take, with the last sample alone.
     pub(super) fn latest(&self, question: Question<'_>) -> Vec<(Labels, Latest)> {
+        let blocks = self.blocks();
         let mut found = Vec::new();
         self.find(question, |entry, after, until| {
-            found.extend(entry.latest(after, until).map(|latest| (entry.labels.clone(), latest)));
+            found.extend(entry.latest(&blocks, after, until).map(|latest| (entry.labels.clone(), latest)));
         });
         found
     }
 
     /// The labels of the series that the matchers take.
     pub(super) fn labels(&self, question: Question<'_>) -> Vec<Labels> {
+        let blocks = self.blocks();
         let mut found = Vec::new();
         self.find(question, |entry, after, until| {
-            if entry.reaches_into(after, until) {
+            if entry.reaches_into(&blocks, after, until) {
                 found.push(entry.labels.clone());
             }
         });
@@ -57,11 +59,12 @@ impl History {
         question: Question<'_>,
         mut texts: impl FnMut(&Labels, &mut dyn FnMut(&Arc<str>)),
     ) -> Vec<Arc<str>> {
+        let blocks = self.blocks();
         let mut found = Vec::new();
         // By address: the index holds each text once.
         let mut seen = HashSet::new();
         self.find(question, |entry, after, until| {
-            if entry.reaches_into(after, until) {
+            if entry.reaches_into(&blocks, after, until) {
                 texts(&entry.labels, &mut |text| {
                     if seen.insert(text.as_ptr().addr()) {
                         found.push(Arc::clone(text));

@@ -1,5 +1,7 @@
 //! What is behind the lock: the series, and which of them each source shows.
 
+mod persisted;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use super::shape::{Before, SeriesRef};
 use super::table::SeriesTable;
 use super::{Limits, Picture, overlay};
 use crate::model::{Block, Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
+use persisted::Persisted;
 
 /// How many pictures back a snapshot is told from what came later.
 const RECENT: usize = 1024;
@@ -31,6 +34,7 @@ pub(super) struct History {
     /// The time of the newest picture: the store's only clock. It is set back with the wall clock.
     newest: Millis,
     last_warned: Option<Millis>,
+    disk: Persisted,
     pub(super) counts: Counts,
 }
 
@@ -71,6 +75,7 @@ impl History {
             recent: VecDeque::with_capacity(RECENT),
             newest: Millis(i64::MIN),
             last_warned: None,
+            disk: Persisted::default(),
             counts: Counts::default(),
         }
     }
@@ -94,10 +99,16 @@ impl History {
             return None;
         }
         self.counts.clock_steps += 1;
-        self.series.rewind(at);
+        self.rewind(at);
+        Some(ahead)
+    }
+
+    /// Forgets what is not before `at` and goes on there.
+    pub(super) fn rewind(&mut self, at: Millis) {
+        self.disk.rewind(at);
+        self.series.rewind(at, &self.disk.blocks);
         self.newest = at;
         self.last_warned = None;
-        Some(ahead)
     }
 
     /// Gives the name of a refused series when it is time to warn of one.
@@ -130,7 +141,7 @@ impl History {
         }
         let picture = Arc::new(picture);
         self.end_vanished(before.as_ref().map_or(&[], |before| &before.refs), source, picture.at);
-        self.series.sweep(self.horizon(), refs.len());
+        self.series.sweep(self.horizon(), self.memory_horizon(), refs.len());
         self.sources.insert(Arc::clone(&picture.source), Source { id: source, picture, refs });
         self.due_warning(refused)
     }
@@ -217,6 +228,15 @@ impl History {
 
     /// Every sample goes through here, the markers that the store itself puts among them.
     fn put(&mut self, reference: SeriesRef, at: Millis, value: f64, window: Duration) -> Fate {
+        let fate = self.put_read(reference, at, value, window);
+        if matches!(fate, Fate::Appended | Fate::Inserted) {
+            self.disk.note(reference, at, value);
+        }
+        fate
+    }
+
+    /// As [`Self::put`], for what is on disk already.
+    fn put_read(&mut self, reference: SeriesRef, at: Millis, value: f64, window: Duration) -> Fate {
         let span = self.chunk_span();
         self.series.get_mut(reference).map_or(Fate::TooOld, |entry| entry.put(at, value, span, window))
     }

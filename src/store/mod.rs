@@ -18,6 +18,7 @@ mod bits;
 mod chunk;
 mod condition;
 mod cut;
+mod disk;
 mod entry;
 mod external;
 mod find;
@@ -31,12 +32,14 @@ mod snapshot;
 mod table;
 mod tail;
 
+pub use disk::{DiskState, OpenStoreError, Recovery, fuzz_log};
 pub use external::{Appended, Rejection};
 pub use matcher::{MatchOp, Matcher};
 pub(crate) use overlay::disjoint;
 pub use overlay::overlay;
 pub use snapshot::{Newest, Run, Snapshot};
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -82,12 +85,45 @@ pub struct Series {
 #[derive(Debug, Clone)]
 pub struct Store {
     history: Arc<RwLock<History>>,
+    /// Writes what is kept to disk, if it is.
+    keeper: Option<Arc<disk::Keeper>>,
 }
 
 impl Store {
-    /// An empty store.
+    /// An empty store that is gone at the end of the process.
     pub fn new(limits: Limits) -> Self {
-        Self { history: Arc::new(RwLock::new(History::new(limits))) }
+        Self { history: Arc::new(RwLock::new(History::new(limits))), keeper: None }
+    }
+
+    /// A store that keeps its history in a folder, with what the folder holds.
+    ///
+    /// # Errors
+    /// Another agent uses the folder, a later version wrote it, or it cannot be read or made. Damage is no error: it is
+    /// skipped, told and counted.
+    pub fn open(limits: Limits, folder: &Path) -> Result<(Self, Recovery), OpenStoreError> {
+        let history = Arc::new(RwLock::new(History::new(limits)));
+        let (keeper, recovery) = disk::open(&history, folder)?;
+        Ok((Self { history, keeper: Some(Arc::new(keeper)) }, recovery))
+    }
+
+    /// Writes to disk what is not there yet and ends the writing. Says whether that was done within `limit`. Blocks.
+    pub fn close(&self, limit: Duration) -> bool {
+        self.keeper.as_ref().is_none_or(|keeper| keeper.close(limit))
+    }
+
+    /// Waits until the log holds what was appended before. Says whether that was done within `limit`. Blocks.
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.keeper.as_ref().is_none_or(|keeper| keeper.flush(false, limit))
+    }
+
+    /// As [`Self::flush`], until a block holds it.
+    pub fn seal(&self, limit: Duration) -> bool {
+        self.keeper.as_ref().is_none_or(|keeper| keeper.flush(true, limit))
+    }
+
+    /// What the disk holds, if there is one.
+    pub fn disk(&self) -> Option<DiskState> {
+        self.keeper.as_ref().map(|keeper| keeper.state())
     }
 
     /// Takes a source's whole picture: appends its samples, marks what vanished since its last picture as stale.

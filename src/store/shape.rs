@@ -4,7 +4,7 @@ use super::index::SeriesId;
 use crate::model::{Block, Labels, Point};
 
 /// A series as a source remembers it. The generation tells whether the slot still holds the same series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SeriesRef {
     pub(super) id: SeriesId,
     pub(super) generation: u32,

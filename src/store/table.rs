@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::condition::Condition;
+use super::disk::Blocks;
 use super::entry::Entry;
 use super::index::{Index, SeriesId};
 use super::shape::SeriesRef;
@@ -59,8 +60,9 @@ impl SeriesTable {
         }
         let labels = self.index.insert(labels, id);
         let slot = &mut self.slots[id as usize];
-        slot.entry = Some(Entry::new(labels));
-        Some(SeriesRef { id, generation: slot.generation })
+        let reference = SeriesRef { id, generation: slot.generation };
+        slot.entry = Some(Entry::new(labels, reference));
+        Some(reference)
     }
 
     /// The series, if it is not forgotten.
@@ -87,19 +89,27 @@ impl SeriesTable {
         })
     }
 
+    /// The series of some slots, and the slot behind them if there is one.
+    pub(super) fn slots_from(&self, from: usize, count: usize) -> (impl Iterator<Item = &Entry>, Option<usize>) {
+        let end = (from + count).min(self.slots.len());
+        let some = &self.slots[from.min(end)..end];
+        (some.iter().filter_map(|slot| slot.entry.as_ref()), (end < self.slots.len()).then_some(end))
+    }
+
     /// Looks through some series, a few more for a large picture: trims them, forgets those without samples since
-    /// `horizon`. After 64 pictures all have been looked at, and no picture pays for all at once.
-    pub(super) fn sweep(&mut self, horizon: Millis, points: usize) {
+    /// `horizon`, lets go what memory need not hold from before `memory`. After 64 pictures all have been looked at, and
+    /// no picture pays for all at once.
+    pub(super) fn sweep(&mut self, horizon: Millis, memory: Millis, points: usize) {
         let some = (points / 4 + 64).max(self.slots.len() / 64 + 1).min(self.slots.len());
         let from = self.sweep_at;
         let count = self.slots.len();
         self.sweep_at = if count == 0 { 0 } else { (from + some) % count };
-        self.forget_where((from..from + some).map(|at| at % count), |entry| entry.trim(horizon));
+        self.forget_where((from..from + some).map(|at| at % count), |entry| entry.trim(horizon, memory));
     }
 
     /// Forgets of all series what is not before `at`.
-    pub(super) fn rewind(&mut self, at: Millis) {
-        self.forget_where(0..self.slots.len(), |entry| entry.rewind(at));
+    pub(super) fn rewind(&mut self, at: Millis, blocks: &Blocks) {
+        self.forget_where(0..self.slots.len(), |entry| entry.rewind(at, blocks));
     }
 
     fn forget_where(&mut self, slots: impl Iterator<Item = usize>, mut is_over: impl FnMut(&mut Entry) -> bool) {

@@ -16,6 +16,11 @@ impl Tail {
         self.samples.len()
     }
 
+    /// The time of the first sample.
+    pub(super) fn first(&self) -> Option<Millis> {
+        self.samples.first().map(|sample| self.time(sample))
+    }
+
     #[inline]
     pub(super) fn last(&self) -> Option<(Millis, f64)> {
         self.samples.last().map(|sample| self.read(sample))

@@ -14,6 +14,7 @@ mod docker_api;
 mod docker_events;
 mod docker_figures;
 mod failure_table;
+mod history_survives_kill;
 mod image;
 mod incidents;
 mod language_table;

@@ -11,7 +11,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 fn cut(entry: &Entry, after: i64, until: i64) -> Vec<(i64, f64)> {
     let mut shared = Shared::default();
     let span = entry.cut(Millis(after), Millis(until), &mut shared);
-    assert_eq!(span.is_some(), entry.reaches_into(Millis(after), Millis(until)));
+    assert_eq!(span.is_some(), entry.reaches_into(&Blocks::default(), Millis(after), Millis(until)));
     let runs = shared.into_runs(span.map(|span| (Labels::empty(), span)).into_iter().collect());
     let mut samples = Vec::new();
     if let [run] = runs.as_slice() {
@@ -21,7 +21,7 @@ fn cut(entry: &Entry, after: i64, until: i64) -> Vec<(i64, f64)> {
 }
 
 fn latest(entry: &Entry, after: i64, until: i64) -> Option<(i64, f64)> {
-    let (at, value) = entry.latest(Millis(after), Millis(until))?.decode()?;
+    let (at, value) = entry.latest(&Blocks::default(), Millis(after), Millis(until))?.decode()?;
     Some((at.0, value))
 }
 
@@ -39,7 +39,8 @@ proptest! {
         cuts in prop::collection::vec((0.0..1.0, 0.0..1.0), 8),
         back in 0.0..1.0,
     ) {
-        let (mut entry, mut naive) = (Entry::new(Labels::empty()), BTreeMap::<i64, f64>::new());
+        let (mut entry, mut naive) =
+            (Entry::new(Labels::empty(), SeriesRef::NONE), BTreeMap::<i64, f64>::new());
         for (step, value) in steps {
             let newest = naive.last_key_value().map_or(1_700_000_000_000, |(at, _)| *at);
             let at = newest + step;
@@ -68,7 +69,7 @@ proptest! {
             prop_assert_eq!(cut(&entry, after, until), wanted);
         }
         let back = at(back);
-        let nothing_left = entry.rewind(Millis(back));
+        let nothing_left = entry.rewind(Millis(back), &Blocks::default());
         let wanted: Vec<_> = naive.range(..back).map(|(at, value)| (*at, *value)).collect();
         prop_assert_eq!(nothing_left, wanted.is_empty());
         prop_assert_eq!(entry.last().map(|last| last.0), wanted.last().map(|(at, _)| *at));
@@ -78,7 +79,7 @@ proptest! {
 
 #[test]
 fn the_newest_samples_are_kept_as_they_came() {
-    let mut entry = Entry::new(Labels::empty());
+    let mut entry = Entry::new(Labels::empty(), SeriesRef::NONE);
     for look in 0..1_000 {
         entry.put(Millis(look * 15_000), look as f64, Duration::from_hours(6), Duration::ZERO);
         let in_chunks: usize = entry.chunks().iter().map(Chunk::count).sum();

@@ -28,8 +28,13 @@ impl Agent {
 
     /// Starts it in a folder that may hold the data of an earlier run, and waits for nothing.
     pub fn start_in(folder: &Arc<TempDir>, config: &str) -> Self {
+        Self::start_with_retention(folder, config, "24h")
+    }
+
+    /// As [`Self::start_in`], keeping history for so long.
+    pub fn start_with_retention(folder: &Arc<TempDir>, config: &str, retention: &str) -> Self {
         let port = free_port();
-        write_config(folder, port, config);
+        write_config(folder, port, config, retention);
         let mut command = command();
         command.arg("run").arg("--config").arg(folder.path().join("sidewatch.yml")).current_dir(folder.path());
         let process = Running::start(&mut command, &folder.path().join("log"));
@@ -46,7 +51,7 @@ impl Agent {
 
     /// Writes another configuration; nothing happens until a reload.
     pub fn write_config(&self, config: &str) {
-        write_config(&self.folder, self.port, config);
+        write_config(&self.folder, self.port, config, "24h");
     }
 
     /// Sends a signal: HUP, …
@@ -134,9 +139,10 @@ impl Agent {
     }
 }
 
-fn write_config(folder: &TempDir, port: u16, config: &str) {
+fn write_config(folder: &TempDir, port: u16, config: &str, retention: &str) {
     let storage = folder.path().join("data");
-    let own = format!("server: {{listen: \"127.0.0.1:{port}\"}}\nstorage: {{path: \"{}\"}}\n", storage.display());
+    let storage = format!("storage: {{path: \"{}\", retention: {retention}}}\n", storage.display());
+    let own = format!("server: {{listen: \"127.0.0.1:{port}\"}}\n{storage}");
     std::fs::write(folder.path().join("sidewatch.yml"), format!("{own}{config}")).expect("our folder");
 }
 

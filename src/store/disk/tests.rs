@@ -1,0 +1,338 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::{Block as Shown, Family, Labels, METRIC_NAME, MetricKind, Millis, Point, Suffix};
+use crate::store::{Limits, Matcher, Picture, Series, Store};
+
+const LIMITS: Limits = Limits { retention: Duration::from_hours(24), max_series: 10_000 };
+const SOON: Duration = Duration::from_secs(20);
+const NOW: i64 = 1_700_000_000_000;
+
+/// A source's picture of gauges `m{n="…"}`.
+fn picture(source: &str, at: i64, shown: &[(u8, f64)]) -> Picture {
+    let points = shown.iter().map(|(n, value)| Point {
+        suffix: Suffix::None,
+        labels: Labels::new([("n", n.to_string())]),
+        value: *value,
+    });
+    let family = Family::discovered("m".to_owned(), MetricKind::Gauge, String::new());
+    let labels = Labels::new([("job", source.to_owned())]);
+    Picture { source: source.into(), labels, blocks: vec![Shown { family, points: points.collect() }], at: Millis(at) }
+}
+
+fn series(n: u8, samples: &[(i64, f64)]) -> Series {
+    let labels = Labels::new([(METRIC_NAME, "w".to_owned()), ("n", n.to_string())]);
+    Series { labels, samples: samples.iter().map(|(at, value)| (Millis(*at), *value)).collect() }
+}
+
+type Held = BTreeMap<Labels, Vec<(i64, u64)>>;
+
+fn held(store: &Store) -> Held {
+    let all = store.snapshot().select(&[], Millis(i64::MIN), Millis(i64::MAX));
+    let samples = |samples: Vec<(Millis, f64)>| samples.into_iter().map(|(at, v)| (at.0, v.to_bits())).collect();
+    all.into_iter().map(|series| (series.labels, samples(series.samples))).collect()
+}
+
+fn open_in(folder: &Path) -> (Store, Recovery) {
+    Store::open(LIMITS, folder).expect("our own folder")
+}
+
+/// What a kill at this moment would leave, as another folder.
+fn copy(folder: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for part in ["log", "blocks"] {
+        fs::create_dir(copy.path().join(part)).unwrap();
+        for entry in fs::read_dir(folder.join(part)).unwrap().flatten() {
+            fs::copy(entry.path(), copy.path().join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    copy
+}
+
+fn only_file(folder: &Path, part: &str) -> PathBuf {
+    let mut files: Vec<_> = fs::read_dir(folder.join(part)).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Show { source: u8, after: i64, shown: Vec<(u8, f64)> },
+    Write { n: u8, samples: Vec<(i64, f64)> },
+    End(u8),
+    Seal,
+    Reopen,
+    Kill,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let value = prop_oneof![
+        (0u32..5).prop_map(f64::from),
+        (0u32..5000).prop_map(|v| f64::from(v) / 100.0),
+        any::<f64>(),
+        Just(f64::NAN)
+    ];
+    let after = prop_oneof![8 => 1i64..20_000, 1 => 60_000i64..4_000_000, 1 => -4_000_000i64..-30_000];
+    let shown = prop::collection::btree_map(0u8..6, value.clone(), 0..6);
+    let samples = prop::collection::vec((0i64..100_000, value), 0..5);
+    prop_oneof![
+        10 => (0u8..2, after, shown)
+            .prop_map(|(source, after, shown)| Step::Show { source, after, shown: shown.into_iter().collect() }),
+        3 => (0u8..3, samples).prop_map(|(n, samples)| Step::Write { n, samples }),
+        1 => (0u8..2).prop_map(Step::End),
+        1 => Just(Step::Seal),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::Kill),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    /// A late sample is not put into a block that is there: what is written comes well behind the last block. After a start no source has a picture yet, so what it no longer shows goes on unended: the one in memory is told so.
+    #[test]
+    fn a_store_on_disk_holds_what_one_in_memory_does(steps in prop::collection::vec(step(), 1..40)) {
+        let mut folder = tempfile::tempdir().unwrap();
+        let (mut store, _) = open_in(folder.path());
+        let memory = Store::new(LIMITS);
+        let mut now = NOW;
+        for step in steps {
+            match step {
+                Step::Show { source, after, shown } => {
+                    now += after;
+                    store.record(picture(&source.to_string(), now, &shown));
+                    memory.record(picture(&source.to_string(), now, &shown));
+                }
+                Step::Write { n, samples } => {
+                    let samples: Vec<_> = samples.into_iter().map(|(after, value)| (now + after, value)).collect();
+                    store.append_external(&[series(n, &samples)]);
+                    memory.append_external(&[series(n, &samples)]);
+                }
+                Step::End(source) => {
+                    store.end(&source.to_string(), Millis(now));
+                    memory.end(&source.to_string(), Millis(now));
+                }
+                Step::Seal => {
+                    prop_assert!(store.seal(SOON));
+                    now += 200_000;
+                }
+                Step::Reopen | Step::Kill => {
+                    for source in ["0", "1"] {
+                        store.end(source, Millis(now));
+                        memory.end(source, Millis(now));
+                    }
+                    prop_assert!(store.flush(SOON));
+                    if matches!(step, Step::Kill) {
+                        let left = copy(folder.path());
+                        drop(store);
+                        folder = left;
+                    } else {
+                        drop(store);
+                    }
+                    store = open_in(folder.path()).0;
+                    // As the agent's own picture does: before the first one it is not known what is far ahead.
+                    store.record(picture("own", now, &[]));
+                    memory.record(picture("own", now, &[]));
+                }
+            }
+        }
+        prop_assert_eq!(held(&store), held(&memory));
+        prop_assert_eq!(store.disk().unwrap().corruptions, 0);
+        let (after, until) = (Millis(now - 300_000), Millis(now));
+        let last = |store: &Store| -> BTreeMap<_, _> {
+            let latest = store.snapshot().latest(&[], after, until).into_iter();
+            latest.map(|series| (series.labels, series.samples[0].0)).collect()
+        };
+        prop_assert_eq!(last(&store), last(&memory));
+    }
+}
+
+/// Two sources, some values that change and some that do not, three looks.
+fn fill(store: &Store, from: i64) {
+    for look in 0..3 {
+        let at = from + look * 10_000;
+        store.record(picture("a", at, &[(1, 1.0), (2, at as f64), (3, 1.0 / (at as f64))]));
+        store.record(picture("b", at + 5, &[(1, 0.25)]));
+    }
+}
+
+/// Whether all that `part` holds stands in `whole` too.
+fn is_within(part: &Held, whole: &Held) -> bool {
+    part.iter()
+        .all(|(labels, samples)| whole.get(labels).is_some_and(|all| samples.iter().all(|sample| all.contains(sample))))
+}
+
+#[test]
+fn a_log_cut_at_any_byte_gives_what_was_written_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    fill(&store, NOW);
+    assert!(store.flush(SOON));
+    let whole = held(&store);
+    drop(store);
+    let log = fs::read(only_file(folder.path(), "log")).unwrap();
+    let mut before = 0;
+    for length in 0..=log.len() {
+        let part = copy(folder.path());
+        fs::write(only_file(part.path(), "log"), &log[..length]).unwrap();
+        let (store, recovery) = open_in(part.path());
+        assert_eq!(recovery.damaged, 0, "a cut is no damage");
+        let found = held(&store);
+        assert!(is_within(&found, &whole), "{length} bytes");
+        let count = found.values().map(Vec::len).sum::<usize>();
+        assert!(count >= before, "{length} bytes");
+        before = count;
+    }
+    assert_eq!(before, whole.values().map(Vec::len).sum::<usize>());
+}
+
+#[test]
+fn a_flipped_byte_of_the_log_is_told_and_takes_the_rest_of_its_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    for from in [NOW, NOW + 60_000] {
+        let (store, _) = open_in(folder.path());
+        fill(&store, from);
+        drop(store);
+    }
+    let (store, recovery) = open_in(folder.path());
+    let whole = held(&store);
+    assert_eq!((recovery.series, recovery.from_log, recovery.damaged), (4, 24, 0));
+    drop(store);
+    let first = fs::read_dir(folder.path().join("log")).unwrap().flatten().map(|entry| entry.path()).min().unwrap();
+    let log = fs::read(&first).unwrap();
+    for at in (0..log.len()).step_by(3) {
+        let part = copy(folder.path());
+        let mut flipped = log.clone();
+        flipped[at] ^= 0x10;
+        fs::write(part.path().join("log").join(first.file_name().unwrap()), &flipped).unwrap();
+        let (store, recovery) = open_in(part.path());
+        assert_eq!((recovery.damaged, store.disk().unwrap().corruptions), (1, 1), "byte {at}");
+        let found = held(&store);
+        assert!(is_within(&found, &whole), "byte {at}");
+        assert!(
+            found.values().flatten().filter(|(at, _)| *at >= NOW + 60_000).count() == 12,
+            "the next segment is read"
+        );
+    }
+}
+
+#[test]
+fn a_flipped_byte_of_a_block_is_told_and_never_read_as_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    fill(&store, NOW);
+    assert!(store.seal(SOON));
+    let whole = held(&store);
+    assert_eq!((store.disk().unwrap().blocks, store.disk().unwrap().log_bytes), (1, 0));
+    drop(store);
+    let block = fs::read(only_file(folder.path(), "blocks")).unwrap();
+    for at in 0..block.len() {
+        let part = copy(folder.path());
+        let mut flipped = block.clone();
+        flipped[at] ^= 0x10;
+        fs::write(only_file(part.path(), "blocks"), &flipped).unwrap();
+        let (store, _) = open_in(part.path());
+        let found = held(&store);
+        assert!(is_within(&found, &whole), "byte {at}");
+        assert!(store.disk().unwrap().corruptions >= 1, "byte {at}");
+        assert_ne!(found, whole, "byte {at}");
+    }
+    for length in (0..block.len()).step_by(7) {
+        let part = copy(folder.path());
+        fs::write(only_file(part.path(), "blocks"), &block[..length]).unwrap();
+        let (store, recovery) = open_in(part.path());
+        assert_eq!((recovery.damaged, held(&store)), (1, Held::new()), "{length} bytes");
+        fill(&store, NOW + 100_000);
+        assert!(store.seal(SOON), "a new block beside the damaged one");
+    }
+}
+
+#[test]
+fn a_file_of_a_later_version_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    fill(&store, NOW);
+    assert!(store.seal(SOON));
+    fill(&store, NOW + 60_000);
+    drop(store);
+    for part in ["log", "blocks"] {
+        let copy = copy(folder.path());
+        let file = only_file(copy.path(), part);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[6] = 2;
+        let sum = frame::checksum(0, &bytes[..16]);
+        bytes[16..20].copy_from_slice(&sum.to_le_bytes());
+        fs::write(&file, &bytes).unwrap();
+        let refused = Store::open(LIMITS, copy.path()).expect_err("a later version").to_string();
+        assert!(refused.contains("later version") && refused.contains(file.to_str().unwrap()), "{refused}");
+        assert_eq!(fs::read(&file).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_disk_that_fails_is_told_and_made_good_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    fs::remove_dir(folder.path().join("log")).unwrap();
+    fill(&store, NOW);
+    assert!(!store.flush(SOON), "there is nowhere to write to");
+    assert!(store.disk().unwrap().write_errors >= 1);
+    assert_eq!(held(&store).values().map(Vec::len).sum::<usize>(), 12, "memory holds it meanwhile");
+    fs::create_dir(folder.path().join("log")).unwrap();
+    fill(&store, NOW + 60_000);
+    let whole = held(&store);
+    assert!(store.close(SOON));
+    drop(store);
+    assert_eq!(held(&open_in(folder.path()).0), whole);
+}
+
+#[test]
+fn blocks_go_with_the_retention_and_who_reads_them_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { retention: Duration::from_hours(1), ..LIMITS };
+    let (store, _) = Store::open(limits, folder.path()).unwrap();
+    store.record(picture("a", NOW, &[(1, 1.0), (2, 2.0)]));
+    store.record(picture("a", NOW + 10_000, &[(1, 1.5), (2, 2.0)]));
+    assert!(store.seal(SOON));
+    // Once more, so that memory lets go of it: what it still holds open does not come from the file.
+    drop(store);
+    let (store, recovery) = Store::open(limits, folder.path()).unwrap();
+    assert_eq!((recovery.series, recovery.in_blocks), (2, 4));
+    let runs = store.snapshot().runs(&[Matcher::equal("n", "1")], Millis(0), Millis(i64::MAX));
+    store.record(picture("a", NOW + 2 * 3_600_000, &[(2, 3.0)]));
+    assert!(store.seal(SOON));
+    assert!(store.flush(SOON));
+    assert_eq!(store.disk().unwrap().blocks, 1, "the first one is over");
+    only_file(folder.path(), "blocks");
+    let mut samples = Vec::new();
+    runs[0].decode_into(&mut samples);
+    assert_eq!(samples, [(Millis(NOW), 1.0), (Millis(NOW + 10_000), 1.5)]);
+}
+
+#[test]
+fn what_a_clock_set_back_made_forgotten_stays_so_over_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    for minute in 0..30 {
+        store.record(picture("a", NOW + minute * 60_000, &[(1, minute as f64)]));
+    }
+    assert!(store.seal(SOON));
+    let ten = NOW + 10 * 60_000;
+    store.record(picture("a", ten, &[(1, 100.0)]));
+    let truth = held(&store);
+    assert_eq!(truth.values().next().unwrap().last(), Some(&(ten, 100f64.to_bits())));
+    assert!(store.flush(SOON));
+    assert_eq!(held(&open_in(copy(folder.path()).path()).0), truth, "out of the log");
+    assert!(store.seal(SOON));
+    assert_eq!(held(&store), truth);
+    assert_eq!(held(&open_in(copy(folder.path()).path()).0), truth, "out of the block's name");
+    store.record(picture("a", ten + 60_000, &[(1, 101.0)]));
+    let truth = held(&store);
+    drop(store);
+    assert_eq!(held(&open_in(folder.path()).0), truth);
+}
