@@ -113,8 +113,12 @@ impl Lexer<'_> {
         });
         let text = &rest[..length.unwrap_or(rest.len())];
         self.at += text.len();
-        if let Some(value) = number(text) {
-            return Ok(Word::Number(value));
+        match number(text) {
+            Some(value) if value.is_infinite() => {
+                return Err(format!("error parsing number: strconv.ParseFloat: parsing {text:?}: value out of range"));
+            }
+            Some(value) => return Ok(Word::Number(value)),
+            None => {}
         }
         let is_duration = text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(['.', '_']);
         match crate::model::parse_duration(text) {

@@ -340,7 +340,8 @@ impl Parser<'_> {
         while !self.take_sign(")") {
             let Token { word, start, .. } = self.peek().clone();
             match word {
-                Word::Name(name) if !name.contains(':') => labels.push(name),
+                // Of all keywords, this one alone is no label's name here.
+                Word::Name(name) if !name.contains(':') && !name.eq_ignore_ascii_case("without") => labels.push(name),
                 Word::Text(name) if !name.is_empty() => labels.push(name),
                 Word::Text(name) => return self.fail(start, format!("invalid label name for grouping: {name:?}")),
                 // `inf` and `nan` are words here.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{METRIC_NAME, Place, Problems, is_valid_label_name, is_valid_metric_name};
+use crate::model::{METRIC_NAME, Place, Problems, is_valid_label_name};
 use crate::promql::Query;
 use crate::yaml::{Fields, Node, parse};
 
@@ -195,9 +195,9 @@ fn query(fields: &mut Fields<'_>) -> Option<Arc<Query>> {
 }
 
 fn recording(fields: &mut Fields<'_>, name: String) -> Option<RuleKind> {
-    if !is_valid_metric_name(&name) {
-        let what = format!("`{name}` cannot be a metric's name");
-        fields.wrong("record", what, "use letters, digits, `_` and `:`, not a digit first");
+    // As Prometheus, any text; one that is not letters, digits, `_` and `:` stands in `/federate`, not on `/metrics`.
+    if name.is_empty() {
+        fields.wrong("record", "the metric's name is empty", "give it one");
         return None;
     }
     for key in ["for", "keep_firing_for", "annotations"] {

@@ -139,7 +139,11 @@ fn bodies_that_cannot_be_read_are_refused_in_words_and_change_nothing() {
 
 #[test]
 fn what_can_be_taken_of_a_request_is_taken() {
-    let agent = Agent::start("targets: []\n");
+    let agent = Agent::start("global: {scrape_interval: 1s, scrape_timeout: 1s}\ntargets: []\n");
+    // What is old is told from the newest picture: an empty history takes any time, as Prometheus' does.
+    wait_until("the agent has recorded something", Duration::from_secs(30), || {
+        (!answers(agent.port(), "process_start_time_seconds").is_empty()).then_some(())
+    });
     let now = now();
     let body = write_body(&[
         Written::new("fine", &[], vec![(now, 1.0)]),
