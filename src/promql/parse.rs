@@ -249,9 +249,7 @@ impl Parser<'_> {
         let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0) + 1;
         // Where some arguments are the same at every step, Prometheus wraps these up with their parentheses.
         let all_fixed = parts.iter().all(|part| part.expr.is_fixed());
-        let wrapped = |part: &Part| {
-            !all_fixed && part.expr.is_fixed() && !matches!(part.expr, Expr::Number(_) | Expr::String(_))
-        };
+        let wrapped = |part: &Part| !all_fixed && part.expr.is_fixed();
         let places = parts.iter().map(|part| if wrapped(part) { part.start } else { part.inside }).collect();
         let call = Call { function, args: parts.into_iter().map(|part| part.expr).collect(), places };
         self.check_call(&call, start)?;
@@ -327,7 +325,7 @@ impl Parser<'_> {
         while !self.take_sign(")") {
             let Token { word, start, .. } = self.peek().clone();
             match word {
-                Word::Name(name) if !name.contains(':') => labels.push(name),
+                Word::Name(name) => labels.push(name),
                 Word::Text(name) if !name.is_empty() => labels.push(name),
                 Word::Text(name) => return self.fail(start, format!("invalid label name for grouping: {name:?}")),
                 // `inf` and `nan` are words here.
