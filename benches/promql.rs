@@ -74,7 +74,9 @@ fn questions(c: &mut Criterion) {
         });
         let step = Duration::from_millis(STEP.unsigned_abs());
         group.bench_function("range", |b| {
-            b.iter(|| black_box(query.range(&store.snapshot(), Millis(START), END, step, &options)).expect("an answer"));
+            b.iter(|| {
+                black_box(query.range(&store.snapshot(), Millis(START), END, step, &options)).expect("an answer")
+            });
         });
     }
 }

@@ -107,14 +107,22 @@ pub(super) fn descending(a: f64, b: f64) -> Ordering {
 pub(super) fn go_min(a: f64, b: f64) -> f64 {
     if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
         f64::NEG_INFINITY
-    } else if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.min(b)
+    }
 }
 
 /// Go's `math.Max`: NaN if either is, unless the other is the most there can be.
 pub(super) fn go_max(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
         f64::INFINITY
-    } else if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
 }
 
 /// A number without exponent, as `count_values` writes it into a label: `1`, `0.5`, `+Inf`, `NaN`.

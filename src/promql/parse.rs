@@ -20,8 +20,8 @@ use crate::model::Millis;
 
 /// Longer texts are refused: nobody writes them.
 const MAX_TEXT: usize = 16 * 1024;
-/// Deeper nesting is refused: reading and evaluating recurse.
-const MAX_DEPTH: usize = 200;
+/// Deeper nesting is refused: reading and evaluating recurse, on stacks of 2 MiB.
+const MAX_DEPTH: usize = 100;
 
 /// Parses a query into its plan.
 pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
@@ -146,7 +146,14 @@ impl Parser<'_> {
             let start = left.start;
             let binary = Binary { op, left: left.expr, right: right.expr, bool, matching };
             self.check_binary(&binary, op_start, start, has_matching)?;
-            left = Part { expr: Expr::Binary(Box::new(binary)), start, inside: start, depth, in_parens: false, shifted: (true, true) };
+            left = Part {
+                expr: Expr::Binary(Box::new(binary)),
+                start,
+                inside: start,
+                depth,
+                in_parens: false,
+                shifted: (true, true),
+            };
         }
         self.depth -= 1;
         Ok(left)
@@ -185,7 +192,7 @@ impl Parser<'_> {
                 let offset = self.duration(true)?;
                 self.shift(&mut part, |shift| shift.offset = offset, true)?;
             } else if self.take_sign("@") {
-                let time = self.at_time()?;
+                let time = self.at_time(part.start)?;
                 self.shift(&mut part, |shift| shift.at = time, false)?;
             } else {
                 return Ok(part);
@@ -237,7 +244,14 @@ impl Parser<'_> {
         }
         self.take();
         let selector = self.selector(Some((name.to_owned(), start)))?;
-        Ok(Part { expr: Expr::Instant(selector), start, inside: start, depth: 1, in_parens: false, shifted: (false, false) })
+        Ok(Part {
+            expr: Expr::Instant(selector),
+            start,
+            inside: start,
+            depth: 1,
+            in_parens: false,
+            shifted: (false, false),
+        })
     }
 
     fn call(&mut self, name: &str, start: usize) -> Parsed<Part> {
@@ -253,6 +267,9 @@ impl Parser<'_> {
         let places = parts.iter().map(|part| if wrapped(part) { part.start } else { part.inside }).collect();
         let call = Call { function, args: parts.into_iter().map(|part| part.expr).collect(), places };
         self.check_call(&call, start)?;
+        if depth > MAX_DEPTH {
+            return self.too_deep();
+        }
         Ok(Part { expr: Expr::Call(call), start, inside: start, depth, in_parens: false, shifted: (true, true) })
     }
 
@@ -319,8 +336,7 @@ impl Parser<'_> {
 
     /// `(a, b)`
     fn label_list(&mut self) -> Parsed<Vec<String>> {
-        const CONTEXT: &str = "grouping opts";
-        self.expect_sign("(", CONTEXT)?;
+        self.expect_sign("(", "grouping opts, expected \"(\"")?;
         let mut labels: Vec<String> = Vec::new();
         while !self.take_sign(")") {
             let Token { word, start, .. } = self.peek().clone();
@@ -328,15 +344,11 @@ impl Parser<'_> {
                 Word::Name(name) => labels.push(name),
                 Word::Text(name) if !name.is_empty() => labels.push(name),
                 Word::Text(name) => return self.fail(start, format!("invalid label name for grouping: {name:?}")),
-                // `inf` and `nan` are words here.
-                Word::Number(value) if !value.is_finite() => {
-                    labels.push(self.text[start..self.peek().end].to_owned());
-                }
                 _ => return self.unexpected("grouping opts, expected label"),
             }
             self.take();
             if !self.is_sign(")") {
-                self.expect_sign(",", CONTEXT)?;
+                self.expect_sign(",", "grouping opts, expected \",\" or \")\"")?;
             }
         }
         Ok(labels)
@@ -383,11 +395,14 @@ impl Parser<'_> {
             self.check_subquery(&part.expr, part.start)?;
             let subquery = Subquery { inner: part.expr, range, step, shift: Shift::default() };
             let (start, depth) = (part.start, part.depth + 1);
+            if depth > MAX_DEPTH {
+                return self.too_deep();
+            }
             let expr = Expr::Subquery(Box::new(subquery));
             return Ok(Part { expr, start, inside: start, depth, in_parens: false, shifted: (false, false) });
         }
         if !self.is_sign("]") {
-            return self.unexpected("subquery or range selector");
+            return self.unexpected("subquery or range, expected \":\" or \"]\"");
         }
         match part.expr {
             Expr::Instant(_) if part.shifted.0 => self.fail(at, "no offset modifiers allowed before range"),
@@ -432,13 +447,12 @@ impl Parser<'_> {
         Ok(sign * millis)
     }
 
-    /// What follows an `@`.
-    fn at_time(&mut self) -> Parsed<At> {
-        let start = self.peek().start;
+    /// What follows an `@` behind the expression that begins at `start`.
+    fn at_time(&mut self, start: usize) -> Parsed<At> {
         for (name, at) in [("start", At::Start), ("end", At::End)] {
             if self.take_name(name) {
-                self.expect_sign("(", "@ modifier")?;
-                self.expect_sign(")", "@ modifier")?;
+                self.expect_sign("(", "@, expected timestamp")?;
+                self.expect_sign(")", "@, expected timestamp")?;
                 return Ok(at);
             }
         }
@@ -494,9 +508,8 @@ fn operator(text: &str) -> Option<BinaryOp> {
     use BinaryOp::{
         Add, And, Atan2, Div, Equal, Greater, GreaterEqual, Less, LessEqual, Mod, Mul, NotEqual, Or, Pow, Sub, Unless,
     };
-    let all = [
-        Add, Sub, Mul, Div, Mod, Pow, Atan2, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, And, Or, Unless,
-    ];
+    let all =
+        [Add, Sub, Mul, Div, Mod, Pow, Atan2, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual, And, Or, Unless];
     all.into_iter().find(|op| op.as_str() == text)
 }
 
@@ -509,9 +522,8 @@ fn is_grouping(name: &str) -> bool {
 }
 
 fn is_keyword(name: &str) -> bool {
-    const KEYWORDS: [&str; 11] = [
-        "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end", "step",
-    ];
+    const KEYWORDS: [&str; 11] =
+        ["by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end", "step"];
     KEYWORDS.iter().any(|word| name.eq_ignore_ascii_case(word))
 }
 

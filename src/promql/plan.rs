@@ -56,8 +56,7 @@ pub(super) struct Selector {
 impl Selector {
     /// The name of the metric, when it is asked for by `=`.
     pub(super) fn metric_name(&self) -> Option<&str> {
-        let named =
-            self.matchers.iter().find(|m| m.name == METRIC_NAME && matches!(m.op, MatchOp::Equal))?;
+        let named = self.matchers.iter().find(|m| m.name == METRIC_NAME && matches!(m.op, MatchOp::Equal))?;
         Some(&named.value)
     }
 }

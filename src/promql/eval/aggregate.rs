@@ -125,12 +125,7 @@ impl<const ROOT: bool> Accumulator for Variance<ROOT> {
 
 impl Evaluator<'_> {
     /// The value of an aggregation to one value per group.
-    pub(super) fn aggregate(
-        &self,
-        aggregation: &Aggregate,
-        grid: Grid,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), EvalError> {
+    pub(super) fn aggregate(&self, aggregation: &Aggregate, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         match aggregation.op {
             AggregateOp::Sum => self.fold::<Sum>(aggregation, grid, sink),
             AggregateOp::Avg => self.fold::<Mean>(aggregation, grid, sink),
@@ -144,12 +139,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn fold<A: Accumulator>(
-        &self,
-        aggregation: &Aggregate,
-        grid: Grid,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), EvalError> {
+    fn fold<A: Accumulator>(&self, aggregation: &Aggregate, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         let per_group = grid.count * size_of::<Option<A>>() / size_of::<f64>();
         let mut numbers = Groups::new(&aggregation.grouping);
         let mut groups: Vec<(Labels, Vec<Option<A>>)> = Vec::new();

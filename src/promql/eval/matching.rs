@@ -9,8 +9,7 @@ use super::super::tag::{Groups, Tag};
 use super::binary::of_pair;
 use super::{Evaluator, Merge, Overlap, Row, Sink};
 
-const MANY_TO_ONE: &str =
-    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
+const MANY_TO_ONE: &str = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
 const NOT_UNIQUE: &str = "multiple matches for labels: grouping labels must ensure unique matches";
 
 impl Evaluator<'_> {
@@ -58,11 +57,8 @@ impl Evaluator<'_> {
         for mut row in many {
             let Some(number) = groups.find(&row.tag) else { continue };
             for one in &by_group[number] {
-                let column = if by_group[number].len() == 1 {
-                    std::mem::take(&mut row.column)
-                } else {
-                    row.column.clone()
-                };
+                let column =
+                    if by_group[number].len() == 1 { std::mem::take(&mut row.column) } else { row.column.clone() };
                 let column = pair(operation, column, &one.column, swapped);
                 if one_to_one && members[number] > 1 {
                     let given = &mut given[number];
@@ -141,4 +137,3 @@ fn result_labels(operation: &Binary, many: &Tag, one: &Tag) -> Labels {
         }
     }
 }
-

@@ -14,7 +14,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     date("hour", |e, c, grid, sink| part(e, c, grid, sink, |date| date.second_of_day / 3600)),
     date("day_of_week", |e, c, grid, sink| part(e, c, grid, sink, |date| (date.days + 4).rem_euclid(7))),
     date("day_of_month", |e, c, grid, sink| part(e, c, grid, sink, |date| date.day)),
-    date("day_of_year", |e, c, grid, sink| part(e, c, grid, sink, |date| date.days - days_from_civil(date.year, 1, 1) + 1)),
+    date("day_of_year", |e, c, grid, sink| {
+        part(e, c, grid, sink, |date| date.days - days_from_civil(date.year, 1, 1) + 1)
+    }),
     date("days_in_month", |e, c, grid, sink| part(e, c, grid, sink, Date::days_in_month)),
     date("month", |e, c, grid, sink| part(e, c, grid, sink, |date| date.month)),
     date("year", |e, c, grid, sink| part(e, c, grid, sink, |date| date.year)),

@@ -25,11 +25,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
             value
         })
     }),
-    Function::vector("histogram_fraction", &[Kind::Scalar, Kind::Scalar, Kind::Vector], |evaluator, call, grid, sink| {
-        let lower = evaluator.scalar(&call.args[0], grid)?;
-        let upper = evaluator.scalar(&call.args[1], grid)?;
-        of_buckets(evaluator, call, 2, grid, sink, |step, _, buckets| fraction(lower[step], upper[step], buckets))
-    }),
+    Function::vector(
+        "histogram_fraction",
+        &[Kind::Scalar, Kind::Scalar, Kind::Vector],
+        |evaluator, call, grid, sink| {
+            let lower = evaluator.scalar(&call.args[0], grid)?;
+            let upper = evaluator.scalar(&call.args[1], grid)?;
+            of_buckets(evaluator, call, 2, grid, sink, |step, _, buckets| fraction(lower[step], upper[step], buckets))
+        },
+    ),
     of_native("histogram_avg", native),
     of_native("histogram_count", native),
     of_native("histogram_sum", native),

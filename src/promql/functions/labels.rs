@@ -10,12 +10,8 @@ use super::super::plan::{Call, Kind};
 use super::{Function, Names};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector(
-        "label_replace",
-        &[Kind::Vector, Kind::String, Kind::String, Kind::String, Kind::String],
-        replace,
-    )
-    .names(Names::Rewritten),
+    Function::vector("label_replace", &[Kind::Vector, Kind::String, Kind::String, Kind::String, Kind::String], replace)
+        .names(Names::Rewritten),
     Function::vector("label_join", &[Kind::Vector, Kind::String, Kind::String, Kind::String], join)
         .variadic(-1)
         .names(Names::Rewritten),

@@ -20,13 +20,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     over_time("count_over_time", |e, c, grid, sink| {
         e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(w.samples.len() as f64))
     }),
-    over_time("last_over_time", |e, c, grid, sink| {
-        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| w.values().last())
-    })
-    .names(Names::Kept),
-    over_time("stdvar_over_time", |e, c, grid, sink| {
-        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(variance(w)))
-    }),
+    over_time("last_over_time", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| w.values().last()))
+        .names(Names::Kept),
+    over_time("stdvar_over_time", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(variance(w)))),
     over_time("stddev_over_time", |e, c, grid, sink| {
         e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(variance(w).sqrt()))
     }),

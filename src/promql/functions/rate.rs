@@ -11,7 +11,9 @@ use super::{ApplyVector, Function};
 pub(super) const FUNCTIONS: &[Function] = &[
     of_window("rate", |e, c, grid, sink| counted(e, c, grid, sink, true)),
     of_window("increase", |e, c, grid, sink| counted(e, c, grid, sink, false)),
-    of_window("delta", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| extrapolated(w, &[], false, false))),
+    of_window("delta", |e, c, grid, sink| {
+        e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| extrapolated(w, &[], false, false))
+    }),
     of_window("irate", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| last_two(w, true))),
     of_window("idelta", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| last_two(w, false))),
     of_window("changes", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut Count::new(differ))),
@@ -143,12 +145,7 @@ fn differ(before: f64, now: f64) -> bool {
 }
 
 /// The change within the window, stretched to the window's edges where the samples reach close to them.
-fn extrapolated(
-    window: &Window<'_>,
-    falls: &[(usize, f64)],
-    is_counter: bool,
-    per_second: bool,
-) -> Option<f64> {
+fn extrapolated(window: &Window<'_>, falls: &[(usize, f64)], is_counter: bool, per_second: bool) -> Option<f64> {
     let [first, .., last] = window.samples else {
         return None;
     };

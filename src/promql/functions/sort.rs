@@ -10,8 +10,7 @@ use super::super::plan::{Call, Kind};
 use super::{Function, Names};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::vector("sort", &[Kind::Vector], |e, c, grid, sink| sorted(e, c, grid, sink, nan_last))
-        .names(Names::Kept),
+    Function::vector("sort", &[Kind::Vector], |e, c, grid, sink| sorted(e, c, grid, sink, nan_last)).names(Names::Kept),
     Function::vector("sort_desc", &[Kind::Vector], |e, c, grid, sink| sorted(e, c, grid, sink, descending))
         .names(Names::Kept),
 ];

@@ -51,7 +51,10 @@ impl Parser<'_> {
             return Ok(());
         }
         let got = inner.kind().as_str();
-        self.fail(start, format!("unary expression only allowed on expressions of type scalar or instant vector, got {got:?}"))
+        self.fail(
+            start,
+            format!("unary expression only allowed on expressions of type scalar or instant vector, got {got:?}"),
+        )
     }
 
     pub(super) fn check_subquery(&self, inner: &Expr, start: usize) -> Parsed<()> {
