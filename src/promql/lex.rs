@@ -71,6 +71,9 @@ impl Lexer<'_> {
             '"' | '\'' | '`' => self.quoted(first).map(Word::Text),
             '0'..='9' => self.number(),
             '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => self.number(),
+            _ if first.is_alphabetic() && self.open.last() == Some(&'[') => {
+                Err(format!("unexpected character in duration expression: {first:?}"))
+            }
             _ if first.is_ascii_alphabetic() || first == '_' => Ok(self.name(false)),
             ':' if self.open.last() != Some(&'[') => Ok(self.name(true)),
             _ => self.sign(first),
@@ -89,8 +92,7 @@ impl Lexer<'_> {
     }
 
     fn name(&mut self, colon: bool) -> Word {
-        let in_brackets = self.open.last() == Some(&'[');
-        let named = |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && !in_brackets);
+        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
         let rest = &self.text[self.at..];
         let length = rest.find(|c| !named(c)).unwrap_or(rest.len()).max(usize::from(colon));
         self.at += length;
@@ -176,7 +178,8 @@ impl Lexer<'_> {
                 }
                 '\\' if quote != '`' => {
                     let Some(taken) = unescape(&rest[at + 1..], quote, &mut bytes) else {
-                        return Err("unknown escape sequence in a quoted string".into());
+                        let next = rest[at + 1..].chars().next().unwrap_or('\0');
+                        return Err(format!("unknown escape sequence U+{:04X} {next:?}", u32::from(next)));
                     };
                     for _ in 0..rest[at + 1..at + 1 + taken].chars().count() {
                         chars.next();

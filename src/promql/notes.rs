@@ -26,8 +26,6 @@ pub(super) enum Note {
     Monotonicity(String),
     /// `rate` or `increase` of what does not look like a counter: metric.
     NotACounter(String),
-    /// `sort` has no meaning here.
-    SortInRange(&'static str),
 }
 
 /// Gathers while a query is answered. What is said twice is said of its last place, as in Prometheus.
@@ -80,10 +78,6 @@ impl Note {
             Self::NotACounter(metric) => {
                 let what = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
                 format!("PromQL info: {what} {metric:?}")
-            }
-            Self::SortInRange(function) => {
-                let what = "is ineffective for range queries since results are always ordered by labels";
-                format!("PromQL info: {function} {what}")
             }
         }
     }

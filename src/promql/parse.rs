@@ -20,8 +20,8 @@ use crate::model::Millis;
 
 /// Longer texts are refused: nobody writes them.
 const MAX_TEXT: usize = 16 * 1024;
-/// Deeper nesting is refused: reading and evaluating recurse.
-const MAX_DEPTH: usize = 200;
+/// Deeper nesting is refused: reading and evaluating recurse, on stacks of 2 MiB.
+const MAX_DEPTH: usize = 100;
 
 /// Parses a query into its plan.
 pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
@@ -192,7 +192,7 @@ impl Parser<'_> {
                 let offset = self.duration(true)?;
                 self.shift(&mut part, |shift| shift.offset = offset, true)?;
             } else if self.take_sign("@") {
-                let time = self.at_time()?;
+                let time = self.at_time(part.start)?;
                 self.shift(&mut part, |shift| shift.at = time, false)?;
             } else {
                 return Ok(part);
@@ -263,11 +263,13 @@ impl Parser<'_> {
         let depth = parts.iter().map(|part| part.depth).max().unwrap_or(0) + 1;
         // Where some arguments are the same at every step, Prometheus wraps these up with their parentheses.
         let all_fixed = parts.iter().all(|part| part.expr.is_fixed());
-        let wrapped =
-            |part: &Part| !all_fixed && part.expr.is_fixed() && !matches!(part.expr, Expr::Number(_) | Expr::String(_));
+        let wrapped = |part: &Part| !all_fixed && part.expr.is_fixed();
         let places = parts.iter().map(|part| if wrapped(part) { part.start } else { part.inside }).collect();
         let call = Call { function, args: parts.into_iter().map(|part| part.expr).collect(), places };
         self.check_call(&call, start)?;
+        if depth > MAX_DEPTH {
+            return self.too_deep();
+        }
         Ok(Part { expr: Expr::Call(call), start, inside: start, depth, in_parens: false, shifted: (true, true) })
     }
 
@@ -334,25 +336,20 @@ impl Parser<'_> {
 
     /// `(a, b)`
     fn label_list(&mut self) -> Parsed<Vec<String>> {
-        const CONTEXT: &str = "grouping opts";
-        self.expect_sign("(", CONTEXT)?;
+        self.expect_sign("(", "grouping opts, expected \"(\"")?;
         let mut labels: Vec<String> = Vec::new();
         while !self.take_sign(")") {
             let Token { word, start, .. } = self.peek().clone();
             match word {
                 // Of all keywords, this one alone is no label's name here.
-                Word::Name(name) if !name.contains(':') && !name.eq_ignore_ascii_case("without") => labels.push(name),
+                Word::Name(name) if !name.eq_ignore_ascii_case("without") => labels.push(name),
                 Word::Text(name) if !name.is_empty() => labels.push(name),
                 Word::Text(name) => return self.fail(start, format!("invalid label name for grouping: {name:?}")),
-                // `inf` and `nan` are words here.
-                Word::Number(value) if !value.is_finite() => {
-                    labels.push(self.text[start..self.peek().end].to_owned());
-                }
                 _ => return self.unexpected("grouping opts, expected label"),
             }
             self.take();
             if !self.is_sign(")") {
-                self.expect_sign(",", CONTEXT)?;
+                self.expect_sign(",", "grouping opts, expected \",\" or \")\"")?;
             }
         }
         Ok(labels)
@@ -399,11 +396,14 @@ impl Parser<'_> {
             self.check_subquery(&part.expr, part.start)?;
             let subquery = Subquery { inner: part.expr, range, step, shift: Shift::default() };
             let (start, depth) = (part.start, part.depth + 1);
+            if depth > MAX_DEPTH {
+                return self.too_deep();
+            }
             let expr = Expr::Subquery(Box::new(subquery));
             return Ok(Part { expr, start, inside: start, depth, in_parens: false, shifted: (false, false) });
         }
         if !self.is_sign("]") {
-            return self.unexpected("subquery or range selector");
+            return self.unexpected("subquery or range, expected \":\" or \"]\"");
         }
         match part.expr {
             Expr::Instant(_) if part.shifted.0 => self.fail(at, "no offset modifiers allowed before range"),
@@ -448,13 +448,12 @@ impl Parser<'_> {
         Ok(sign * millis)
     }
 
-    /// What follows an `@`.
-    fn at_time(&mut self) -> Parsed<At> {
-        let start = self.peek().start;
+    /// What follows an `@` behind the expression that begins at `start`.
+    fn at_time(&mut self, start: usize) -> Parsed<At> {
         for (name, at) in [("start", At::Start), ("end", At::End)] {
             if self.take_name(name) {
-                self.expect_sign("(", "@ modifier")?;
-                self.expect_sign(")", "@ modifier")?;
+                self.expect_sign("(", "@, expected timestamp")?;
+                self.expect_sign(")", "@, expected timestamp")?;
                 return Ok(at);
             }
         }

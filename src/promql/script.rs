@@ -148,6 +148,28 @@ fn limits_hold_before_the_stack_does() {
 }
 
 #[test]
+fn what_may_be_read_may_be_answered() {
+    let store = Store::new(Limits { retention: Duration::from_hours(24), max_series: 100 });
+    load(&store, Duration::from_mins(1), &["a 0+1x10"]);
+    let deepest = 98;
+    for text in [
+        vec!["a"; deepest].join(" + "),
+        vec!["a"; deepest].join(" ^ "),
+        format!("{}a{}", "abs(".repeat(deepest), ")".repeat(deepest)),
+        format!("{}a{}", "sum(".repeat(deepest), ")".repeat(deepest)),
+        format!("{}a{}", "sort(topk(1,".repeat(deepest / 2), "))".repeat(deepest / 2)),
+        format!("{}a", "-".repeat(deepest)),
+        format!("{}a{}", "max_over_time(".repeat(deepest / 2), "[1m:1m])".repeat(deepest / 2)),
+    ] {
+        let query = Query::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let snapshot = store.snapshot();
+        query.instant(&snapshot, Millis(600_000), &Options::default()).unwrap();
+        let minute = Duration::from_mins(1);
+        query.range(&snapshot, Millis(300_000), Millis(600_000), minute, &Options::default()).unwrap();
+    }
+}
+
+#[test]
 fn a_query_tells_what_it_reads() {
     let query = Query::parse("sum(rate(a{x=\"1\"}[5m])) / on () {__name__=~\"b.*\"}").unwrap();
     let names: Vec<_> = query.selectors().iter().map(|selector| selector.name.map(str::to_owned)).collect();

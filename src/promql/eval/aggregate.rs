@@ -176,7 +176,6 @@ impl Evaluator<'_> {
     /// Needs all values of a group at once.
     fn quantile(&self, aggregation: &Aggregate, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
         let param = aggregation.param.as_ref().map_or_else(|| Ok(Vec::new()), |param| self.scalar(param, grid))?;
-        param.iter().for_each(|q| self.noted.check_quantile(aggregation.param_place, *q));
         let mut numbers = Groups::new(&aggregation.grouping);
         let mut groups: Vec<(Labels, Vec<Vec<f64>>)> = Vec::new();
         self.each(&aggregation.inner, grid, &mut |tag, column| {
@@ -191,6 +190,7 @@ impl Evaluator<'_> {
             groups[number].1.push(column.to_vec());
             Ok(())
         })?;
+        param.iter().for_each(|q| self.noted.check_quantile(aggregation.param_place, *q));
         let mut column = vec![ABSENT; grid.count];
         let mut values = Vec::new();
         for (labels, columns) in groups {

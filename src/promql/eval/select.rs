@@ -44,10 +44,11 @@ impl Evaluator<'_> {
         let after = first - self.options.lookback;
         if grid.count == 1 {
             // At one time, only the latest sample counts.
-            for series in self.snapshot.latest(&selector.matchers, after, first) {
+            for newest in self.snapshot.newest(&selector.matchers, after, first) {
                 self.budget.read(1)?;
-                let Some(sample) = series.samples.last().filter(|(_, value)| !is_stale(*value)) else { continue };
-                sink(Tag::new(series.labels), &mut [wanted.of(*sample)])?;
+                if !is_stale(newest.value) {
+                    sink(Tag::new(newest.labels), &mut [wanted.of((newest.at, newest.value))])?;
+                }
             }
             return Ok(());
         }
