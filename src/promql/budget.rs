@@ -48,7 +48,8 @@ impl<'o> Budget<'o> {
         self.held.set(self.held.get().saturating_sub(values));
     }
 
-    fn go_on(&self) -> Result<(), EvalError> {
+    /// Whether anybody still waits.
+    pub(super) fn go_on(&self) -> Result<(), EvalError> {
         match &self.options.cancel {
             Some(cancel) if cancel.load(Ordering::Relaxed) => Err(EvalError::Cancelled),
             _ => Ok(()),

@@ -25,6 +25,8 @@ mod value;
 
 #[cfg(test)]
 mod script;
+#[cfg(test)]
+mod soup;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -61,6 +61,9 @@ impl Selector {
     }
 }
 
+/// Farther from 1970 than this, in milliseconds, nothing is looked for: differences of times fit 64 bits.
+const FARTHEST: i64 = i64::MAX / 4;
+
 /// `@` and `offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Shift {
@@ -92,7 +95,7 @@ impl Shift {
             At::End => bounds.1,
             At::Time(at) => at,
         };
-        Millis(base.0.saturating_sub(self.offset))
+        Millis(base.0.saturating_sub(self.offset).clamp(-FARTHEST, FARTHEST))
     }
 }
 
@@ -114,7 +117,7 @@ impl Subquery {
     /// Where its first step lies: the first multiple of the step behind the window's open left edge.
     pub(super) fn start(&self, until: i64, step: i64) -> i64 {
         let edge = until.saturating_sub(self.range);
-        let first = edge.div_euclid(step) * step;
+        let first = edge.div_euclid(step).saturating_mul(step);
         if first <= edge { first.saturating_add(step) } else { first }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! The expectations of `testdata/` were taken from promtool 3.5.3 (`test rules`) on the same data.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::notation::{metric, values};
-use super::{Options, Query, Value};
+use super::{Answer, Options, Query, Value};
 use crate::model::{Block, Family, Labels, METRIC_NAME, MetricKind, Millis, Point, Suffix, parse_duration};
 use crate::store::{Limits, Picture, Series, Store};
 
@@ -114,6 +115,61 @@ fn run(script: &str) {
 #[test]
 fn the_engine_agrees_with_promtool() {
     run(include_str!("testdata/engine.test"));
+}
+
+/// The store that a script begins with, and all the expressions it asks.
+fn loaded(script: &'static str) -> (Store, Vec<&'static str>) {
+    let store = Store::new(Limits { retention: Duration::from_hours(24), max_series: 10_000 });
+    let mut lines = script.lines();
+    let step = lines.next().and_then(|line| line.strip_prefix("load ")).unwrap();
+    let series: Vec<&str> = lines.by_ref().take_while(|line| line.starts_with("  ")).map(str::trim).collect();
+    load(&store, parse_duration(step).unwrap(), &series);
+    let evals = lines.filter_map(|line| line.strip_prefix("eval instant at "));
+    (store, evals.map(|line| line.split_once(' ').unwrap().1).collect())
+}
+
+/// Answers at all steps of a range, one instant after the other: label sets with times and the bits of values.
+fn by_instants(query: &Query, store: &Store, times: &[Millis]) -> Result<BTreeMap<Labels, Vec<(Millis, u64)>>, String> {
+    let mut all: BTreeMap<Labels, Vec<(Millis, u64)>> = BTreeMap::new();
+    for at in times {
+        let answer = query.instant(&store.snapshot(), *at, &Options::default()).map_err(|error| error.to_string())?;
+        let elements = match answer.value {
+            Value::Vector(elements) => elements,
+            Value::Scalar(value) => vec![(Labels::empty(), value)],
+            other => panic!("gave a {}", other.type_name()),
+        };
+        for (labels, value) in elements {
+            all.entry(labels).or_default().push((*at, value.to_bits()));
+        }
+    }
+    Ok(all)
+}
+
+#[test]
+fn a_range_is_its_instants() {
+    let (store, expressions) = loaded(include_str!("testdata/engine.test"));
+    let step = Duration::from_secs(37);
+    let times: Vec<Millis> = (0..40).map(|n| Millis(0) + Duration::from_mins(2) + step * n).collect();
+    let mut answered = 0;
+    // What `start()` and `end()` mean is another time for each instant.
+    for text in expressions.into_iter().filter(|text| !text.contains("start()") && !text.contains("end()")) {
+        let query = Query::parse(text).unwrap();
+        let range = query.range(&store.snapshot(), times[0], times[39], step, &Options::default());
+        match (range, by_instants(&query, &store, &times)) {
+            (Ok(Answer { value: Value::Matrix(series), .. }), Ok(instants)) => {
+                let bits = |(at, value): (Millis, f64)| (at, value.to_bits());
+                let range: BTreeMap<_, _> =
+                    series.into_iter().map(|s| (s.labels, s.samples.into_iter().map(bits).collect())).collect();
+                assert_eq!(range, instants, "{text}");
+                answered += 1;
+            }
+            (Err(_), Err(_)) => {}
+            // Names that are dropped may make series equal that never meet at one step.
+            (Err(error), Ok(_)) => assert!(error.to_string().contains("same labelset"), "{text}: {error}"),
+            (range, instants) => panic!("{text}: {range:?} but by instants {instants:?}"),
+        }
+    }
+    assert!(answered > 200, "{answered}");
 }
 
 #[test]

@@ -13,6 +13,9 @@ mod select;
 mod sets;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use merge::{Merge, Overlap};
 pub(super) use windows::{Rolling, Sample, Window};
 
@@ -106,7 +109,7 @@ pub(super) fn range(
             "invalid expression type {kind:?} for range query, must be Scalar or instant Vector"
         )));
     }
-    let steps = (end.0.saturating_sub(start.0)) / step + 1;
+    let steps = (end.0.saturating_sub(start.0) / step).saturating_add(1);
     if steps > i64::try_from(options.max_steps).unwrap_or(i64::MAX) {
         return Err(EvalError::TooMuch(format!("it has {steps} steps, more than {}", options.max_steps)));
     }

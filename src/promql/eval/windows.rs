@@ -69,10 +69,13 @@ impl Evaluator<'_> {
                 rolling.begin(&tag, samples);
                 let mut any = false;
                 windows.over(samples, |window| {
+                    // Long windows at many steps take a while for one series already.
+                    self.budget.go_on()?;
                     let value = if window.samples.is_empty() { None } else { rolling.value(&window) };
                     any |= value.is_some();
                     column[window.step] = value.unwrap_or(ABSENT);
-                });
+                    Ok(())
+                })?;
                 if !any {
                     return Ok(());
                 }
@@ -141,6 +144,8 @@ impl Evaluator<'_> {
         if count > self.options.max_samples {
             return Err(EvalError::TooMuch(format!("a subquery has {count} steps")));
         }
+        // A column for each of the nodes in it, and the samples.
+        self.budget.hold(4 * count)?;
         let inner = Grid { start: Millis(start), step, count };
         let mut samples: Vec<Sample> = Vec::new();
         self.each(&subquery.inner, inner, &mut |tag, column| {
@@ -149,7 +154,9 @@ impl Evaluator<'_> {
             let present = inner.times().zip(column.iter()).filter(|(_, value)| !is_absent(**value));
             samples.extend(present.map(|(at, value)| (at, *value)));
             if samples.is_empty() { Ok(()) } else { sink(tag, &samples) }
-        })
+        })?;
+        self.budget.release(4 * count);
+        Ok(())
     }
 }
 
@@ -164,7 +171,11 @@ pub(in super::super) struct Windows {
 
 impl Windows {
     /// Visits the windows in order. Both edges only move forward, so that each sample comes in and goes out once.
-    pub(in super::super) fn over(&self, samples: &[Sample], mut visit: impl FnMut(Window<'_>)) {
+    pub(in super::super) fn over(
+        &self,
+        samples: &[Sample],
+        mut visit: impl FnMut(Window<'_>) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
         let (mut from, mut to) = (0, 0);
         for (step, at) in self.grid.times().enumerate() {
             let until = self.shift.apply(at, self.bounds);
@@ -175,7 +186,8 @@ impl Windows {
             while from < to && samples[from].0.0 <= after {
                 from += 1;
             }
-            visit(Window { samples: &samples[from..to], from, to, after, until: until.0, at, step });
+            visit(Window { samples: &samples[from..to], from, to, after, until: until.0, at, step })?;
         }
+        Ok(())
     }
 }

@@ -22,8 +22,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::vector("absent_over_time", &[Kind::Matrix], |evaluator, call, grid, sink| {
         let mut found = vec![false; grid.count];
         evaluator.windows_of(&call.args[0], grid, &mut |_, windows, samples| {
-            windows.over(samples, |window| found[window.step] |= !window.samples.is_empty());
-            Ok(())
+            windows.over(samples, |window| {
+                found[window.step] |= !window.samples.is_empty();
+                Ok(())
+            })
         })?;
         nothing(&call.args[0], &found, sink)
     }),

@@ -35,7 +35,7 @@ fn line(samples: &[(Millis, f64)], origin: Millis) -> (f64, f64) {
     }
     let (mut xs, mut ys, mut xys, mut squares) = (Sum::default(), Sum::default(), Sum::default(), Sum::default());
     for (time, y) in samples {
-        let x = (time.0 - origin.0) as f64 / 1000.0;
+        let x = time.0.saturating_sub(origin.0) as f64 / 1000.0;
         xs = xs.plus(x);
         ys = ys.plus(*y);
         xys = xys.plus(x * y);
