@@ -16,7 +16,7 @@ use sidewatch::store::{Limits, Matcher, Picture, Store};
 const SOURCES: u64 = 11;
 const POINTS: u64 = 300;
 const EVERY: i64 = 10_000;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -57,7 +57,7 @@ fn write(folder: &Path, hours: i64) -> Result<(), Box<dyn std::error::Error>> {
     let mut pictures: Vec<_> = (0..SOURCES).map(picture).collect();
     for look in 0..hours * 360 {
         for (source, picture) in (0..).zip(&mut pictures) {
-            picture.at = Millis(from + look * EVERY + source * 137 + (next(&mut random) % 8) as i64);
+            picture.at = Millis(from + look * EVERY + source * 137 + (next(&mut random) % 8).cast_signed());
             for (n, block) in (0..).zip(&mut picture.blocks) {
                 let number = source as u64 * POINTS + n;
                 let value = &mut values[number as usize];

@@ -34,11 +34,11 @@ fn two_hundred_kills_take_the_last_seconds_at_most() {
 
 fn kill_again_and_again(retention: &str, seed: u64) {
     let pages: Arc<Mutex<Vec<i64>>> = Arc::default();
-    let shown = Arc::clone(&pages);
+    let told = Arc::clone(&pages);
     let app = HttpServer::start(move |_| {
-        let mut shown = shown.lock().expect("no panic");
-        shown.push(now());
-        Answer::new(200, "text/plain; version=0.0.4", page(shown.len() as u64))
+        let mut told = told.lock().expect("no panic");
+        told.push(now());
+        Answer::new(200, "text/plain; version=0.0.4", page(told.len() as u64))
     });
     let folder = Arc::new(tempfile::tempdir().expect("a folder"));
     let url = app.url("/metrics");
@@ -50,7 +50,7 @@ fn kill_again_and_again(retention: &str, seed: u64) {
     let end =
         std::env::var(SECONDS).ok().map(|text| Instant::now() + Duration::from_secs(text.parse().expect("seconds")));
     let mut random = Random(seed);
-    let mut seen: BTreeSet<(u64, i64)> = BTreeSet::new();
+    let mut proven: BTreeSet<(u64, i64)> = BTreeSet::new();
     for kill in 0.. {
         if end.map_or(kill >= KILLS, |end| Instant::now() >= end) {
             break;
@@ -74,16 +74,16 @@ fn kill_again_and_again(retention: &str, seed: u64) {
             assert!((0..5_000).contains(&(at - measured)), "page {page} of {measured} stands at {at}: {}", context());
         }
         let young = |at: i64| at > killed - kept;
-        let gone: Vec<_> = seen.iter().filter(|sample| young(sample.1) && !found.contains(sample)).collect();
+        let gone: Vec<_> = proven.iter().filter(|sample| young(sample.1) && !found.contains(sample)).collect();
         assert!(gone.is_empty(), "{gone:?} was on disk before: {}", context());
         assert!(
             !is_long || newest > killed - LOST_AT_MOST,
             "the last look is of {newest}, killed at {killed}: {}",
             context()
         );
-        seen.extend(found);
+        proven.extend(found);
     }
-    assert!(seen.len() > 100, "{} pages on disk are too few to mean anything", seen.len());
+    assert!(proven.len() > 100, "{} pages on disk are too few to mean anything", proven.len());
 }
 
 /// Each series' value is the page's number, in its own way.
@@ -125,8 +125,10 @@ fn read(folder: &Path) -> Result<(BTreeSet<(u64, i64)>, i64), String> {
         }
     }
     for series in series(Matcher::equal("__name__", "same")) {
-        if let Some(wrong) =
-            series.samples.iter().find(|(_, value)| *value != 42.0 && !sidewatch::model::is_stale(*value))
+        if let Some(wrong) = series
+            .samples
+            .iter()
+            .find(|(_, value)| value.to_bits() != 42f64.to_bits() && !sidewatch::model::is_stale(*value))
         {
             return Err(format!("{wrong:?} instead of 42"));
         }

@@ -95,7 +95,7 @@ fn a_standby_is_up_and_one_that_only_recovers_is_not() {
     let page = wait_for(&agent, "it is a standby", is_replica);
     assert_eq!(page.value("pg_up", &[]), Some(1.0));
     // A server that has just started may be slower than a question's budget; the next look asks again.
-    let all_asked = |page: &Page| page.find("pg_scrape_collector_success", &[]).all(|line| line.value == 1.0);
+    let all_asked = |page: &Page| page.find("pg_scrape_collector_success", &[]).all(|line| line.value > 0.0);
     wait_for(&agent, "all can be asked in recovery", all_asked);
 
     postgres.stop();

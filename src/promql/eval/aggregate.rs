@@ -190,7 +190,9 @@ impl Evaluator<'_> {
             groups[number].1.push(column.to_vec());
             Ok(())
         })?;
-        param.iter().for_each(|q| self.noted.check_quantile(aggregation.param_place, *q));
+        for q in &param {
+            self.noted.check_quantile(aggregation.param_place, *q);
+        }
         let mut column = vec![ABSENT; grid.count];
         let mut values = Vec::new();
         for (labels, columns) in groups {

@@ -185,7 +185,9 @@ impl<'q> Evaluator<'q> {
             Expr::Number(value) => Ok(vec![*value; grid.count]),
             Expr::Negate(inner) => {
                 let mut column = self.scalar(inner, grid)?;
-                column.iter_mut().for_each(|value| *value = -*value);
+                for value in &mut column {
+                    *value = -*value;
+                }
                 Ok(column)
             }
             Expr::Binary(operation) => {

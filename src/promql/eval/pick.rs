@@ -77,7 +77,7 @@ fn sizes_of(param: &[f64]) -> Vec<Option<usize>> {
         return vec![Some(0); param.len()];
     }
     let fits = |k: f64| k > i64::MIN as f64 && k < i64::MAX as f64;
-    param.iter().map(|k| fits(*k).then(|| if *k < 1.0 { 0 } else { *k as usize })).collect()
+    param.iter().map(|k| fits(*k).then_some(if *k < 1.0 { 0 } else { *k as usize })).collect()
 }
 
 /// The best of one group at one step: a heap with the worst at its root. Which of equals stay is told by how Go's

@@ -10,12 +10,15 @@ use crate::store::{Limits, Series, Store};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// A metric's name, labels, values.
+type Given<'g> = (&'g str, &'g [(&'g str, &'g str)], &'g [f64]);
+
 /// Series of one sample a minute; `f64::NAN` leaves a minute out.
-fn store(series: &[(&str, &[(&str, &str)], &[f64])]) -> Store {
+fn store(series: &[Given<'_>]) -> Store {
     let store = Store::new(Limits { retention: Duration::from_hours(24), max_series: 10_000 });
     for (name, labels, values) in series {
         let labels = Labels::new([(METRIC_NAME, *name)].into_iter().chain(labels.iter().copied()));
-        let at = |minute: usize| Millis(minute as i64 * 60_000);
+        let at = |minute: usize| Millis(i64::try_from(minute).unwrap() * 60_000);
         let samples = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
         let samples = samples.map(|(minute, value)| (at(minute), *value)).collect();
         store.append_external(&[Series { labels, samples }]);
@@ -126,8 +129,7 @@ fn a_subquery_has_its_own_steps() {
 
 #[test]
 fn a_query_that_asks_for_too_much_fails_alone() {
-    let many: Vec<(&str, Vec<(&str, &str)>, Vec<f64>)> = vec![("a", vec![], vec![1.0; 200]); 1];
-    let store = store(&many.iter().map(|(n, l, v)| (*n, &l[..], &v[..])).collect::<Vec<_>>());
+    let store = store(&[("a", &[], &[1.0; 200])]);
     let (start, end) = (Millis(0), Millis(199 * 60_000));
     let ask = |text: &str, options: &Options| {
         Query::parse(text).unwrap().range(&store.snapshot(), start, end, MINUTE, options).map(|_| ())

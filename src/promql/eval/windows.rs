@@ -51,6 +51,9 @@ impl<F: FnMut(&Window<'_>) -> Option<f64>> Rolling for F {
     }
 }
 
+/// Takes one series with the windows on it and all its samples in their reach.
+pub(in super::super) type WindowSink<'s> = dyn FnMut(Tag, Windows, &[Sample]) -> Result<(), EvalError> + 's;
+
 impl Evaluator<'_> {
     /// Applies a function to each window of each series of the range vector that is argument `arg` of a call.
     pub(in super::super) fn roll(
@@ -90,7 +93,7 @@ impl Evaluator<'_> {
         &self,
         arg: &Expr,
         grid: Grid,
-        sink: &mut dyn FnMut(Tag, Windows, &[Sample]) -> Result<(), EvalError>,
+        sink: &mut WindowSink<'_>,
     ) -> Result<(), EvalError> {
         let (shift, range) = match arg {
             Expr::Range(selector, range) => (selector.shift, *range),

@@ -16,7 +16,9 @@ const TOLERANCE: f64 = 1e-12;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::vector("histogram_quantile", &[Kind::Scalar, Kind::Vector], |evaluator, call, grid, sink| {
         let quantiles = evaluator.scalar(&call.args[0], grid)?;
-        quantiles.iter().for_each(|q| evaluator.noted.check_quantile(call.places[0], *q));
+        for q in &quantiles {
+            evaluator.noted.check_quantile(call.places[0], *q);
+        }
         of_buckets(evaluator, call, 1, grid, sink, |step, metric, buckets| {
             let (value, fixed) = quantile(quantiles[step], buckets);
             if fixed {
@@ -136,7 +138,6 @@ fn gather(sorted: impl Iterator<Item = Bucket>, buckets: &mut Vec<Bucket>) {
 }
 
 /// Whether there is no bucket for everything: then nothing can be told.
-#[expect(clippy::float_cmp, reason = "infinite or not")]
 fn is_open(buckets: &[Bucket]) -> bool {
     buckets.last().is_none_or(|last| last.upper != f64::INFINITY)
 }

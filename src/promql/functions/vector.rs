@@ -1,6 +1,6 @@
 //! From number to vector and back, and the times of samples and evaluations.
 
-use crate::model::Labels;
+use crate::model::{Labels, Millis};
 
 use super::super::error::EvalError;
 use super::super::eval::{Evaluator, Overlap, Sink};
@@ -10,7 +10,7 @@ use super::super::tag::Tag;
 use super::{Function, map_arg};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function::scalar("time", &[], |_, _, grid| Ok(grid.times().map(|at| at.as_seconds()).collect())).tells_time(),
+    Function::scalar("time", &[], |_, _, grid| Ok(grid.times().map(Millis::as_seconds).collect())).tells_time(),
     Function::scalar("pi", &[], |_, _, grid| Ok(vec![std::f64::consts::PI; grid.count])),
     Function::scalar("scalar", &[Kind::Vector], scalar),
     Function::vector("vector", &[Kind::Scalar], |evaluator, call, grid, sink| {
