@@ -18,7 +18,7 @@ impl Grid {
     }
 
     pub(super) fn time(&self, step: usize) -> Millis {
-        Millis(self.start.0.saturating_add(self.step.saturating_mul(i64::try_from(step).unwrap_or(i64::MAX))))
+        Millis(self.start.0.saturating_add(self.step.saturating_mul(step.cast_signed() as i64)))
     }
 
     pub(super) fn end(&self) -> Millis {

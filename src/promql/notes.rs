@@ -44,6 +44,13 @@ impl Noted {
         }
     }
 
+    /// As [`Self::check_quantile`], of all that are asked for.
+    pub(super) fn check_quantiles(&self, place: usize, quantiles: &[f64]) {
+        for q in quantiles {
+            self.check_quantile(place, *q);
+        }
+    }
+
     pub(super) fn written(self, text: &str) -> Notes {
         let mut notes = Notes::default();
         for (note, place) in self.0.into_inner() {

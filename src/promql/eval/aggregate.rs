@@ -190,9 +190,7 @@ impl Evaluator<'_> {
             groups[number].1.push(column.to_vec());
             Ok(())
         })?;
-        for q in &param {
-            self.noted.check_quantile(aggregation.param_place, *q);
-        }
+        self.noted.check_quantiles(aggregation.param_place, &param);
         let mut column = vec![ABSENT; grid.count];
         let mut values = Vec::new();
         for (labels, columns) in groups {

@@ -10,7 +10,7 @@ use crate::store::{Limits, Series, Store};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A metric's name, labels, values.
+/// A name, labels, a value a minute.
 type Given<'g> = (&'g str, &'g [(&'g str, &'g str)], &'g [f64]);
 
 /// Series of one sample a minute; `f64::NAN` leaves a minute out.
@@ -18,9 +18,8 @@ fn store(series: &[Given<'_>]) -> Store {
     let store = Store::new(Limits { retention: Duration::from_hours(24), max_series: 10_000 });
     for (name, labels, values) in series {
         let labels = Labels::new([(METRIC_NAME, *name)].into_iter().chain(labels.iter().copied()));
-        let at = |minute: usize| Millis(i64::try_from(minute).unwrap() * 60_000);
-        let samples = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
-        let samples = samples.map(|(minute, value)| (at(minute), *value)).collect();
+        let samples = (0..).zip(*values).filter(|(_, value)| !value.is_nan());
+        let samples = samples.map(|(minute, value)| (Millis(minute * 60_000), *value)).collect();
         store.append_external(&[Series { labels, samples }]);
     }
     store

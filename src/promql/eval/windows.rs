@@ -14,6 +14,9 @@ pub(in super::super) type Sample = (Millis, f64);
 /// Takes one series of a range vector: all its samples that any window can see, staleness markers left out.
 pub(in super::super) type SampleSink<'s> = dyn FnMut(Tag, &[Sample]) -> Result<(), EvalError> + 's;
 
+/// Takes one series of a range vector with the windows on it.
+type WindowsSink<'s> = dyn FnMut(Tag, Windows, &[Sample]) -> Result<(), EvalError> + 's;
+
 /// What a function sees of one series at one step. Never empty.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Window<'s> {
@@ -50,9 +53,6 @@ impl<F: FnMut(&Window<'_>) -> Option<f64>> Rolling for F {
         self(window)
     }
 }
-
-/// Takes one series with the windows on it and all its samples in their reach.
-pub(in super::super) type WindowSink<'s> = dyn FnMut(Tag, Windows, &[Sample]) -> Result<(), EvalError> + 's;
 
 impl Evaluator<'_> {
     /// Applies a function to each window of each series of the range vector that is argument `arg` of a call.
@@ -93,7 +93,7 @@ impl Evaluator<'_> {
         &self,
         arg: &Expr,
         grid: Grid,
-        sink: &mut WindowSink<'_>,
+        sink: &mut WindowsSink<'_>,
     ) -> Result<(), EvalError> {
         let (shift, range) = match arg {
             Expr::Range(selector, range) => (selector.shift, *range),

@@ -16,9 +16,7 @@ const TOLERANCE: f64 = 1e-12;
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::vector("histogram_quantile", &[Kind::Scalar, Kind::Vector], |evaluator, call, grid, sink| {
         let quantiles = evaluator.scalar(&call.args[0], grid)?;
-        for q in &quantiles {
-            evaluator.noted.check_quantile(call.places[0], *q);
-        }
+        evaluator.noted.check_quantiles(call.places[0], &quantiles);
         of_buckets(evaluator, call, 1, grid, sink, |step, metric, buckets| {
             let (value, fixed) = quantile(quantiles[step], buckets);
             if fixed {
