@@ -92,6 +92,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[test]
+fn what_a_clock_set_back_made_forgotten_stays_so_though_nothing_was_sealed_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    store.record(picture("a", NOW, &[(0, 1.0)]));
+    assert!(store.seal(SOON));
+    store.record(picture("a", NOW - 120_000, &[]));
+    assert_eq!(held(&store), Held::new());
+    assert!(store.seal(SOON));
+    drop(store);
+    assert_eq!(held(&open_in(folder.path()).0), Held::new());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     /// A late sample is not put into a block that is there: what is written comes well behind the last block. After a start no source has a picture yet, so what it no longer shows goes on unended: the one in memory is told so.
