@@ -32,13 +32,13 @@ pub struct Question {
     #[arg(long)]
     url: Option<String>,
     /// The time to ask about: a date, Unix seconds, or how long ago, such as 5m. Default: now.
-    #[arg(long, value_parser = moment, conflicts_with_all = ["start", "end", "step"])]
+    #[arg(long, allow_hyphen_values = true, value_parser = moment, conflicts_with_all = ["start", "end", "step"])]
     time: Option<Millis>,
     /// The first time of a range, written as --time.
-    #[arg(long, value_parser = moment)]
+    #[arg(long, allow_hyphen_values = true, value_parser = moment)]
     start: Option<Millis>,
     /// The last time of a range. Default: now.
-    #[arg(long, value_parser = moment, requires = "start")]
+    #[arg(long, allow_hyphen_values = true, value_parser = moment, requires = "start")]
     end: Option<Millis>,
     /// The time between two values of a range. Default: 250 steps.
     #[arg(long, value_parser = parse_duration, requires = "start")]

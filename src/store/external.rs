@@ -65,7 +65,7 @@ impl History {
     /// Takes samples series by series.
     pub(super) fn append_external(&mut self, series: &[Series]) -> (Appended, Noticed) {
         // A time far ahead would keep its series from ever being forgotten, and its own later samples out.
-        let latest = if self.version() == 0 { Millis(i64::MAX) } else { self.newest() + FUTURE };
+        let latest = if self.newest().0 == i64::MIN { Millis(i64::MAX) } else { self.newest() + FUTURE };
         let times = self.horizon()..=latest;
         let mut outcome = Appended::default();
         let mut refused = None;

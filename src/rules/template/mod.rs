@@ -77,8 +77,11 @@ impl Expander<'_> {
             return text.to_owned();
         }
         let data = Value::Map(Arc::new(BTreeMap::from([
-            (Arc::from("Labels"), Self::label_map(self.labels, text)),
-            (Arc::from("ExternalLabels"), Self::label_map(&self.externals.labels, text)),
+            (Arc::from("Labels"), Self::label_map(self.labels, ["$labels.", ".Labels."], text)),
+            (
+                Arc::from("ExternalLabels"),
+                Self::label_map(&self.externals.labels, ["$externalLabels.", ".ExternalLabels."], text),
+            ),
             (Arc::from("ExternalURL"), Value::String(Arc::clone(&self.externals.url))),
             (Arc::from("Value"), Value::Float(self.value)),
         ])));
@@ -89,11 +92,13 @@ impl Expander<'_> {
 
     /// Labels as a map in which those that the text names are there, if only as empty texts: Go's maps of texts give
     /// an empty text for a missing key. A text that ranges over labels gets only those that exist.
-    fn label_map(labels: &Labels, text: &str) -> Value {
+    fn label_map(labels: &Labels, asked_by: [&str; 2], text: &str) -> Value {
         let pair = |name: &str, value: &str| (Arc::<str>::from(name), Value::from(value));
         let mut map: BTreeMap<Arc<str>, Value> = labels.iter().map(|(name, value)| pair(name, value)).collect();
-        if !text.contains("range") {
-            for name in text.split('.').skip(1) {
+        let action = |rest: &str| rest.split("}}").next().unwrap_or_default().trim_start_matches(['-', ' ']).to_owned();
+        let ranges_over = |action: String| action.starts_with("range") && action.contains("abels");
+        if !text.split("{{").skip(1).map(action).any(ranges_over) {
+            for name in asked_by.iter().flat_map(|asked_by| text.split(asked_by).skip(1)) {
                 let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
                 map.entry(Arc::from(&name[..end])).or_insert_with(|| Value::from(""));
             }
@@ -158,6 +163,8 @@ mod tests {
             ("{{ $value }}", 123_456.0, "123456"),
             ("[{{ $labels.nope }}]", 0.0, "[]"),
             ("{{ if $labels.nope }}yes{{ else }}no{{ end }}", 0.0, "no"),
+            ("Out of range. {{ if eq $labels.nope \"\" }}none{{ end }}", 0.0, "Out of range. none"),
+            ("See docs.example.com. {{ len $labels }}", 0.0, "See docs.example.com. 2"),
             ("{{ printf \"%.2f|%s\" $value $labels.nope }}", 0.5, "0.50|"),
             ("{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}", 0.0, "__name__=up;instance=db.shop:5432;"),
             ("{{ $externalLabels.env }} {{ $externalURL }}", 0.0, "prod http://sw"),

@@ -141,12 +141,8 @@ impl Feed {
     fn new(test: &Test) -> Self {
         let mut all: BTreeMap<&Labels, Vec<Option<f64>>> = BTreeMap::new();
         for series in &test.series {
-            let values = all.entry(&series.labels).or_default();
-            // Of a series that is written twice, the later value counts.
-            values.resize(values.len().max(series.values.len()), None);
-            for (value, later) in values.iter_mut().zip(&series.values) {
-                *value = later.or(*value);
-            }
+            // Of a series that is written twice, the later one counts.
+            all.insert(&series.labels, series.values.clone());
         }
         let longest = all.values().map(Vec::len).max().unwrap_or(0);
         let written = |(labels, values): (&Labels, Vec<Option<f64>>)| {

@@ -229,7 +229,8 @@ impl Work {
         self.backlog.extend(taken.events);
     }
 
-    /// A time that was set back does not count as time that passed.
+    /// Far from the time at which the log begins, on either side: a clock that was set back must not keep the next block waiting
+    /// until it has come up with where it was, for memory forgets meanwhile.
     fn is_time_to_seal(&self) -> bool {
         if self.seal_at.is_some_and(|at| Instant::now() < at) || self.retry_at.is_some() {
             return false;
@@ -238,7 +239,7 @@ impl Work {
             let history = self.read();
             (history.newest(), history.block_span())
         };
-        self.segments.since().is_some_and(|since| newest.since(since) >= every)
+        self.segments.since().is_some_and(|since| newest.since(since).max(since.since(newest)) >= every)
             || self.segments.bytes() >= SEAL_BYTES
             || self.figures.unlogged.load(Ordering::Relaxed) > self.sealed_unlogged
     }

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::block::{Block, BlockWriter};
@@ -33,10 +34,8 @@ impl Work {
         if !saved.is_empty() {
             let path = self.folder.block(number);
             fs::rename(&part, &path)?;
-            self.folder.sync()?;
-            let mut series = saved.iter().map(|(series, _)| *series);
-            let opened = Block::open(number, &path, Millis(i64::MAX), &self.damage, |_| series.next());
-            let block = opened.map_err(|error| io::Error::other(format!("{}: {error:?}", path.display())))?;
+            // What is tried again must not find itself there already: each sample would stand twice.
+            let block = self.open_written(number, &path, &saved).inspect_err(|_| drop(fs::remove_file(&path)))?;
             self.write().adopt(Arc::new(block));
             for batch in saved.chunks(BATCH) {
                 self.write().saved(batch);
@@ -48,8 +47,15 @@ impl Work {
         Ok(())
     }
 
+    fn open_written(&self, number: u64, path: &Path, saved: &[(SeriesRef, Millis)]) -> io::Result<Block> {
+        self.folder.sync()?;
+        let mut series = saved.iter().map(|(series, _)| *series);
+        let opened = Block::open(number, path, Millis(i64::MAX), &self.damage, |_| series.next());
+        opened.map_err(|error| io::Error::other(format!("{}: {error:?}", path.display())))
+    }
+
     /// Gives the series that are in it, in its order, each with its last time.
-    fn write_block(&mut self, number: u64, part: &std::path::Path) -> io::Result<Vec<(SeriesRef, Millis)>> {
+    fn write_block(&mut self, number: u64, part: &Path) -> io::Result<Vec<(SeriesRef, Millis)>> {
         let mut writer = BlockWriter::start(number, BufWriter::with_capacity(64 << 10, File::create(part)?))?;
         let (mut saved, mut samples, mut slot) = (Vec::new(), Vec::new(), Some(0));
         while let Some(from) = slot {
