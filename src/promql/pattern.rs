@@ -5,14 +5,17 @@
 
 use std::fmt::Write as _;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
+
+/// How much memory a pattern's program may take, in bytes; those of usual rules take some kilobytes.
+const MAX_PROGRAM: usize = 512 << 10;
 
 /// Compiles a pattern as `PromQL` takes it: anchored at both ends, `.` takes newlines too.
 ///
 /// # Errors
 /// A pattern that is no regular expression.
 pub fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?s:{})$", translate(pattern)))
+    bounded(&format!("^(?s:{})$", translate(pattern)))
 }
 
 /// Compiles a pattern as Go's `regexp` would, not anchored.
@@ -20,7 +23,12 @@ pub fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
 /// # Errors
 /// A pattern that is no regular expression.
 pub fn unanchored(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&translate(pattern))
+    bounded(&translate(pattern))
+}
+
+/// Few characters can ask for a program of megabytes: such a pattern is refused.
+fn bounded(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).dfa_size_limit(MAX_PROGRAM).build()
 }
 
 fn translate(pattern: &str) -> String {

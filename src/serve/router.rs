@@ -120,7 +120,11 @@ async fn only_near(
 async fn watch(State(door): State<Door>, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let handler = matched.as_ref().map_or("unknown", MatchedPath::as_str);
-    let limit = if handler.starts_with("/api/v1/") { prometheus_api::ANSWER_LIMIT } else { ANSWER_LIMIT };
+    let limit = if handler.starts_with("/api/v1/") || handler == "/federate" {
+        prometheus_api::ANSWER_LIMIT
+    } else {
+        ANSWER_LIMIT
+    };
     let answered = tokio::time::timeout(limit, next.run(request)).await;
     let mut response =
         answered.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response());

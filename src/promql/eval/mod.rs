@@ -181,6 +181,7 @@ impl<'q> Evaluator<'q> {
 
     /// The values of an expression that is a number at each step.
     pub(super) fn scalar(&self, plan: &Expr, grid: Grid) -> Result<Vec<f64>, EvalError> {
+        self.budget.hold(grid.count)?;
         match plan {
             Expr::Number(value) => Ok(vec![*value; grid.count]),
             Expr::Negate(inner) => {

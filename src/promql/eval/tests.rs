@@ -171,3 +171,16 @@ fn notes_name_their_places() {
     assert!(infos[0].starts_with("PromQL info: input to histogram_quantile needed to be fixed"), "{infos:?}");
     assert!(infos[0].ends_with(r#"for metric name "h_bucket" (1:25)"#), "{infos:?}");
 }
+
+#[test]
+fn texts_and_patterns_that_would_grow_without_bound_are_refused() {
+    let store = store(&[("a", &[("n", "0123456789")], &[1.0])]);
+    let nested = |depth: usize| {
+        let open = "label_replace(".repeat(depth);
+        format!("{open}a{}", ", \"n\", \"$1$1\", \"n\", \"(.*)\")".repeat(depth))
+    };
+    let ask = |text: &str| Query::parse(text).unwrap().instant(&store.snapshot(), Millis(0), &Options::default());
+    assert!(ask(&nested(8)).is_ok());
+    assert_eq!(ask(&nested(40)).unwrap_err().reason(), "too_much");
+    assert!(Query::parse("a{n=~\"(\\\\pL{100}){100}\"}").is_err());
+}

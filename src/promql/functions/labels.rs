@@ -9,6 +9,9 @@ use super::super::pattern::anchored;
 use super::super::plan::{Call, Kind};
 use super::{Function, Names};
 
+/// A label's value that is made is no longer than this, in bytes.
+const MAX_VALUE: usize = 64 << 10;
+
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::vector("label_replace", &[Kind::Vector, Kind::String, Kind::String, Kind::String, Kind::String], replace)
         .names(Names::Rewritten),
@@ -24,10 +27,13 @@ fn replace(evaluator: &Evaluator<'_>, call: &Call, grid: Grid, sink: &mut Sink<'
         .map_err(|_| EvalError::data(format!("invalid regular expression in label_replace(): {pattern}")))?;
     check_name(target, "label_replace")?;
     relabelled(evaluator, call, grid, sink, |labels| {
-        let Some(found) = regex.captures(labels.get(source).unwrap_or_default()) else { return labels };
+        let source = labels.get(source).unwrap_or_default();
+        let Some(found) = regex.captures(source) else { return Ok(labels) };
+        // Each `$` can put in the whole source.
+        check_length(replacement.len() + source.len().saturating_mul(replacement.matches('$').count()))?;
         let mut value = String::new();
         found.expand(replacement, &mut value);
-        labels.with(target, value)
+        Ok(labels.with(target, value))
     })
 }
 
@@ -40,7 +46,8 @@ fn join(evaluator: &Evaluator<'_>, call: &Call, grid: Grid, sink: &mut Sink<'_>)
     check_name(target, "label_join")?;
     relabelled(evaluator, call, grid, sink, |labels| {
         let values: Vec<&str> = sources.iter().map(|name| labels.get(name).unwrap_or_default()).collect();
-        labels.with(target, values.join(separator))
+        check_length(values.iter().map(|value| value.len() + separator.len()).sum())?;
+        Ok(labels.with(target, values.join(separator)))
     })
 }
 
@@ -49,11 +56,19 @@ fn relabelled(
     call: &Call,
     grid: Grid,
     sink: &mut Sink<'_>,
-    relabel: impl Fn(Labels) -> Labels,
+    relabel: impl Fn(Labels) -> Result<Labels, EvalError>,
 ) -> Result<(), EvalError> {
     let mut merge = Merge::new(evaluator, grid, Overlap::Series);
-    evaluator.each(&call.args[0], grid, &mut |tag, column| merge.add(relabel(tag.labels()), column))?;
+    evaluator.each(&call.args[0], grid, &mut |tag, column| merge.add(relabel(tag.labels())?, column))?;
     merge.hand_out(sink)
+}
+
+/// Functions within each other can double a text each time: it is refused before it is made.
+fn check_length(bytes: usize) -> Result<(), EvalError> {
+    if bytes <= MAX_VALUE {
+        return Ok(());
+    }
+    Err(EvalError::TooMuch(format!("a label's value would be longer than {MAX_VALUE} bytes")))
 }
 
 /// Any text may name a label, but not the empty one.

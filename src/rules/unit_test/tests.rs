@@ -83,10 +83,10 @@ fn only_what_was_there_at_the_last_evaluation_is_seen() {
         - {expr: x, eval_time: 7m, exp_samples: [{labels: x, value: 5}]}\n\
         - interval: 1m\n  start_timestamp: 2026-01-31T12:00:00Z\n  input_series: [{series: x, values: 1 2 stale}, {series: x, values: 3}]\n  promql_expr_test:\n  \
         - {expr: x, eval_time: 1m, exp_samples: []}\n  - {expr: 'hour(timestamp(last_over_time(x[1m])))', eval_time: 5m, exp_samples: []}\n  \
-        - {expr: 'sum_over_time(x[10m])', eval_time: 5m, exp_samples: [{value: 5}]}\n";
+        - {expr: 'sum_over_time(x[10m])', eval_time: 5m, exp_samples: [{value: 3}]}\n";
     let failures = run(text);
     assert_eq!(failures.len(), 1, "{failures:?}");
-    assert!(failures[0].contains("got: {__name__=\"x\"} 2E+00"), "{failures:?}");
+    assert!(failures[0].contains("got: {__name__=\"x\"} 3E+00"), "{failures:?}");
 }
 
 #[test]

@@ -18,6 +18,9 @@ use super::answer::ApiError;
 const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
 const MAX_TIME: &str = "292277025-08-18T07:12:54.999999999Z";
 
+/// One request may ask for so many `match[]`.
+const MAX_SELECTORS: usize = 256;
+
 /// Times beyond this, in milliseconds, are taken as this: 280,000 years, and sums of a few of them still fit.
 const FAR: f64 = 9e15;
 
@@ -128,9 +131,15 @@ impl Parameters {
         Ok((self.time_or("start", Millis(-FAR as i64))?, self.time_or("end", Millis(FAR as i64))?))
     }
 
-    /// Every `match[]`.
+    /// Every `match[]`, each once.
     pub fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        self.all("match[]").map(selector).collect()
+        let mut texts: Vec<&str> = self.all("match[]").collect();
+        texts.sort_unstable();
+        texts.dedup();
+        if texts.len() > MAX_SELECTORS {
+            return Err(ApiError::parameter("match[]", format!("more than {MAX_SELECTORS} selectors")));
+        }
+        texts.into_iter().map(selector).collect()
     }
 }
 
