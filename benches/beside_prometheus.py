@@ -20,16 +20,15 @@ import math
 import os
 import pathlib
 import random
-import re
 import shutil
-import socket
 import statistics
 import struct
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.parse
+
+import beside_exporters as bench
 
 INTERVAL = 15
 STEPS = 240
@@ -76,7 +75,7 @@ def main():
 def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--agent", help="the agent's binary; else the newest release build")
-    parser.add_argument("--prometheus", default=str(peers_folder() / "prometheus"))
+    parser.add_argument("--prometheus", default=str(bench.peers_folder() / "prometheus"))
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--more", action="store_true", help="the installed Prometheus and VictoriaMetrics too")
     parser.add_argument("--scale", type=float, default=1.0, help="a part of the series, for trying the script")
@@ -204,13 +203,13 @@ def start_all(stack, folder, arguments):
     if arguments.more:
         if installed := shutil.which("prometheus"):
             servers.append(start_prometheus(stack, folder, installed))
-        victoria = peers_folder() / "victoria-metrics"
+        victoria = bench.peers_folder() / "victoria-metrics"
         if victoria := str(victoria) if victoria.exists() else shutil.which("victoria-metrics"):
-            port = free_port()
-            process = start(stack, folder, "victoria", [
+            port = bench.free_port()
+            process = bench.start(stack, folder, "victoria", [
                 victoria, f"-storageDataPath={folder}/victoria-data", f"-httpListenAddr=127.0.0.1:{port}", "-search.latencyOffset=0s"])
             wait_for(port, "/health")
-            servers.append(Server(f"victoria-metrics {version(victoria)}", process, port, extra=[("nocache", "1")]))
+            servers.append(Server(f"victoria-metrics {bench.version(victoria)}", process, port, extra=[("nocache", "1")]))
     return servers
 
 
@@ -219,20 +218,20 @@ def start_agent(stack, folder, arguments):
     binary = arguments.agent or max(found, key=os.path.getmtime, default=None)
     if not binary:
         sys.exit("no release build of the agent: cargo build --release")
-    port = free_port()
+    port = bench.free_port()
     config = folder / "sidewatch.yml"
     config.write_text(f'server: {{listen: "127.0.0.1:{port}"}}\nstorage: {{path: "{folder}/sidewatch-data"}}\n')
     command = [str(pathlib.Path(binary).resolve()), "run", "--config", str(config)]
-    process = start(stack, folder, "sidewatch", command, cwd=folder)
+    process = bench.start(stack, folder, "sidewatch", command)
     wait_for(port, "/readyz")
     return Server("sidewatch", process, port)
 
 
 def start_prometheus(stack, folder, program):
-    number, port = version(program), free_port()
+    number, port = bench.version(program), bench.free_port()
     config = folder / "prometheus.yml"
     config.write_text("global: {scrape_interval: 15s}\n")
-    process = start(stack, folder, f"prometheus-{port}", [
+    process = bench.start(stack, folder, f"prometheus-{port}", [
         program, f"--config.file={config}", f"--storage.tsdb.path={folder}/prometheus-{port}-data",
         f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver"])
     wait_for(port, "/-/ready")
@@ -304,53 +303,16 @@ def print_tables(servers, timed, agreed, series, samples, runs):
 
 def resident(pid):
     """MiB."""
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return int(re.search(r"^Rss: +(\d+)", text, re.M).group(1)) / 1024
-
-
-def peers_folder():
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "sidewatch-test"
-    return pathlib.Path(os.environ.get("SIDEWATCH_TEST_CACHE", cache)) / "peers"
-
-
-def version(program):
-    done = subprocess.run([program, "--version"], capture_output=True, text=True)
-    found = re.search(r"(?:[vV]ersion v?|v)(\d+\.\d+(?:\.\d+)?)", done.stdout + done.stderr)
-    return found.group(1) if found else "?"
-
-
-def start(stack, folder, name, command, cwd="/"):
-    log = stack.enter_context(open(folder / f"{name}.log", "w"))
-    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=cwd)
-    stack.callback(end_of, process)
-    return process
-
-
-def end_of(process):
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return bench.resident(pid)[0] / 1024
 
 
 def wait_for(port, path):
-    limit = time.monotonic() + 30
-    while time.monotonic() < limit:
+    def answers():
         with contextlib.suppress(OSError, http.client.HTTPException):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             connection.request("GET", path)
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.05)
-    sys.exit(f"nobody is ready on {port}{path} within 30 s")
+            return connection.getresponse().status == 200
+    bench.until(answers, f"somebody is ready on {port}{path}")
 
 
 if __name__ == "__main__":

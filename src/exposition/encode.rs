@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use super::Format;
 use super::families::{Gathered, gather, open_metrics_type};
-use super::float::{write_float, write_int};
-use crate::model::{Family, Labels, Millis, Point, is_stale, is_valid_label_name};
+use crate::model::{Family, Labels, Millis, Point, is_stale, is_valid_label_name, write_float};
 use crate::store::{self, Picture};
 
 /// What page is asked for.
@@ -147,7 +146,7 @@ fn write_labels(out: &mut String, a: &Labels, b: &Labels) {
 fn write_time(out: &mut String, at: Millis, format: Format) {
     out.push(' ');
     match format {
-        Format::Text => write_int(out, at.0),
+        Format::Text => out.push_str(&at.0.to_string()),
         Format::OpenMetrics => {
             use std::fmt::Write as _;
             let _ = write!(out, "{}.{:03}", at.0.div_euclid(1000), at.0.rem_euclid(1000));

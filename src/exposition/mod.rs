@@ -9,13 +9,11 @@
 
 mod encode;
 mod families;
-mod float;
 mod gather;
 mod negotiate;
 mod parse;
 
 pub use encode::{Options, encode, write_escaped};
-pub use float::{write_float, write_scientific};
 pub use gather::gather;
 pub use negotiate::{Negotiated, negotiate};
 pub use parse::{Limits, ParseError, Parsed, Wrong, parse};

@@ -37,7 +37,6 @@ use crate::store::{Matcher, Snapshot};
 
 pub use error::{EvalError, ParseError};
 pub use notes::Notes;
-pub use number::render_plain;
 pub use value::Value;
 
 /// How a query is answered, and how much it may cost.

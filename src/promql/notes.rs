@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::error::line_and_column;
-use super::number::render_go;
+use crate::model::render_float;
 
 /// What is to be said of an answer although it could be given: as Prometheus words it, each text once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,7 +70,7 @@ impl Note {
     fn written(&self) -> String {
         match self {
             Self::Quantile(bits) => {
-                let q = render_go(f64::from_bits(*bits));
+                let q = render_float(f64::from_bits(*bits));
                 format!("PromQL warning: quantile value should be between 0 and 1, got {q}")
             }
             Self::BadBucket(metric, le) => {

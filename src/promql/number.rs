@@ -125,28 +125,6 @@ pub(super) fn go_max(a: f64, b: f64) -> f64 {
     }
 }
 
-/// A number without exponent, as `count_values` writes it into a label: `1`, `0.5`, `+Inf`, `NaN`.
-pub fn render_plain(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".into()
-    } else if value.is_infinite() {
-        if value > 0.0 { "+Inf".into() } else { "-Inf".into() }
-    } else {
-        value.to_string()
-    }
-}
-
-/// A number as Go's `%g` prints it: with an exponent of at least two digits from a million on and below 0.0001.
-pub(super) fn render_go(value: f64) -> String {
-    if !value.is_finite() || value == 0.0 || (1e-4..1e6).contains(&value.abs()) {
-        return render_plain(value);
-    }
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-    format!("{mantissa}e{sign}{digits:0>2}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

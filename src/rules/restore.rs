@@ -42,10 +42,10 @@ pub(super) struct Restored {
 pub(super) fn former(snapshot: &Snapshot, alertname: &str, now: Millis) -> BTreeMap<Labels, Former> {
     let matchers = [Matcher::equal(METRIC_NAME, FOR_STATE), Matcher::equal("alertname", alertname)];
     let mut found = BTreeMap::new();
-    for series in snapshot.latest(&matchers, now - OUTAGE_TOLERANCE, now) {
-        if let Some((last, seconds)) = series.samples.last().filter(|(_, value)| !is_stale(*value)) {
+    for series in snapshot.newest(&matchers, now - OUTAGE_TOLERANCE, now) {
+        if !is_stale(series.value) {
             let labels = series.labels.without(|name| name == METRIC_NAME);
-            found.insert(labels, Former { last: *last, since: Millis::from_seconds(*seconds) });
+            found.insert(labels, Former { last: series.at, since: Millis::from_seconds(series.value) });
         }
     }
     found

@@ -69,12 +69,6 @@ impl Snapshot {
     }
 
     /// As [`Self::select`], with the last sample of each series alone.
-    pub fn latest(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Series> {
-        let series = |Newest { labels, at, value }| Series { labels, samples: vec![(at, value)] };
-        self.newest(matchers, after, until).into_iter().map(series).collect()
-    }
-
-    /// As [`Self::latest`], without a list for each series' one sample.
     pub fn newest(&self, matchers: &[Matcher], after: Millis, until: Millis) -> Vec<Newest> {
         let found = self.store.read().latest(self.question(matchers, after, until));
         let newest = found.into_iter().filter_map(|(labels, latest)| {

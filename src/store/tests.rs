@@ -406,7 +406,9 @@ proptest! {
             let (after, until) = (Millis(until - 500), Millis(until));
             let latest = |mut series: Series| (series.labels, series.samples.pop().map(|(at, v)| (at, v.to_bits())));
             let whole: BTreeMap<_, _> = store.snapshot().select(&[], after, until).into_iter().map(latest).collect();
-            let alone: BTreeMap<_, _> = store.snapshot().latest(&[], after, until).into_iter().map(latest).collect();
+            let newest = store.snapshot().newest(&[], after, until).into_iter();
+            let alone: BTreeMap<_, _> =
+                newest.map(|newest| (newest.labels, Some((newest.at, newest.value.to_bits())))).collect();
             prop_assert_eq!(whole, alone);
         }
     }

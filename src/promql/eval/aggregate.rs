@@ -175,7 +175,7 @@ impl Evaluator<'_> {
 
     /// Needs all values of a group at once.
     fn quantile(&self, aggregation: &Aggregate, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
-        let param = aggregation.param.as_ref().map_or_else(|| Ok(Vec::new()), |param| self.scalar(param, grid))?;
+        let param = self.param(aggregation, grid)?;
         let mut numbers = Groups::new(&aggregation.grouping);
         let mut groups: Vec<(Labels, Vec<Vec<f64>>)> = Vec::new();
         self.each(&aggregation.inner, grid, &mut |tag, column| {

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use super::super::error::EvalError;
 use super::super::grid::{ABSENT, Grid, is_absent};
-use super::super::number::render_plain;
 use super::super::plan::{Aggregate, Grouping};
 use super::super::tag::Tag;
 use super::{Evaluator, Merge, Overlap, Sink};
-use crate::model::Labels;
+use crate::model::{Labels, render_plain};
 
 impl Evaluator<'_> {
     pub(super) fn count_values(

@@ -24,10 +24,10 @@ use crate::store::{Series, Snapshot};
 
 use super::budget::Budget;
 use super::error::EvalError;
-use super::functions::Apply;
+use super::functions::{Apply, map};
 use super::grid::{ABSENT, Grid, has_values, is_absent, map_column};
 use super::notes::{Noted, Notes};
-use super::plan::{AggregateOp, Expr, Kind};
+use super::plan::{Aggregate, AggregateOp, Expr, Kind};
 use super::tag::Tag;
 use super::{Options, Value};
 
@@ -162,6 +162,7 @@ impl<'q> Evaluator<'q> {
             },
             Expr::Call(call) => match call.function.apply {
                 Apply::Vector(apply) => apply(self, call, grid, sink),
+                Apply::Map(apply) => map(self, call, grid, sink, apply),
                 Apply::Scalar(_) => Err(EvalError::data("expected an instant vector")),
             },
             Expr::Number(_) | Expr::String(_) | Expr::Range(..) | Expr::Subquery(_) => {
@@ -201,10 +202,15 @@ impl<'q> Evaluator<'q> {
             }
             Expr::Call(call) => match call.function.apply {
                 Apply::Scalar(apply) => apply(self, call, grid),
-                Apply::Vector(_) => Err(EvalError::data("expected a scalar")),
+                Apply::Vector(_) | Apply::Map(_) => Err(EvalError::data("expected a scalar")),
             },
             _ => Err(EvalError::data("expected a scalar")),
         }
+    }
+
+    /// The values of an aggregation's parameter, such as the number of `topk`; none where it has no parameter.
+    fn param(&self, aggregation: &Aggregate, grid: Grid) -> Result<Vec<f64>, EvalError> {
+        aggregation.param.as_ref().map_or_else(|| Ok(Vec::new()), |param| self.scalar(param, grid))
     }
 
     /// All series of an instant vector, held.

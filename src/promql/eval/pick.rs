@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use super::super::error::EvalError;
 use super::super::grid::{ABSENT, Grid, has_values, is_absent};
-use super::super::number::{descending, nan_last, render_go};
+use super::super::number::{descending, nan_last};
 use super::super::plan::{Aggregate, AggregateOp};
 use super::super::tag::{Groups, Tag};
 use super::{Evaluator, Sink};
+use crate::model::render_float;
 
 /// A value and the number of the series that has it.
 type Candidate = (f64, usize);
@@ -15,7 +16,7 @@ type Candidate = (f64, usize);
 impl Evaluator<'_> {
     /// The series of an instant result come best first.
     pub(super) fn pick(&self, aggregation: &Aggregate, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
-        let param = aggregation.param.as_ref().map_or_else(|| Ok(Vec::new()), |param| self.scalar(param, grid))?;
+        let param = self.param(aggregation, grid)?;
         let top = aggregation.op == AggregateOp::TopK;
         let mut best: Vec<Vec<Best>> = Vec::new();
         let sizes = sizes_of(&param);
@@ -34,7 +35,7 @@ impl Evaluator<'_> {
             for (step, (best, value)) in best[group].iter_mut().zip(column.iter()).enumerate() {
                 if !is_absent(*value) {
                     if sizes[step].is_none() {
-                        let k = render_go(param[step]);
+                        let k = render_float(param[step]);
                         return Err(EvalError::data(format!("Scalar value {k} overflows int64")));
                     }
                     let before = best.heap.len();

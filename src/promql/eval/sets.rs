@@ -3,7 +3,7 @@
 use super::super::error::EvalError;
 use super::super::grid::{ABSENT, Grid, is_absent, map_column};
 use super::super::plan::{Binary, BinaryOp};
-use super::super::tag::Groups;
+use super::super::tag::{Groups, Tag};
 use super::{Evaluator, Merge, Overlap, Sink};
 
 /// At which steps each signature is there.
@@ -42,12 +42,7 @@ impl Evaluator<'_> {
         })
     }
 
-    fn note_presence(
-        &self,
-        present: &mut Present<'_>,
-        tag: &super::super::tag::Tag,
-        column: &[f64],
-    ) -> Result<(), EvalError> {
+    fn note_presence(&self, present: &mut Present<'_>, tag: &Tag, column: &[f64]) -> Result<(), EvalError> {
         let number = present.groups.number(tag);
         if number == present.steps.len() {
             self.budget.hold(column.len() / 8 + 1)?;

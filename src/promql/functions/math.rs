@@ -5,32 +5,32 @@ use super::super::eval::{Evaluator, Sink};
 use super::super::grid::{ABSENT, Grid};
 use super::super::number::{go_max, go_min};
 use super::super::plan::{Call, Kind};
-use super::{ApplyVector, Function, map, map_arg};
+use super::{Function, map_arg};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    simple("abs", |e, c, grid, sink| map(e, c, grid, sink, f64::abs)),
-    simple("ceil", |e, c, grid, sink| map(e, c, grid, sink, f64::ceil)),
-    simple("floor", |e, c, grid, sink| map(e, c, grid, sink, f64::floor)),
-    simple("exp", |e, c, grid, sink| map(e, c, grid, sink, f64::exp)),
-    simple("ln", |e, c, grid, sink| map(e, c, grid, sink, f64::ln)),
-    simple("log2", |e, c, grid, sink| map(e, c, grid, sink, f64::log2)),
-    simple("log10", |e, c, grid, sink| map(e, c, grid, sink, f64::log10)),
-    simple("sqrt", |e, c, grid, sink| map(e, c, grid, sink, f64::sqrt)),
-    simple("sgn", |e, c, grid, sink| map(e, c, grid, sink, sign)),
-    simple("deg", |e, c, grid, sink| map(e, c, grid, sink, |value| value * 180.0 / std::f64::consts::PI)),
-    simple("rad", |e, c, grid, sink| map(e, c, grid, sink, |value| value * std::f64::consts::PI / 180.0)),
-    simple("sin", |e, c, grid, sink| map(e, c, grid, sink, f64::sin)),
-    simple("cos", |e, c, grid, sink| map(e, c, grid, sink, f64::cos)),
-    simple("tan", |e, c, grid, sink| map(e, c, grid, sink, f64::tan)),
-    simple("asin", |e, c, grid, sink| map(e, c, grid, sink, f64::asin)),
-    simple("acos", |e, c, grid, sink| map(e, c, grid, sink, f64::acos)),
-    simple("atan", |e, c, grid, sink| map(e, c, grid, sink, f64::atan)),
-    simple("sinh", |e, c, grid, sink| map(e, c, grid, sink, f64::sinh)),
-    simple("cosh", |e, c, grid, sink| map(e, c, grid, sink, f64::cosh)),
-    simple("tanh", |e, c, grid, sink| map(e, c, grid, sink, f64::tanh)),
-    simple("asinh", |e, c, grid, sink| map(e, c, grid, sink, asinh)),
-    simple("acosh", |e, c, grid, sink| map(e, c, grid, sink, acosh)),
-    simple("atanh", |e, c, grid, sink| map(e, c, grid, sink, atanh)),
+    Function::map("abs", f64::abs),
+    Function::map("ceil", f64::ceil),
+    Function::map("floor", f64::floor),
+    Function::map("exp", f64::exp),
+    Function::map("ln", f64::ln),
+    Function::map("log2", f64::log2),
+    Function::map("log10", f64::log10),
+    Function::map("sqrt", f64::sqrt),
+    Function::map("sgn", sign),
+    Function::map("deg", |value| value * 180.0 / std::f64::consts::PI),
+    Function::map("rad", |value| value * std::f64::consts::PI / 180.0),
+    Function::map("sin", f64::sin),
+    Function::map("cos", f64::cos),
+    Function::map("tan", f64::tan),
+    Function::map("asin", f64::asin),
+    Function::map("acos", f64::acos),
+    Function::map("atan", f64::atan),
+    Function::map("sinh", f64::sinh),
+    Function::map("cosh", f64::cosh),
+    Function::map("tanh", f64::tanh),
+    Function::map("asinh", asinh),
+    Function::map("acosh", acosh),
+    Function::map("atanh", atanh),
     Function::vector("round", &[Kind::Vector, Kind::Scalar], round).variadic(1),
     Function::vector("clamp", &[Kind::Vector, Kind::Scalar, Kind::Scalar], clamp),
     Function::vector("clamp_min", &[Kind::Vector, Kind::Scalar], |e, c, grid, sink| {
@@ -42,10 +42,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         map_arg(e, c, 0, grid, sink, |step, value| go_min(most[step], value))
     }),
 ];
-
-const fn simple(name: &'static str, apply: ApplyVector) -> Function {
-    Function::vector(name, &[Kind::Vector], apply)
-}
 
 fn sign(value: f64) -> f64 {
     if value < 0.0 {

@@ -29,6 +29,8 @@ type ApplyScalar = fn(&Evaluator<'_>, &Call, Grid) -> Result<Vec<f64>, EvalError
 pub(super) enum Apply {
     Vector(ApplyVector),
     Scalar(ApplyScalar),
+    /// Each value of the vector by itself.
+    Map(fn(f64) -> f64),
 }
 
 /// What becomes of the metrics' names.
@@ -64,6 +66,11 @@ impl std::fmt::Debug for Function {
 impl Function {
     const fn vector(name: &'static str, args: &'static [Kind], apply: ApplyVector) -> Self {
         let (names, apply) = (Names::Dropped, Apply::Vector(apply));
+        Self { name, args, variadic: 0, returns: Kind::Vector, names, tells_time: false, apply }
+    }
+
+    const fn map(name: &'static str, map: fn(f64) -> f64) -> Self {
+        let (args, names, apply) = (&[Kind::Vector], Names::Dropped, Apply::Map(map));
         Self { name, args, variadic: 0, returns: Kind::Vector, names, tells_time: false, apply }
     }
 
@@ -149,8 +156,8 @@ fn map_arg(
     })
 }
 
-/// Maps every value of the call's first argument by a function of the value alone.
-fn map(
+/// Maps every value of the call's first argument by a function of the value alone; names are dropped.
+pub(super) fn map(
     evaluator: &Evaluator<'_>,
     call: &Call,
     grid: Grid,

@@ -1,6 +1,6 @@
 //! Numbers for people, with four significant digits, as Prometheus' templates write them.
 
-use crate::model::Millis;
+use crate::model::{Millis, render_significant};
 
 const LARGE: [&str; 8] = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
 const SMALL: [&str; 8] = ["m", "u", "n", "p", "f", "a", "z", "y"];
@@ -86,22 +86,7 @@ fn shrunk(mut value: f64) -> String {
 
 /// Go's `%.4g`.
 fn four_digits(value: f64) -> String {
-    if !value.is_finite() {
-        return crate::promql::render_plain(value);
-    }
-    let scientific = format!("{value:.3e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..4).contains(&exponent) {
-        let text = format!("{value:.*}", usize::try_from(3 - exponent).unwrap_or(0));
-        return trimmed(&text).to_owned();
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{}e{sign}{:02}", trimmed(digits), exponent.abs())
-}
-
-fn trimmed(number: &str) -> &str {
-    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+    render_significant(value, 4)
 }
 
 #[cfg(test)]

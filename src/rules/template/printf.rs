@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use gotmpl::{Result, TemplateError, Value};
 
 use super::moment;
-use super::tree::go_float;
+use crate::model::{render_float, render_scientific, render_significant};
 
 /// A number wider than this is refused: a template must not take the machine's memory.
 const WIDEST: usize = 1000;
@@ -148,9 +148,9 @@ impl Verb {
         let value = value.abs();
         let text = match (letter.to_ascii_lowercase(), self.precision) {
             ('f', precision) => format!("{value:.*}", precision.unwrap_or(6)),
-            ('e', precision) => exponent(&format!("{value:.*e}", precision.unwrap_or(6))),
-            (_, None) => go_float(value),
-            (_, Some(digits)) => significant(value, digits.max(1)),
+            ('e', precision) => render_scientific(value, precision.unwrap_or(6)),
+            (_, None) => render_float(value),
+            (_, Some(digits)) => render_significant(value, digits.max(1)),
         };
         let text = if letter.is_ascii_uppercase() { text.to_uppercase() } else { text };
         self.padded(&text, sign)
@@ -177,28 +177,6 @@ impl Verb {
     }
 }
 
-/// `%.4g`
-fn significant(value: f64, digits: usize) -> String {
-    let scientific = format!("{value:.*e}", digits - 1);
-    let power: i32 = scientific.split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or(0);
-    let most = i32::try_from(digits).unwrap_or(i32::MAX);
-    let trimmed = |text: &str| {
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
-    };
-    if (-4..most).contains(&power) {
-        return trimmed(&format!("{value:.*}", usize::try_from(most - 1 - power).unwrap_or(0)));
-    }
-    let (mantissa, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    exponent(&format!("{}e{power}", trimmed(mantissa)))
-}
-
-/// Rust's `1e6` as C and Go write it: `1e+06`.
-fn exponent(text: &str) -> String {
-    let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
-    let power: i32 = power.parse().unwrap_or(0);
-    format!("{mantissa}e{}{:02}", if power < 0 { '-' } else { '+' }, power.abs())
-}
-
 fn hex(text: &str) -> String {
     text.bytes().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -212,7 +190,7 @@ fn character(code: i64) -> char {
 
 fn plain(value: &Value) -> String {
     match value {
-        Value::Float(value) => go_float(*value),
+        Value::Float(value) => render_float(*value),
         Value::Nil => "<nil>".into(),
         other => moment::text(other).unwrap_or(other).to_string(),
     }

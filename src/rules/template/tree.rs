@@ -10,6 +10,7 @@ use gotmpl::parse::{BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, P
 use gotmpl::{FuncMap, Result, Template, TemplateError, Value};
 
 use super::moment;
+use crate::model::render_float;
 
 /// The name under which the text itself is kept beside what it defines.
 pub(super) const MAIN: &str = "__main";
@@ -66,24 +67,9 @@ impl Tree {
 fn printed(args: &[Value]) -> Value {
     match args.first() {
         None | Some(Value::Nil) => Value::from(""),
-        Some(Value::Float(value)) => Value::from(go_float(*value)),
+        Some(Value::Float(value)) => Value::from(render_float(*value)),
         Some(other) => moment::text(other).unwrap_or(other).clone(),
     }
-}
-
-/// A float as Go's `%v`: `123456`, `1.234567e+06`, `1e-05`.
-pub(super) fn go_float(value: f64) -> String {
-    if !value.is_finite() || value == 0.0 {
-        return crate::promql::render_plain(value);
-    }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..6).contains(&exponent) {
-        return value.to_string();
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.abs())
 }
 
 fn print_like_go(list: &mut ListNode) {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::model::{Labels, render_duration};
+use crate::model::{Labels, render_duration, write_scientific};
 use crate::promql::notation::render_labels;
 
 /// A label set and its value.
@@ -135,16 +135,7 @@ fn sample((labels, value): &Sample) -> String {
 
 /// With an exponent of at least two digits, as Go's `%E`.
 fn number(value: f64) -> String {
-    if !value.is_finite() {
-        return crate::promql::render_plain(value);
-    }
-    let text = format!("{value:E}");
-    match text.split_once('E') {
-        Some((digits, exponent)) => {
-            let exponent: i32 = exponent.parse().unwrap_or(0);
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}E{sign}{:02}", exponent.abs())
-        }
-        None => text,
-    }
+    let mut text = String::new();
+    write_scientific(&mut text, value);
+    text.replace('e', "E")
 }

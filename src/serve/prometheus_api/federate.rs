@@ -7,19 +7,19 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use crate::exposition::{Format, write_escaped, write_float};
-use crate::model::{Labels, METRIC_NAME, Millis, is_stale, is_valid_label_name, is_valid_metric_name};
+use crate::exposition::{Format, write_escaped};
+use crate::model::{Labels, METRIC_NAME, Millis, is_stale, is_valid_label_name, is_valid_metric_name, write_float};
 use crate::promql::Options;
 use crate::serve::Parts;
-use crate::store::{Matcher, Series, Snapshot};
+use crate::store::{Matcher, Newest, Snapshot};
 
 use super::QUERY_LIMIT;
 use super::answer::{ApiError, Form, Listed};
-use super::parameters::{Parameters, selector};
+use super::parameters::Parameters;
 
 /// Writes the page.
 pub async fn show(parts: Parts, headers: HeaderMap, asked: Parameters) -> Response {
-    let selectors = match asked.all("match[]").map(selector).collect::<Result<Vec<_>, _>>() {
+    let selectors = match asked.selectors() {
         Ok(selectors) => selectors,
         Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
     };
@@ -45,17 +45,16 @@ pub async fn show(parts: Parts, headers: HeaderMap, asked: Parameters) -> Respon
 }
 
 /// The newest sample of each series that goes on, by name and then by labels, each once.
-fn newest(snapshot: &Snapshot, selectors: &[Vec<Matcher>], now: Millis) -> Vec<Series> {
+fn newest(snapshot: &Snapshot, selectors: &[Vec<Matcher>], now: Millis) -> Vec<Newest> {
     let after = now - Options::default().lookback;
-    let mut found: Vec<_> = selectors.iter().flat_map(|matchers| snapshot.latest(matchers, after, now)).collect();
-    found.retain(|series| series.samples.last().is_some_and(|(_, value)| !is_stale(*value)));
+    let mut found: Vec<_> = selectors.iter().flat_map(|matchers| snapshot.newest(matchers, after, now)).collect();
+    found.retain(|series| !is_stale(series.value));
     found.sort_by(|a, b| (a.labels.metric_name(), &a.labels).cmp(&(b.labels.metric_name(), &b.labels)));
     found.dedup_by(|a, b| a.labels == b.labels);
     found
 }
 
-fn write_series(out: &mut String, series: &Series, external: &Labels, is_first: bool) {
-    let Some((at, value)) = series.samples.last() else { return };
+fn write_series(out: &mut String, series: &Newest, external: &Labels, is_first: bool) {
     let name = series.labels.metric_name();
     // A recorded or written series has a name; one without cannot stand on a page.
     if name.is_empty() {
@@ -86,8 +85,8 @@ fn write_series(out: &mut String, series: &Series, external: &Labels, is_first: 
         out.push('"');
     }
     out.push_str("} ");
-    write_float(out, *value);
-    out.extend([" ", &at.0.to_string(), "\n"]);
+    write_float(out, series.value);
+    out.extend([" ", &series.at.0.to_string(), "\n"]);
 }
 
 /// Names beyond the old alphabet stand in quotes, as Prometheus 3 reads them.
@@ -108,7 +107,7 @@ mod tests {
     fn page(external: &Labels, all: &[(Labels, f64)]) -> String {
         let mut out = String::new();
         for (labels, value) in all {
-            let series = Series { labels: labels.clone(), samples: vec![(Millis(1_795_266_519_842), *value)] };
+            let series = Newest { labels: labels.clone(), at: Millis(1_795_266_519_842), value: *value };
             write_series(&mut out, &series, external, true);
         }
         out

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Labels, Millis};
-use crate::promql::render_plain;
+use crate::model::{Labels, Millis, write_plain, write_scientific};
 
 /// Appends a quoted text.
 pub fn write_text(out: &mut String, text: &str) {
@@ -81,24 +80,18 @@ fn write_time(out: &mut String, at: Millis) {
 
 /// Appends a number, without exponent from 1e-6 to 1e21.
 fn write_value(out: &mut String, value: f64) {
-    let size = value.abs();
-    if value.is_nan() {
-        out.push_str("NaN");
-    } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        crate::exposition::write_scientific(out, value);
-    } else if value.fract() == 0.0 && size < 1e15 && !(value == 0.0 && value.is_sign_negative()) {
-        // Counts are the most, and whole numbers are written faster as such.
-        let _ = write!(out, "{}", value as i64);
+    if value == 0.0 || (1e-6..1e21).contains(&value.abs()) {
+        write_plain(out, value);
     } else {
-        let _ = write!(out, "{value}");
+        write_scientific(out, value);
     }
 }
 
 /// Appends a scalar: as a sample, but never with an exponent, and its time without zeros at the end.
 pub fn write_scalar(out: &mut String, at: Millis, value: f64) {
-    let _ = write!(out, "[{},\"{}\"]", at.as_seconds(), render_plain(value));
+    let _ = write!(out, "[{},\"", at.as_seconds());
+    write_plain(out, value);
+    out.push_str("\"]");
 }
 
 /// A time as Go writes it; the time that never was for none.

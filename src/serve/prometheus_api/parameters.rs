@@ -126,9 +126,10 @@ impl Parameters {
         }
     }
 
-    /// `start` and `end` of calls that look through all there is without them.
+    /// The last moment before `start`, and `end`, of calls that look through all there is without them.
     pub fn span(&self) -> Result<(Millis, Millis), ApiError> {
-        Ok((self.time_or("start", Millis(-FAR as i64))?, self.time_or("end", Millis(FAR as i64))?))
+        let (start, end) = (self.time_or("start", Millis(-FAR as i64))?, self.time_or("end", Millis(FAR as i64))?);
+        Ok((Millis(start.0 - 1), end))
     }
 
     /// Every `match[]`, each once.

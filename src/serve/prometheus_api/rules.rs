@@ -7,8 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::exposition::write_scientific;
-use crate::model::Labels;
+use crate::model::{Labels, write_scientific};
 use crate::promql::Notes;
 use crate::rules::{ActiveAlert, AlertState, GroupView, RuleKind, RuleSpec, RuleView};
 use crate::serve::Parts;
@@ -222,11 +221,7 @@ fn alert(alert: &ActiveAlert) -> Value {
 /// `1.5e+00`, as Prometheus writes the values of alerts.
 fn with_exponent(value: f64) -> String {
     let mut text = String::new();
-    if value.is_finite() {
-        write_scientific(&mut text, value);
-    } else {
-        text = crate::promql::render_plain(value);
-    }
+    write_scientific(&mut text, value);
     text
 }
 

@@ -1,16 +1,12 @@
 //! `series`, `labels`, `label/NAME/values`: which series there are, and what they are told apart by.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::model::{Labels, Millis};
 use crate::promql::Notes;
 use crate::serve::Parts;
-use crate::store::{Matcher, Snapshot};
+use crate::store::Matcher;
 
 use super::QUERY_LIMIT;
 use super::answer::{ApiError, Listed, TRUNCATED, behind_data};
@@ -19,26 +15,25 @@ use super::parameters::Parameters;
 
 /// `GET|POST /api/v1/series`
 pub async fn series(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
-    let (limit, span, selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
+    let (limit, (after, end), selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
     if selectors.is_empty() {
         return Err(ApiError::BadData("no match[] parameter provided".into()));
     }
     let snapshot = parts.store.snapshot();
-    let (found, _) = parts.asking.ask(QUERY_LIMIT, move |_| Ok(found(&snapshot, &selectors, span))).await?;
+    let work = move |_| Ok(merged(&selectors, |matchers| snapshot.labels_of(matchers, after, end)));
+    let (found, _) = parts.asking.ask(QUERY_LIMIT, work).await?;
     Ok(respond(&headers, found, limit, write_labels))
 }
 
 /// `GET|POST /api/v1/labels`
 pub async fn names(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
-    let (limit, span, selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
+    let (limit, (after, end), selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
     let snapshot = parts.store.snapshot();
     let work = move |_| {
         if selectors.is_empty() {
             return Ok(snapshot.label_names());
         }
-        let found = found(&snapshot, &selectors, span);
-        let names: BTreeSet<_> = found.iter().flat_map(Labels::pairs).map(|(name, _)| Arc::clone(name)).collect();
-        Ok(names.into_iter().collect())
+        Ok(merged(&selectors, |matchers| snapshot.label_names_of(matchers, after, end)))
     };
     let (names, _) = parts.asking.ask(QUERY_LIMIT, work).await?;
     Ok(respond(&headers, names, limit, |out, name| write_text(out, name)))
@@ -52,24 +47,21 @@ pub async fn values(
     asked: Parameters,
 ) -> Result<Response, ApiError> {
     let name = unescape(&name);
-    let (limit, span, selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
+    let (limit, (after, end), selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
     let snapshot = parts.store.snapshot();
     let work = move |_| {
         if selectors.is_empty() {
             return Ok(snapshot.label_values(&name));
         }
-        let found = found(&snapshot, &selectors, span);
-        let values: BTreeSet<_> = found.iter().filter_map(|labels| labels.shared(&name).cloned()).collect();
-        Ok(values.into_iter().collect())
+        Ok(merged(&selectors, |matchers| snapshot.label_values_of(&name, matchers, after, end)))
     };
     let (values, _) = parts.asking.ask(QUERY_LIMIT, work).await?;
     Ok(respond(&headers, values, limit, |out, value| write_text(out, value)))
 }
 
-/// The label sets that any of the selectors takes, sorted, each once.
-fn found(snapshot: &Snapshot, selectors: &[Vec<Matcher>], (start, end): (Millis, Millis)) -> Vec<Labels> {
-    let after = Millis(start.0 - 1);
-    let mut all: Vec<_> = selectors.iter().flat_map(|matchers| snapshot.labels_of(matchers, after, end)).collect();
+/// What any of the selectors finds, sorted, each once.
+fn merged<T: Ord>(selectors: &[Vec<Matcher>], find: impl FnMut(&Vec<Matcher>) -> Vec<T>) -> Vec<T> {
+    let mut all: Vec<_> = selectors.iter().flat_map(find).collect();
     all.sort_unstable();
     all.dedup();
     all

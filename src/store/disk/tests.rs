@@ -158,8 +158,8 @@ proptest! {
         prop_assert_eq!(store.disk().unwrap().corruptions, 0);
         let (after, until) = (Millis(now - 300_000), Millis(now));
         let last = |store: &Store| -> BTreeMap<_, _> {
-            let latest = store.snapshot().latest(&[], after, until).into_iter();
-            latest.map(|series| (series.labels, series.samples[0].0)).collect()
+            let newest = store.snapshot().newest(&[], after, until).into_iter();
+            newest.map(|newest| (newest.labels, newest.at)).collect()
         };
         prop_assert_eq!(last(&store), last(&memory));
     }
