@@ -15,6 +15,7 @@ pub mod rules;
 pub mod runtime;
 pub mod serve;
 pub mod store;
+pub mod template;
 pub mod usage;
 pub mod yaml;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Each part with the parts that it may use. Everybody may use `model`.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("yaml", &[]),
     ("exposition", &["store"]),
@@ -15,9 +15,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("usage", &["yaml"]),
     ("promql", &["store"]),
     ("collect", &["exposition", "runtime", "store", "yaml"]),
-    ("notify", &["runtime", "yaml"]),
+    ("template", &["promql"]),
+    ("notify", &["promql", "runtime", "template", "yaml"]),
     ("ingest", &["store", "usage"]),
-    ("rules", &["promql", "runtime", "store", "yaml"]),
+    ("rules", &["promql", "runtime", "store", "template", "yaml"]),
     ("serve", &["collect", "exposition", "ingest", "notify", "promql", "rules", "runtime", "store", "usage", "yaml"]),
     ("config", &["collect", "notify", "rules", "runtime", "serve", "store", "usage", "yaml"]),
     ("app", &["collect", "config", "ingest", "notify", "rules", "runtime", "serve", "store", "usage"]),

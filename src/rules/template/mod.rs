@@ -1,24 +1,21 @@
-//! Go templates with Prometheus' functions, for labels, annotations and, later, notifications.
+//! Go templates with Prometheus' functions, for labels and annotations.
 //!
 //! In: a text, an alert's labels and value, a snapshot for `query`. Out: the expanded text; what fails becomes
 //! `<error expanding template: …>`, so that an alert with a broken text still goes out.
 
 mod functions;
-mod humanize;
-mod moment;
-mod printf;
-mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gotmpl::{FuncMap, TemplateError, Value};
+use gotmpl::{TemplateError, Value};
 
 use crate::model::{Labels, Millis};
 use crate::promql::Options;
 use crate::store::Snapshot;
+use crate::template::{expand, parse};
 
-pub use functions::{Asker, functions};
+use functions::{Asker, functions};
 
 /// What Prometheus puts before each template of a rule.
 const DEFINITIONS: &str = "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}\
@@ -49,7 +46,7 @@ pub fn check(text: &str) -> Result<(), String> {
     }
     let nobody: Asker = Arc::new(|_| Err("no query while checking".into()));
     let functions = functions(&nobody, "");
-    tree::parse(&format!("{DEFINITIONS}{text}")).and_then(|tree| tree.check(&functions)).map_err(|error| match error {
+    parse(&format!("{DEFINITIONS}{text}")).and_then(|tree| tree.check(&functions)).map_err(|error| match error {
         // Columns count from the text's own beginning.
         TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. } => {
             let before = if line == 1 { DEFINITIONS.len() } else { 0 };
@@ -105,21 +102,6 @@ impl Expander<'_> {
         }
         Value::Map(Arc::new(map))
     }
-}
-
-/// Expands any text over any data; for `notify` as well.
-///
-/// # Errors
-/// What is wrong with the template, in Go's words.
-pub fn expand(text: &str, data: &Value, functions: FuncMap) -> Result<String, String> {
-    let expanded = tree::parse(text).and_then(|tree| {
-        tree.check(&functions)?;
-        tree.into_template(functions).execute_template_to_string(tree::MAIN, data)
-    });
-    expanded.map_err(|error| match error {
-        TemplateError::Exec(message) => message,
-        other => other.to_string(),
-    })
 }
 
 /// Queries for the function `query`, over one snapshot at one time.

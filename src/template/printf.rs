@@ -26,7 +26,7 @@ struct Verb {
 }
 
 /// `print`: a space between two of which neither is a text.
-pub(super) fn print(args: &[Value]) -> String {
+pub fn print(args: &[Value]) -> String {
     let mut out = String::new();
     let is_text = |value: &Value| matches!(value, Value::String(_));
     for (at, value) in args.iter().enumerate() {
@@ -39,12 +39,12 @@ pub(super) fn print(args: &[Value]) -> String {
 }
 
 /// `println`: a space between any two, and a new line.
-pub(super) fn println(args: &[Value]) -> String {
+pub fn println(args: &[Value]) -> String {
     args.iter().map(plain).collect::<Vec<_>>().join(" ") + "\n"
 }
 
 /// `printf` with its arguments, the format first.
-pub(super) fn printf(args: &[Value]) -> Result<Value> {
+pub fn printf(args: &[Value]) -> Result<Value> {
     let Some(Value::String(format)) = args.first() else {
         return Err(TemplateError::Exec("printf expects a format first".into()));
     };

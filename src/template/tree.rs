@@ -13,7 +13,7 @@ use super::moment;
 use crate::model::render_float;
 
 /// The name under which the text itself is kept beside what it defines.
-pub(super) const MAIN: &str = "__main";
+pub const MAIN: &str = "__main";
 /// The function that every printed value goes through.
 const PRINT: &str = "__print";
 /// The function that calls of a time's method `Format` become.
@@ -28,27 +28,27 @@ const BUILTIN: [&str; 21] = [
 ];
 
 /// A parsed text.
-pub(super) struct Tree {
+pub struct Tree {
     main: ListNode,
     defines: Vec<DefineNode>,
 }
 
 /// Parses a text.
-pub(super) fn parse(text: &str) -> Result<Tree> {
+pub fn parse(text: &str) -> Result<Tree> {
     let (main, defines) = Parser::new(text, "{{", "}}")?.parse()?;
     Ok(Tree { main, defines })
 }
 
 impl Tree {
     /// Whether every function and variable is there; Go finds this when it parses.
-    pub(super) fn check(&self, functions: &FuncMap) -> Result<()> {
+    pub fn check(&self, functions: &FuncMap) -> Result<()> {
         let mut names = Names { functions, declared: Vec::new() };
         names.list(&self.main)?;
         self.defines.iter().try_for_each(|define| names.list(&define.body))
     }
 
     /// A template whose [`MAIN`] is the text.
-    pub(super) fn into_template(self, functions: FuncMap) -> Template {
+    pub fn into_template(self, functions: FuncMap) -> Template {
         let mut template = Template::new(MAIN)
             .funcs(functions)
             .func(PRINT, |args| Ok(printed(args)))

@@ -59,7 +59,7 @@ const LAYOUT: [(&str, &str); 33] = [
 const SHORT: [(&str, &str); 4] = [("1", "%-m"), ("2", "%-d"), ("4", "%-M"), ("5", "%-S")];
 
 /// The time so many seconds after 1970.
-pub(super) fn moment(seconds: f64) -> Value {
+pub fn moment(seconds: f64) -> Value {
     let text = humanize::timestamp(seconds);
     let millis = (seconds * 1000.0).floor() as i64;
     let mut fields = BTreeMap::from([(Arc::from(TEXT), Value::from(text)), (Arc::from(MILLIS), Value::Int(millis))]);
@@ -82,12 +82,12 @@ pub(super) fn moment(seconds: f64) -> Value {
 }
 
 /// What is printed of a value that is a time.
-pub(super) fn text(value: &Value) -> Option<&Value> {
+pub fn text(value: &Value) -> Option<&Value> {
     value.field(TEXT)
 }
 
 /// `Format`: the time, and a layout in Go's notation.
-pub(super) fn format(args: &[Value]) -> Result<Value> {
+pub fn format(args: &[Value]) -> Result<Value> {
     let millis = args.first().and_then(|moment| moment.field(MILLIS)).and_then(Value::as_int);
     let (Some(millis), Some(Value::String(layout)), 2) = (millis, args.get(1), args.len()) else {
         return Err(TemplateError::Exec("Format expects a time as toTime gives it, and one layout".into()));

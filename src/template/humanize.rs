@@ -7,7 +7,7 @@ const SMALL: [&str; 8] = ["m", "u", "n", "p", "f", "a", "z", "y"];
 const BINARY: [&str; 8] = ["ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi"];
 
 /// `1.235M`, `12m`
-pub(super) fn plain(value: f64) -> String {
+pub fn plain(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return four_digits(value);
     }
@@ -15,12 +15,12 @@ pub(super) fn plain(value: f64) -> String {
 }
 
 /// `1.5Gi`
-pub(super) fn binary(value: f64) -> String {
+pub fn binary(value: f64) -> String {
     if value.abs() <= 1.0 || !value.is_finite() { four_digits(value) } else { scaled(value, &BINARY, 1024.0) }
 }
 
 /// `1d 2h 3m 4s`, `12.3s`, `5ms`
-pub(super) fn duration(value: f64) -> String {
+pub fn duration(value: f64) -> String {
     if !value.is_finite() {
         return four_digits(value);
     }
@@ -45,12 +45,12 @@ pub(super) fn duration(value: f64) -> String {
 }
 
 /// `12.3%`
-pub(super) fn percentage(ratio: f64) -> String {
+pub fn percentage(ratio: f64) -> String {
     four_digits(ratio * 100.0) + "%"
 }
 
 /// A time in seconds as Go prints one: `2015-02-10 17:53:35 +0000 UTC`
-pub(super) fn timestamp(seconds: f64) -> String {
+pub fn timestamp(seconds: f64) -> String {
     if !seconds.is_finite() {
         return four_digits(seconds);
     }
