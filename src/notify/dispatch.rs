@@ -16,7 +16,7 @@ use tracing::{error, warn};
 use crate::model::Millis;
 use crate::runtime::supervise::Supervisor;
 
-use super::channels::{Channel, FailureReason, Integration, IntegrationId};
+use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
 use super::group::{Batch, Groups, MAX_ALERTS};
 use super::inbox::Shared;
 use super::metrics::Metrics;
@@ -223,7 +223,7 @@ impl Dispatcher {
 
     fn tell(&mut self, at: usize, batch: &Batch, states: &States, (flush, flushed): (u64, Millis)) -> Told {
         let live = &self.live[at];
-        let (id, send_resolved) = (live.id.clone(), live.settings.send_resolved());
+        let (id, send_resolved) = (live.id.clone(), live.settings.send_resolved);
         if let Some(flight) = self.flight_about(&batch.key, &id) {
             flight.owed = true;
             return Told::Later;
@@ -231,9 +231,11 @@ impl Dispatcher {
         let Some(reason) = self.log.reason(batch, states, &id, send_resolved) else {
             return Told::NeedNot;
         };
-        let Some(notification) = notification(batch, reason, send_resolved, &self.external_url, flushed) else {
+        let receipt = self.log.receipt(batch, &id);
+        let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, flushed, receipt)
+        else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
-            self.log.told(batch, states.clone(), &id);
+            self.log.told(batch, states.clone(), &id, None);
             return Told::NeedNot;
         };
         let number = self.next_id();
@@ -267,11 +269,12 @@ impl Dispatcher {
             return;
         };
         flush.under_way -= 1;
+        let canceled = outcome == Outcome::Failed(FailureReason::Canceled);
         match outcome {
-            Outcome::Delivered => self.log.told(&flush.batch, flight.states, &flight.to),
+            Outcome::Delivered(receipt) => self.log.told(&flush.batch, flight.states, &flight.to, receipt),
             Outcome::Failed(_) => flush.untold = true,
         }
-        if flight.owed || outcome == Outcome::Failed(FailureReason::Canceled) {
+        if flight.owed || canceled {
             self.groups.hurry(&flush.batch.key, self.clock.now());
         }
         if flush.under_way == 0 {
@@ -308,10 +311,10 @@ enum Told {
 /// `None` when there is nothing in the batch that the integration wants to hear of.
 fn notification(
     batch: &Batch,
-    reason: Reason,
-    send_resolved: bool,
+    (reason, send_resolved): (Reason, bool),
     external_url: &Arc<str>,
     at: Millis,
+    receipt: Receipt,
 ) -> Option<Notification> {
     let wanted = batch.alerts.iter().map(|(_, alert)| alert).filter(|alert| send_resolved || alert.ends_at.is_none());
     let mut alerts: Vec<_> = wanted.map(Arc::clone).collect();
@@ -324,6 +327,8 @@ fn notification(
         reason,
         external_url: Arc::clone(external_url),
         at,
+        receipt,
+        possible_duplicate: false,
     };
     (!notification.alerts.is_empty()).then_some(notification)
 }

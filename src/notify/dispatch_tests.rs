@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::model::{Alert, Labels, Secret, Transition};
-use crate::notify::channels::{ChannelError, HttpSettings, Retry, webhook};
+use crate::notify::channels::{ChannelError, ChannelKind, HttpSettings, Retry, webhook};
 use crate::notify::route::{GroupBy, Timing};
 
 /// Answers as it is told to, and remembers what it was sent and when.
@@ -27,25 +27,25 @@ impl Fake {
 
 #[async_trait]
 impl Channel for Fake {
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError> {
         let start = self.start.lock().unwrap().unwrap();
         let at = Millis(i64::try_from(start.elapsed().as_millis()).unwrap());
         let what = format!("{}:{}", notification.firing().count(), notification.resolved().count());
         self.heard.lock().unwrap().push((at, what));
         self.stamps.lock().unwrap().push(notification.at);
         sleep(self.takes).await;
-        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()))
+        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(())).map(|()| None)
     }
 }
 
 fn integration(url: &str) -> Integration {
-    Integration::Webhook(webhook::Settings {
+    let webhook = webhook::Settings {
         url: Secret::new(url),
-        send_resolved: true,
         max_alerts: 0,
         http: HttpSettings::default(),
         timeout: Duration::from_secs(1),
-    })
+    };
+    Integration { send_resolved: true, channel: ChannelKind::Webhook(Box::new(webhook)) }
 }
 
 fn plan(channels: &[(&str, &Arc<Fake>)]) -> Plan {

@@ -63,7 +63,7 @@ impl Rig {
                     if self.send_resolved || firing > 0 {
                         told.push(format!("{} {reason:?} {firing}/{resolved}", next.0 / 1000));
                     }
-                    self.log.told(&batch, states, &self.to);
+                    self.log.told(&batch, states, &self.to, None);
                 }
                 self.groups.settle(&batch);
             }

@@ -31,6 +31,7 @@ mod retry;
 mod route;
 mod sent;
 mod settings;
+mod template;
 mod worker;
 
 use std::sync::Arc;

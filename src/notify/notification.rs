@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{Alert, Labels, Millis};
 
+use super::channels::Receipt;
 use super::identity::digest;
 
 /// Why a receiver hears of a group, in the words of Alertmanager's `notification_reason`.
@@ -52,6 +53,10 @@ pub struct Notification {
     pub external_url: Arc<str>,
     /// When the group was flushed, by the wall clock.
     pub at: Millis,
+    /// What the channel gave back when it last told of this group; nothing if it was not told since the group began to fire.
+    pub receipt: Receipt,
+    /// An attempt at this notification ended such that it is not known whether it arrived, or may have before a restart.
+    pub possible_duplicate: bool,
 }
 
 impl Notification {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::channels::{self, Channel, Integration, IntegrationId};
+use super::channels::{Channel, Integration, IntegrationId};
 use super::route::{GroupBy, Route, Timing};
 use super::settings::Settings;
+use super::template::Templates;
 
 /// A configuration with everything built that can fail.
 pub struct Plan {
@@ -26,7 +27,7 @@ impl Plan {
     /// # Errors
     /// What only building can find, such as a CA file that cannot be read; with the receiver's name.
     pub fn build(settings: &Settings) -> Result<Self, String> {
-        let mut integrations = Vec::new();
+        let (templates, mut integrations) = (Arc::new(Templates::new()), Vec::new());
         for receiver in &settings.receivers {
             let mut seen: HashMap<&str, usize> = HashMap::new();
             for settings in &receiver.integrations {
@@ -34,7 +35,7 @@ impl Plan {
                 let id =
                     IntegrationId { receiver: receiver.name.as_str().into(), kind: settings.kind(), index: *count };
                 *count += 1;
-                let channel = channels::build(settings).map_err(|complaint| format!("receiver {id}: {complaint}"))?;
+                let channel = settings.build(&templates).map_err(|complaint| format!("receiver {id}: {complaint}"))?;
                 integrations.push(Planned { id, settings: settings.clone(), channel });
             }
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::model::Millis;
 
-use super::channels::IntegrationId;
+use super::channels::{IntegrationId, Receipt};
 use super::group::Batch;
 use super::notification::Reason;
 
@@ -40,6 +40,7 @@ struct Entry {
     states: States,
     at: Millis,
     ends: Millis,
+    receipt: Receipt,
 }
 
 /// The log of what was told.
@@ -66,10 +67,16 @@ impl SentLog {
         (batch.at.since(told.at) >= batch.timing.repeat_interval).then_some(Reason::Repeat)
     }
 
+    /// What the channel gave back when it last told of the batch's group, while alerts of it fire.
+    pub fn receipt(&self, batch: &Batch, to: &IntegrationId) -> Receipt {
+        let told = self.0.get(&(Arc::clone(&batch.key), to.clone()))?;
+        if told.ends > batch.at && !told.states.firing.is_empty() { told.receipt.clone() } else { None }
+    }
+
     /// Notes that an integration has been told of a batch.
-    pub fn told(&mut self, batch: &Batch, states: States, to: &IntegrationId) {
+    pub fn told(&mut self, batch: &Batch, states: States, to: &IntegrationId, receipt: Receipt) {
         self.0.retain(|_, entry| entry.ends > batch.at);
         let ends = batch.at + batch.timing.repeat_interval * 2;
-        self.0.insert((Arc::clone(&batch.key), to.clone()), Entry { states, at: batch.at, ends });
+        self.0.insert((Arc::clone(&batch.key), to.clone()), Entry { states, at: batch.at, ends, receipt });
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::Problems;
-use crate::yaml::{Fields, Node};
+use crate::yaml::Fields;
 
-use super::channels::{HttpSettings, Integration, email, webhook};
+use super::channels::{Defaults, Integration};
 use super::route::{GroupBy, Route, Timing};
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
@@ -105,20 +104,17 @@ impl Settings {
 
 /// What `global` gives to channels that do not say it themselves.
 struct Global {
-    email: email::Defaults,
-    http: HttpSettings,
+    channels: Defaults,
     resolve_timeout: Duration,
 }
 
 impl Global {
     fn read(fields: Option<Fields<'_>>) -> Self {
         let Some(mut fields) = fields else {
-            let http = HttpSettings::default();
-            return Self { email: email::Defaults::default(), http, resolve_timeout: RESOLVE_TIMEOUT };
+            return Self { channels: Defaults::default(), resolve_timeout: RESOLVE_TIMEOUT };
         };
         let global = Self {
-            email: email::Defaults::read(&mut fields),
-            http: fields.section("http_config").map(HttpSettings::read).unwrap_or_default(),
+            channels: Defaults::read(&mut fields),
             resolve_timeout: fields.duration("resolve_timeout").unwrap_or(RESOLVE_TIMEOUT),
         };
         for key in LATER_GLOBALS {
@@ -138,7 +134,10 @@ fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> BTreeMap<String, 
             continue;
         };
         let name = receiver.required("name");
-        let integrations = read_integrations(&mut receiver, global);
+        let integrations = Integration::read_all(&mut receiver, &global.channels);
+        for key in LATER_CHANNELS {
+            receiver.not_built(key);
+        }
         if let Some(name) = name {
             if receivers.contains_key(&name) {
                 receiver.wrong("name", format!("the receiver `{name}` is given twice"), "rename or join them");
@@ -148,36 +147,6 @@ fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> BTreeMap<String, 
         receiver.finish();
     }
     receivers
-}
-
-fn read_integrations(receiver: &mut Fields<'_>, global: &Global) -> Vec<Integration> {
-    let problems = receiver.problems();
-    let mut all = Vec::new();
-    all.extend(read_each(receiver.list("webhook_configs"), "a webhook", problems, |fields| {
-        webhook::Settings::read(fields, &global.http).map(Integration::Webhook)
-    }));
-    all.extend(read_each(receiver.list("email_configs"), "an email config", problems, |fields| {
-        email::Settings::read(fields, &global.email).map(|settings| Integration::Email(Box::new(settings)))
-    }));
-    for key in LATER_CHANNELS {
-        receiver.not_built(key);
-    }
-    all
-}
-
-fn read_each(
-    items: &[Node],
-    what: &str,
-    problems: &Problems,
-    read: impl Fn(&mut Fields<'_>) -> Option<Integration>,
-) -> Vec<Integration> {
-    let one = |item| {
-        let mut fields = Fields::of(item, what, problems)?;
-        let settings = read(&mut fields);
-        fields.finish();
-        settings
-    };
-    items.iter().filter_map(one).collect()
 }
 
 fn read_route(mut fields: Fields<'_>, receivers: &BTreeMap<String, Vec<Integration>>) -> Option<Route> {

@@ -1,4 +1,6 @@
 use super::*;
+use crate::model::Problems;
+use crate::notify::channels::ChannelKind;
 use crate::notify::channels::email::Security;
 use crate::yaml::parse;
 
@@ -35,12 +37,15 @@ fn the_contracts_section_reads() {
     assert_eq!((timing.group_interval.as_secs(), timing.repeat_interval.as_secs()), (300, 14_400));
     assert!(settings.receivers[0].integrations.is_empty());
     let all = &settings.receivers[1].integrations;
-    assert_eq!(all.iter().map(Integration::send_resolved).collect::<Vec<_>>(), [true, false, true, true, false]);
+    assert_eq!(
+        all.iter().map(|integration| integration.send_resolved).collect::<Vec<_>>(),
+        [true, false, true, true, false]
+    );
     let security: Vec<_> = all[2..]
         .iter()
-        .map(|integration| match integration {
-            Integration::Email(email) => email.security,
-            Integration::Webhook(_) => panic!(),
+        .map(|integration| match &integration.channel {
+            ChannelKind::Email(email) => email.security,
+            ChannelKind::Webhook(_) => panic!(),
         })
         .collect();
     assert_eq!(security, [Security::StartTls, Security::ImplicitTls, Security::Plain]);

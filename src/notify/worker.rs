@@ -18,7 +18,7 @@ use tracing::{debug, error, info, warn};
 use crate::model::Millis;
 use crate::runtime::supervise::Supervisor;
 
-use super::channels::{Channel, FailureReason, IntegrationId, Retry};
+use super::channels::{Channel, FailureReason, IntegrationId, Receipt, Retry};
 use super::metrics::Metrics;
 use super::notification::Notification;
 use super::retry::backoff;
@@ -31,10 +31,10 @@ const AT_ONCE: usize = 8;
 const GRACE: Duration = Duration::from_secs(3);
 
 /// How a job ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The receiver has it.
-    Delivered,
+    Delivered(Receipt),
     /// It was given up.
     Failed(FailureReason),
 }
@@ -148,10 +148,10 @@ impl Worker {
         let Job { notification, deadline, report } = job;
         let group = &notification.group_key;
         match self.attempts(&notification, deadline).await {
-            Ok(()) => {
+            Ok(receipt) => {
                 info!(to = %self.id, %group, status = notification.status(), "notified");
                 self.metrics.delivered(&self.id, Millis::now());
-                report.send(Outcome::Delivered);
+                report.send(Outcome::Delivered(receipt));
             }
             Err(reason) => {
                 if reason == FailureReason::Canceled {
@@ -166,7 +166,7 @@ impl Worker {
     }
 
     /// Tries until it works, cannot work, or the time is up. `Err` is the last failure's reason.
-    async fn attempts(&self, notification: &Notification, deadline: Instant) -> Result<(), FailureReason> {
+    async fn attempts(&self, notification: &Notification, deadline: Instant) -> Result<Receipt, FailureReason> {
         let mut failures = 0;
         loop {
             if Instant::now() >= deadline {
@@ -174,8 +174,9 @@ impl Worker {
             }
             let outcome = self.channel.send(notification).await;
             self.metrics.attempted(&self.id, outcome.is_ok());
-            let Err(error) = outcome else {
-                return Ok(());
+            let error = match outcome {
+                Ok(receipt) => return Ok(receipt),
+                Err(error) => error,
             };
             failures += 1;
             let wait = match error.retry {

@@ -50,6 +50,11 @@ impl HttpSettings {
         fields.finish();
         Self { authorization: authorization.into_iter().flatten().next(), trust }
     }
+
+    /// What a user who configured this should be reminded of at start.
+    pub(super) fn caution(&self) -> Option<&'static str> {
+        self.trust.insecure_skip_verify.then_some("TLS certificates are not checked")
+    }
 }
 
 fn basic_auth(fields: &mut Fields<'_>) -> Option<Secret> {
@@ -108,8 +113,8 @@ impl Endpoint {
         Ok(Self { client, url, password, authorization: authorization.transpose()?, timeout })
     }
 
-    /// Sends a JSON body; any 2xx is success.
-    pub(super) async fn post(&self, body: Vec<u8>, headers: &[(HeaderName, String)]) -> Result<(), ChannelError> {
+    /// Sends a JSON body; any 2xx is success, and its answer comes back.
+    pub(super) async fn post(&self, body: Vec<u8>, headers: &[(HeaderName, String)]) -> Result<Reply, ChannelError> {
         let mut request = Request::post_json(self.url.clone(), body, Instant::now() + self.timeout);
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::from_str(value) {
@@ -121,7 +126,7 @@ impl Endpoint {
         }
         let (outcome, _timings) = self.client.send(request).await;
         match outcome {
-            Ok(reply) if reply.status.is_success() => Ok(()),
+            Ok(reply) if reply.status.is_success() => Ok(reply),
             Ok(reply) => Err(self.refused(&reply)),
             Err(error) => Err(no_answer(&error)),
         }

@@ -1,17 +1,20 @@
-//! How a receiver is told. One file or folder each; a new channel is its file, one variant of [`Integration`],
-//! one line in [`build`].
+//! How a receiver is told. One file or folder each, which tells everything of its kind by [`ChannelSettings`]; here stands
+//! one line for each.
 
 pub mod email;
 mod http;
 pub mod webhook;
 
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::yaml::Fields;
+
 use super::notification::Notification;
+use super::template::Templates;
 
 pub use http::HttpSettings;
 
@@ -19,8 +22,21 @@ pub use http::HttpSettings;
 #[async_trait]
 pub trait Channel: Send + Sync {
     /// Sends once. Trying again is the caller's business.
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError>;
+    ///
+    /// # Errors
+    /// What went wrong, and whether trying again could help. No secret is in its text.
+    async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError>;
+
+    /// Whether the receiving end takes the same notification twice as one, so that trying again is safe when it is not
+    /// known whether an attempt arrived.
+    fn is_idempotent(&self) -> bool {
+        false
+    }
 }
+
+/// What a channel needs to come back to a message, such as where it stands; in a form of its own. It is kept, also over a
+/// restart, for as long as the group's alerts fire, and comes back as [`Notification::receipt`].
+pub type Receipt = Option<Arc<str>>;
 
 /// Whether trying again could help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,43 +118,126 @@ impl ChannelError {
     }
 }
 
-/// The settings of one channel of a receiver.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Integration {
-    /// An item of `webhook_configs`.
-    Webhook(webhook::Settings),
-    /// An item of `email_configs`.
-    Email(Box<email::Settings>),
-}
-
-impl Integration {
+/// What one kind of channel needs, and what the kind is called.
+pub trait ChannelSettings: Debug + Clone + PartialEq + Sized {
     /// The kind's name, as in Alertmanager's label `integration`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Webhook(_) => "webhook",
-            Self::Email(_) => "email",
-        }
-    }
+    const KIND: &'static str;
+    /// The key of a receiver's list of such channels.
+    const KEY: &'static str;
+    /// What `global` gives to all channels of this kind.
+    type Defaults: Default;
 
-    /// Whether it wants to hear of alerts that ended.
-    pub fn send_resolved(&self) -> bool {
-        match self {
-            Self::Webhook(settings) => settings.send_resolved,
-            Self::Email(settings) => settings.send_resolved,
-        }
-    }
+    /// Takes the kind's keys out of `global`.
+    fn read_defaults(global: &mut Fields<'_>) -> Self::Defaults;
+
+    /// Reads an item's keys, but for `send_resolved`. `http` is `global`'s `http_config`. What is wrong goes to the fields'
+    /// problems.
+    fn read(fields: &mut Fields<'_>, defaults: &Self::Defaults, http: &HttpSettings) -> Option<Self>;
 
     /// What a user who configured this should be reminded of at start.
-    pub fn caution(&self) -> Option<&'static str> {
-        let trust = match self {
-            Self::Webhook(settings) => &settings.http.trust,
-            Self::Email(settings) if settings.auth.is_some() && settings.security == email::Security::Plain => {
-                return Some("the mail server's password goes over a connection without TLS");
+    fn caution(&self) -> Option<&'static str>;
+
+    /// Makes the channel.
+    ///
+    /// # Errors
+    /// A CA file that cannot be read, and the like: what can only be known by trying.
+    fn build(&self, templates: &Arc<Templates>) -> Result<Arc<dyn Channel>, String>;
+}
+
+macro_rules! channels {
+    ($($(#[$doc:meta])* $kind:ident($module:ident),)+) => {
+        /// A channel of a receiver, with the settings of its kind.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum ChannelKind {
+            $($(#[$doc])* $kind(Box<$module::Settings>),)+
+        }
+
+        /// What `global` gives to the channels of each kind.
+        #[derive(Default)]
+        pub(super) struct Defaults {
+            http: HttpSettings,
+            $($module: <$module::Settings as ChannelSettings>::Defaults,)+
+        }
+
+        impl Defaults {
+            /// Takes every kind's keys out of `global`.
+            pub(super) fn read(global: &mut Fields<'_>) -> Self {
+                Self {
+                    http: global.section("http_config").map(HttpSettings::read).unwrap_or_default(),
+                    $($module: <$module::Settings>::read_defaults(global),)+
+                }
             }
-            Self::Email(settings) => &settings.trust,
-        };
-        trust.insecure_skip_verify.then_some("TLS certificates are not checked")
-    }
+        }
+
+        impl Integration {
+            /// The channels of a receiver, in the order of kinds and of the file.
+            pub(super) fn read_all(receiver: &mut Fields<'_>, defaults: &Defaults) -> Vec<Self> {
+                let mut all = Vec::new();
+                $(all.extend(read_each(receiver, <$module::Settings>::KEY, |fields| {
+                    let settings = <$module::Settings>::read(fields, &defaults.$module, &defaults.http)?;
+                    Some(ChannelKind::$kind(Box::new(settings)))
+                }));)+
+                all
+            }
+
+            /// The kind's name, as in Alertmanager's label `integration`.
+            pub fn kind(&self) -> &'static str {
+                match &self.channel {
+                    $(ChannelKind::$kind(_) => <$module::Settings>::KIND,)+
+                }
+            }
+
+            /// What a user who configured this should be reminded of at start.
+            pub fn caution(&self) -> Option<&'static str> {
+                match &self.channel {
+                    $(ChannelKind::$kind(settings) => settings.caution(),)+
+                }
+            }
+
+            /// Makes the channel.
+            ///
+            /// # Errors
+            /// A CA file that cannot be read, and the like: what can only be known by trying.
+            pub fn build(&self, templates: &Arc<Templates>) -> Result<Arc<dyn Channel>, String> {
+                match &self.channel {
+                    $(ChannelKind::$kind(settings) => settings.build(templates),)+
+                }
+            }
+        }
+    };
+}
+
+channels! {
+    /// `webhook_configs`: Alertmanager's own body.
+    Webhook(webhook),
+    /// `email_configs`
+    Email(email),
+}
+
+/// One channel of a receiver.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Integration {
+    /// Whether it wants to hear of alerts that ended. Default true for every kind; Alertmanager's differs by kind, but
+    /// whoever is woken wants to hear that it is over.
+    pub send_resolved: bool,
+    /// How it is told.
+    pub channel: ChannelKind,
+}
+
+fn read_each(
+    receiver: &mut Fields<'_>,
+    key: &'static str,
+    read: impl Fn(&mut Fields<'_>) -> Option<ChannelKind>,
+) -> Vec<Integration> {
+    let problems = receiver.problems();
+    let one = |item| {
+        let mut fields = Fields::of(item, format!("an item of `{key}`"), problems)?;
+        let send_resolved = fields.bool("send_resolved").unwrap_or(true);
+        let channel = read(&mut fields);
+        fields.finish();
+        Some(Integration { send_resolved, channel: channel? })
+    };
+    receiver.list(key).iter().filter_map(one).collect()
 }
 
 /// Names one channel of one receiver: the receiver, the kind, and which of that kind.
@@ -157,15 +256,4 @@ impl fmt::Display for IntegrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}[{}]", self.receiver, self.kind, self.index)
     }
-}
-
-/// Makes the channel.
-///
-/// # Errors
-/// A CA file that cannot be read, and the like: what can only be known by trying.
-pub fn build(settings: &Integration) -> Result<Arc<dyn Channel>, String> {
-    Ok(match settings {
-        Integration::Webhook(settings) => Arc::new(webhook::Webhook::new(settings)?),
-        Integration::Email(settings) => Arc::new(email::Email::new(settings)?),
-    })
 }

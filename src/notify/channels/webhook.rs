@@ -5,6 +5,7 @@
 //! at one notification.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,11 +16,12 @@ use url::Url;
 use crate::model::{Alert, Labels, Millis, Secret};
 use crate::notify::identity::render_fingerprint;
 use crate::notify::notification::{Notification, common};
+use crate::notify::template::Templates;
 use crate::runtime::http_client::credentials;
 use crate::yaml::Fields;
 
 use super::http::Endpoint;
-use super::{Channel, ChannelError, HttpSettings};
+use super::{Channel, ChannelError, ChannelSettings, HttpSettings, Receipt};
 
 /// One attempt's time, where `timeout` gives none.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,8 +33,6 @@ const NOT_ENDED: &str = "0001-01-01T00:00:00Z";
 pub struct Settings {
     /// Where to; `http` or `https`. A secret: tokens are often part of it.
     pub url: Secret,
-    /// Whether to tell of alerts that ended. Default true.
-    pub send_resolved: bool,
     /// At most so many alerts in a body; 0 for all.
     pub max_alerts: usize,
     /// Authentication and TLS.
@@ -41,13 +41,17 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
-impl Settings {
-    /// Reads the item's keys. `default_http` is `global`'s `http_config`.
-    pub fn read(fields: &mut Fields<'_>, default_http: &HttpSettings) -> Option<Self> {
+impl ChannelSettings for Settings {
+    const KIND: &'static str = "webhook";
+    const KEY: &'static str = "webhook_configs";
+    type Defaults = ();
+
+    fn read_defaults(_: &mut Fields<'_>) {}
+
+    fn read(fields: &mut Fields<'_>, (): &(), default_http: &HttpSettings) -> Option<Self> {
         let url = fields.secret("url", "url_file");
         let settings = Self {
             url: url.clone().unwrap_or_default(),
-            send_resolved: fields.bool("send_resolved").unwrap_or(true),
             max_alerts: fields.number("max_alerts").unwrap_or(0),
             http: fields.section("http_config").map_or_else(|| default_http.clone(), HttpSettings::read),
             timeout: fields.duration("timeout").filter(|timeout| !timeout.is_zero()).unwrap_or(TIMEOUT),
@@ -72,6 +76,14 @@ impl Settings {
                 None
             }
         }
+    }
+
+    fn caution(&self) -> Option<&'static str> {
+        self.http.caution()
+    }
+
+    fn build(&self, _: &Arc<Templates>) -> Result<Arc<dyn Channel>, String> {
+        Ok(Arc::new(Webhook::new(self)?))
     }
 }
 
@@ -103,9 +115,14 @@ impl Webhook {
 
 #[async_trait]
 impl Channel for Webhook {
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError> {
         let key = (HeaderName::from_static("idempotency-key"), notification.id());
-        self.endpoint.post(body(notification, self.max_alerts), &[key]).await
+        self.endpoint.post(body(notification, self.max_alerts), &[key]).await?;
+        Ok(None)
+    }
+
+    fn is_idempotent(&self) -> bool {
+        true
     }
 }
 

@@ -23,6 +23,8 @@ fn notification(alerts: Vec<Arc<Alert>>) -> Notification {
         alerts,
         reason: Reason::First,
         external_url: "http://sidewatch:9640/x".into(),
+        receipt: None,
+        possible_duplicate: false,
         at: Millis(1_795_230_250_000),
     }
 }
@@ -60,7 +62,7 @@ fn a_wrong_url_is_refused_without_being_shown() {
         let problems = Problems::new();
         let node = crate::yaml::parse(&format!("url: '{url}'"), "f.yml").unwrap();
         let mut fields = Fields::of(&node, "a webhook", &problems).unwrap();
-        assert_eq!(Settings::read(&mut fields, &HttpSettings::default()), None);
+        assert_eq!(Settings::read(&mut fields, &(), &HttpSettings::default()), None);
         let said = problems.into_sorted()[0].to_string();
         assert!(said.starts_with("f.yml:1:6: the webhook's URL is") && !said.contains("s3cret"), "{said}");
     }

@@ -21,7 +21,7 @@ use crate::model::Secret;
 use crate::notify::notification::Notification;
 use crate::runtime::tls::Trust;
 
-use super::{Channel, ChannelError, FailureReason};
+use super::{Channel, ChannelError, FailureReason, Receipt};
 
 pub use settings::{Defaults, Security, Settings, Smarthost};
 
@@ -66,11 +66,11 @@ impl Email {
 
 #[async_trait]
 impl Channel for Email {
-    async fn send(&self, notification: &Notification) -> Result<(), ChannelError> {
+    async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError> {
         let message = message::compose(&self.settings, notification)
             .map_err(|what| ChannelError::lasting(FailureReason::ClientError, what))?;
         match time::timeout(ATTEMPT_TIMEOUT, self.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(_)) => Ok(None),
             Ok(Err(error)) => Err(judge(&error, self.password())),
             Err(_) => Err(ChannelError::passing(FailureReason::DeadlineExceeded, "no answer in time")),
         }

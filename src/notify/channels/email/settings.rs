@@ -1,11 +1,17 @@
 //! One item of `email_configs`, and what `global` gives to all of them.
 
+use std::sync::Arc;
+
 use lettre::message::{Mailbox, Mailboxes, header::HeaderName};
 
 use crate::model::Secret;
 use crate::notify::channels::http::read_trust;
+use crate::notify::channels::{Channel, ChannelSettings, HttpSettings};
+use crate::notify::template::Templates;
 use crate::runtime::tls::Trust;
 use crate::yaml::Fields;
+
+use super::Email;
 
 /// The port on which TLS comes before the first word of SMTP.
 const SUBMISSIONS: u16 = 465;
@@ -44,8 +50,7 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// Takes the keys out of `global`.
-    pub fn read(global: &mut Fields<'_>) -> Self {
+    fn read(global: &mut Fields<'_>) -> Self {
         Self {
             smarthost: global.parsed("smtp_smarthost", read_smarthost),
             from: global.parsed("smtp_from", read_mailbox),
@@ -78,14 +83,18 @@ pub struct Settings {
     pub trust: Trust,
     /// Further headers; `Subject` replaces ours.
     pub headers: Vec<(String, String)>,
-    /// Whether to tell of alerts that ended. Default true; Alertmanager's is false, but whoever is woken by
-    /// a mail wants to hear that it is over.
-    pub send_resolved: bool,
 }
 
-impl Settings {
-    /// Reads the item's keys.
-    pub fn read(fields: &mut Fields<'_>, global: &Defaults) -> Option<Self> {
+impl ChannelSettings for Settings {
+    const KIND: &'static str = "email";
+    const KEY: &'static str = "email_configs";
+    type Defaults = Defaults;
+
+    fn read_defaults(global: &mut Fields<'_>) -> Defaults {
+        Defaults::read(global)
+    }
+
+    fn read(fields: &mut Fields<'_>, global: &Defaults, _: &HttpSettings) -> Option<Self> {
         let to = if fields.has("to") { fields.parsed("to", read_mailboxes) } else { required(fields, "to", "to") };
         let from = fields.parsed("from", read_mailbox).or_else(|| global.from.clone());
         let smarthost = fields.parsed("smarthost", read_smarthost).or_else(|| global.smarthost.clone());
@@ -100,7 +109,6 @@ impl Settings {
         let implicit = fields.bool("force_implicit_tls").or(global.implicit_tls);
         let trust = fields.section("tls_config").map(read_trust).or_else(|| global.trust.clone());
         let headers = read_headers(fields);
-        let send_resolved = fields.bool("send_resolved").unwrap_or(true);
         for key in ["html", "text", "threading", "auth_secret", "auth_secret_file", "auth_identity"] {
             fields.not_built(key);
         }
@@ -118,8 +126,18 @@ impl Settings {
             smarthost,
             trust: trust.unwrap_or_default(),
             headers,
-            send_resolved,
         })
+    }
+
+    fn caution(&self) -> Option<&'static str> {
+        if self.auth.is_some() && self.security == Security::Plain {
+            return Some("the mail server's password goes over a connection without TLS");
+        }
+        self.trust.insecure_skip_verify.then_some("TLS certificates are not checked")
+    }
+
+    fn build(&self, _: &Arc<Templates>) -> Result<Arc<dyn Channel>, String> {
+        Ok(Arc::new(Email::new(self)?))
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{Alert, Labels, Millis, Problems};
+use crate::notify::channels::{ChannelSettings as _, HttpSettings};
 use crate::notify::notification::Reason;
 use crate::yaml::{Fields, parse};
 
@@ -10,7 +11,11 @@ fn settings(text: &str) -> Settings {
         format!("{{to: 'oncall@example.org', from: 'Sidewatch <s@example.org>', smarthost: 'mail:587', {text}}}");
     let node = parse(&text, "f.yml").unwrap();
     let problems = Problems::new();
-    let settings = Settings::read(&mut Fields::of(&node, "an email config", &problems).unwrap(), &Defaults::default());
+    let settings = Settings::read(
+        &mut Fields::of(&node, "an email config", &problems).unwrap(),
+        &Defaults::default(),
+        &HttpSettings::default(),
+    );
     assert!(problems.is_empty(), "{problems:?}");
     settings.unwrap()
 }
@@ -44,6 +49,8 @@ fn notification(alerts: Vec<Arc<Alert>>) -> Notification {
         alerts,
         reason: Reason::First,
         external_url: "http://sidewatch:9640".into(),
+        receipt: None,
+        possible_duplicate: false,
         at: Millis(1_795_231_000_000),
     }
 }
