@@ -19,6 +19,7 @@ use crate::collect::{Board, Happenings};
 use crate::config::{Config, Source};
 use crate::model::Millis;
 use crate::notify::{self, Notifier};
+use crate::rules::HoldMissing;
 use crate::rules::runner::Rules;
 use crate::runtime::own_metrics::{LookMetrics, Own, QueryMetrics, RuleMetrics, ServeMetrics, WriteMetrics};
 use crate::runtime::supervise::Supervisor;
@@ -94,6 +95,7 @@ impl Agent {
 
         let targets = Targets::new(happenings.clone());
         let plan = targets.plan(&config.targets, &config.global, &supervisor)?;
+        rules.hold_missing(hold_missing(&config, &board));
         rules.replace(&config.rules, config.global.evaluation_interval, &config.global.external_labels);
         let inner = Inner {
             source,
@@ -182,6 +184,7 @@ impl Agent {
         // From here on nothing fails.
         inner.notifier.adopt(alerting);
         inner.meter.reload(config.llm.prices.clone(), config.llm.budgets.clone());
+        inner.rules.hold_missing(hold_missing(&config, &inner.board));
         inner.rules.replace(&config.rules, config.global.evaluation_interval, &config.global.external_labels);
         inner.pace.set(config.global.scrape_interval);
         current.targets.apply(plan, &inner.board, &inner.supervisor);
@@ -266,6 +269,12 @@ fn refuse_fixed_changes(old: &Config, new: &Config) -> Result<(), String> {
     } else {
         Err(format!("{} cannot change while the agent runs: restart it", changed.join(", ")))
     }
+}
+
+/// How long alerts are held whose data are gone because a look failed.
+fn hold_missing(config: &Config, board: &Board) -> HoldMissing {
+    let board = board.clone();
+    HoldMissing { longest: config.alerting.hold_missing, failing: Arc::new(move || board.failing()) }
 }
 
 #[cfg(test)]

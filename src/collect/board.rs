@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::model::{Family, Millis};
+use crate::model::{Family, Labels, Millis};
 use crate::runtime::own_metrics::LookMetrics;
 use crate::store::{Picture, Store};
 
@@ -154,6 +154,15 @@ impl Board {
     /// Every target with its state, in order of names.
     pub fn states(&self) -> Vec<(Arc<str>, State)> {
         self.lock().iter().map(|(name, state)| (Arc::clone(name), state.clone())).collect()
+    }
+
+    /// The targets whose last look did not see all: their labels, and in one line what it could not see.
+    pub fn failing(&self) -> Vec<(Labels, String)> {
+        let failing = |(name, state): (&Arc<str>, &State)| {
+            let why = state.reason.as_ref().filter(|_| state.looked.is_some())?;
+            Some((state.target.labels.clone(), format!("the look at `{name}` failed: {why}")))
+        };
+        self.lock().iter().filter_map(failing).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Arc<str>, State>> {

@@ -54,6 +54,9 @@ const LATER_GLOBALS: [&str; 18] = [
 /// How long Alertmanager keeps an alert without `endsAt`; see [`Settings::resolve_timeout`].
 const RESOLVE_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// Longer than a restart or a failover takes, shorter than anybody would want to believe an old figure.
+const HOLD_MISSING: Duration = Duration::from_hours(1);
+
 /// Whom to tell of which alerts, how and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -64,6 +67,8 @@ pub struct Settings {
     /// When an alert that came over the API without an end counts as ended. Alerts of our own rules always end
     /// by a transition, so nothing uses it before the API takes alerts.
     pub resolve_timeout: Duration,
+    /// An alert whose data are gone because a look failed is held for so long before it ends; zero: it ends at once.
+    pub hold_missing: Duration,
 }
 
 /// Somebody to tell, on any number of channels; on none for `null` receivers.
@@ -77,7 +82,7 @@ pub struct Receiver {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { route: None, receivers: Vec::new(), resolve_timeout: RESOLVE_TIMEOUT }
+        Self { route: None, receivers: Vec::new(), resolve_timeout: RESOLVE_TIMEOUT, hold_missing: HOLD_MISSING }
     }
 }
 
@@ -93,12 +98,13 @@ impl Settings {
         for key in ["inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "config_file"] {
             fields.not_built(key);
         }
-        for key in ["hold_missing", "alertmanagers", "tracing"] {
+        let hold_missing = fields.duration("hold_missing").unwrap_or(HOLD_MISSING);
+        for key in ["alertmanagers", "tracing"] {
             fields.not_built(key);
         }
         fields.finish();
         let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
-        Self { route, receivers, resolve_timeout: global.resolve_timeout }
+        Self { route, receivers, resolve_timeout: global.resolve_timeout, hold_missing }
     }
 }
 

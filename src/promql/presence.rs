@@ -2,6 +2,7 @@
 
 use super::Query;
 use super::plan::{BinaryOp, Expr};
+use crate::store::Matcher;
 
 impl Query {
     /// The metrics without which the query gives nothing and that do not exist, each once in the order they are written.
@@ -13,6 +14,36 @@ impl Query {
         let mut seen = std::collections::HashSet::new();
         all.retain(|name| seen.insert(name.clone()));
         all
+    }
+}
+
+impl Query {
+    /// The selectors of the series that its answer is made of: not of those whose absence it asks for.
+    pub fn inputs(&self) -> Vec<Vec<Matcher>> {
+        let mut all = Vec::new();
+        inputs(&self.plan, &mut all);
+        all
+    }
+}
+
+fn inputs(expr: &Expr, all: &mut Vec<Vec<Matcher>>) {
+    match expr {
+        Expr::Number(_) | Expr::String(_) => {}
+        Expr::Instant(selector) | Expr::Range(selector, _) => all.push(selector.matchers.clone()),
+        Expr::Subquery(subquery) => inputs(&subquery.inner, all),
+        Expr::Negate(inner) => inputs(inner, all),
+        Expr::Binary(binary) => {
+            inputs(&binary.left, all);
+            if binary.op != BinaryOp::Unless {
+                inputs(&binary.right, all);
+            }
+        }
+        Expr::Aggregate(aggregate) => {
+            aggregate.param.iter().for_each(|param| inputs(param, all));
+            inputs(&aggregate.inner, all);
+        }
+        Expr::Call(call) if call.function.name.starts_with("absent") => {}
+        Expr::Call(call) => call.args.iter().for_each(|arg| inputs(arg, all)),
     }
 }
 

@@ -9,12 +9,13 @@ use arc_swap::ArcSwap;
 
 use crate::model::{Alert, Block, Family, Labels, METRIC_NAME, MetricKind, Millis, Point, Suffix, Transition};
 use crate::promql::{Options, Value};
-use crate::store::{Picture, Snapshot, Store};
+use crate::store::{Matcher, Picture, Snapshot, Store};
 
 use super::file::{GroupSpec, RuleKind, RuleSpec};
+use super::hold::{self, Fed, HoldMissing, Recorded};
 use super::missing::{self, Missing};
 use super::restore::{self, FOR_STATE, RESTORE_WITHIN};
-use super::state::{self, Active, Alerts, Change, Condition, Timing};
+use super::state::{self, Active, AlertState, Alerts, Change, Condition, Timing};
 use super::template::{Expander, Externals};
 use super::view::{ActiveAlert, GroupHandle, GroupView, Health, RuleView};
 
@@ -51,6 +52,7 @@ pub struct Group {
     took: Duration,
     /// Whether alerts take over what the store has of them from before the start.
     restores: bool,
+    hold: HoldMissing,
     view: Arc<ArcSwap<GroupView>>,
 }
 
@@ -66,13 +68,17 @@ struct RuleState {
     recorded: bool,
     /// Metrics that its expression needs and that nobody has.
     missing: Vec<String>,
+    /// The selectors of what feeds it, through recording rules too.
+    inputs: Vec<Vec<Matcher>>,
+    /// What feeds it while it fires.
+    fed: Fed,
 }
 
 impl Group {
     /// A group that knows no alerts yet.
     pub fn new(spec: GroupSpec, externals: Externals) -> Self {
         let spec = Arc::new(spec);
-        let state = |index| RuleState {
+        let state = |index: usize| RuleState {
             source: format!("rule:{}/{}/{index}", spec.file, spec.name).into(),
             alerts: Alerts::new(),
             health: Health::Unknown,
@@ -81,6 +87,8 @@ impl Group {
             last_evaluation: None,
             recorded: false,
             missing: Vec::new(),
+            inputs: spec.rules[index].query.inputs(),
+            fed: Fed::default(),
         };
         let rules: Vec<_> = (0..spec.rules.len()).map(state).collect();
         let view = GroupView {
@@ -91,12 +99,25 @@ impl Group {
         };
         let view = Arc::new(ArcSwap::from_pointee(view));
         let (options, took) = (Options::default(), Duration::ZERO);
-        Self { spec, externals, options, rules, last_evaluation: None, took, restores: false, view }
+        let hold = HoldMissing::default();
+        Self { spec, externals, options, rules, last_evaluation: None, took, restores: false, hold, view }
     }
 
     /// Lets alerts that the store has from before the start go on as they were.
     pub fn restore_from_store(&mut self) {
         self.restores = true;
+    }
+
+    /// Holds alerts whose data are gone because a look failed.
+    pub fn hold_missing(&mut self, hold: HoldMissing) {
+        self.hold = hold;
+    }
+
+    /// Names further selectors of what feeds its rules: those of the rules that record what they ask for.
+    pub(super) fn feed_through(&mut self, recorded: &Recorded) {
+        for state in &mut self.rules {
+            state.inputs = hold::through(std::mem::take(&mut state.inputs), recorded);
+        }
     }
 
     /// As it is written.
@@ -211,6 +232,9 @@ impl Group {
                 (new.health, new.first_evaluation, new.last_evaluation) =
                     (old.health, old.first_evaluation, old.last_evaluation);
                 new.last_error = old.last_error.take();
+                if exact.is_some() {
+                    new.fed = std::mem::take(&mut old.fed);
+                }
             }
         }
         // Under the same source another rule may have shown something.
@@ -269,7 +293,8 @@ impl Group {
             return Err("not an alerting rule".into());
         };
         let timing = Timing { hold: *hold, keep_firing_for: *keep_firing_for };
-        let holding = self.holding(rule, snapshot, at)?;
+        let mut holding = self.holding(rule, snapshot, at)?;
+        self.hold(index, rule, &mut holding, snapshot, (now, at));
         self.check_limit(state::count_after(&self.rules[index].alerts, &holding, timing, now), "alerts")?;
         let restored = self.restored(&self.rules[index], &holding, (name, timing), snapshot, now);
         let alerts = &mut self.rules[index].alerts;
@@ -283,7 +308,47 @@ impl Group {
                 Change::Ended => Transition::Resolved(alert),
             });
         }
+        self.watch(index, snapshot, at);
         Ok(alert_blocks(&self.rules[index].alerts))
+    }
+
+    /// Adds to what holds the alerts that fire and of which nobody knows whether they hold.
+    fn hold(
+        &mut self,
+        index: usize,
+        rule: &RuleSpec,
+        holding: &mut BTreeMap<Labels, Condition>,
+        snapshot: &Snapshot,
+        (now, at): (Millis, Millis),
+    ) {
+        let state = &mut self.rules[index];
+        if state.fed.is_empty() {
+            return;
+        }
+        state.fed.look(&state.inputs, snapshot, (at - self.options.lookback, at), &self.hold.failing);
+        for (labels, active) in state.alerts.iter_mut().filter(|(_, active)| active.state == AlertState::Firing) {
+            let why = (!holding.contains_key(labels)).then(|| state.fed.why_unknown(labels, rule)).flatten();
+            let Some(why) = why else {
+                active.held_since = None;
+                continue;
+            };
+            let since = *active.held_since.get_or_insert(now);
+            if now.since(since) < self.hold.longest {
+                let annotations = hold::annotated(&active.annotations, since, why);
+                holding.insert(labels.clone(), Condition { value: active.value, annotations });
+            }
+        }
+    }
+
+    /// Remembers what feeds a rule that has begun to fire.
+    fn watch(&mut self, index: usize, snapshot: &Snapshot, at: Millis) {
+        let state = &mut self.rules[index];
+        let fires = state.alerts.values().any(|active| active.state == AlertState::Firing);
+        if !fires || self.hold.longest.is_zero() {
+            state.fed.forget();
+        } else if state.fed.is_empty() {
+            state.fed.look(&state.inputs, snapshot, (at - self.options.lookback, at), &self.hold.failing);
+        }
     }
 
     /// The alerts that are new to this process and were there before it started.

@@ -9,6 +9,7 @@
 mod file;
 mod glob;
 mod group;
+mod hold;
 mod lint;
 mod missing;
 mod restore;
@@ -21,6 +22,7 @@ mod view;
 
 pub use file::{GroupSpec, RuleKind, RuleSpec, load, read_file};
 pub use group::{Evaluation, Failure, Group};
+pub use hold::{FailingTargets, HoldMissing};
 pub use lint::{RuleIdentity, duplicates};
 pub use missing::Missing;
 pub use set::{RuleSet, Succession};

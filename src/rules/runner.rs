@@ -21,7 +21,7 @@ use crate::runtime::own_metrics::RuleMetrics;
 use crate::runtime::supervise::Supervisor;
 use crate::store::Store;
 
-use super::{ActiveAlert, AlertState, Externals, GroupHandle, GroupSpec, GroupView, RuleSet};
+use super::{ActiveAlert, AlertState, Externals, GroupHandle, GroupSpec, GroupView, HoldMissing, RuleSet};
 
 /// With no group at all, the loop sleeps until groups come.
 const IDLE: Duration = Duration::from_hours(1);
@@ -53,6 +53,7 @@ struct Shared {
     running: Mutex<Running>,
     handles: ArcSwap<Vec<GroupHandle>>,
     globals: ArcSwap<Globals>,
+    hold: ArcSwap<HoldMissing>,
     changed: Notify,
 }
 
@@ -134,13 +135,20 @@ impl Rules {
         let (running, handles, changed) = (Mutex::default(), ArcSwap::default(), Notify::new());
         let globals = Globals { interval: Options::default().subquery_step, external_labels: Labels::empty() };
         let (external_url, globals) = (external_url.into(), ArcSwap::from_pointee(globals));
-        Self(Arc::new(Shared { store, metrics, external_url, running, handles, globals, changed }))
+        let hold = ArcSwap::default();
+        Self(Arc::new(Shared { store, metrics, external_url, running, handles, globals, hold, changed }))
+    }
+
+    /// Holds alerts whose data are gone because a look failed, from the next [`Self::replace`] on.
+    pub fn hold_missing(&self, hold: HoldMissing) {
+        self.0.hold.store(Arc::new(hold));
     }
 
     /// Takes new rule files: alerts of rules that go on go on, those of others end.
     pub fn replace(&self, specs: &[GroupSpec], default_interval: Duration, external_labels: &Labels) {
         let externals = Externals { labels: external_labels.clone(), url: Arc::clone(&self.0.external_url) };
         let mut set = RuleSet::new(specs.to_vec(), &externals);
+        set.hold_missing(&self.0.hold.load());
         for group in &mut set.groups {
             self.0.metrics.announce(&group.spec().name);
             group.restore_from_store();

@@ -7,6 +7,7 @@ use crate::model::{Millis, Transition};
 
 use super::file::{GroupSpec, RuleKind};
 use super::group::Group;
+use super::hold::{self, HoldMissing, Recorded};
 use super::missing::Missing;
 use super::restore::FOR_STATE;
 use super::template::Externals;
@@ -31,7 +32,25 @@ pub struct Succession {
 impl RuleSet {
     /// A set that knows no alerts yet.
     pub fn new(specs: Vec<GroupSpec>, externals: &Externals) -> Self {
-        Self { groups: specs.into_iter().map(|spec| Group::new(spec, externals.clone())).collect() }
+        // In order, so that what is recorded from recorded series leads to what was measured.
+        let mut recorded = Recorded::new();
+        for rule in specs.iter().flat_map(|spec| &spec.rules) {
+            if let RuleKind::Record { name } = &rule.kind {
+                let inputs = hold::through(rule.query.inputs(), &recorded);
+                recorded.entry(name.clone()).or_default().extend(inputs);
+            }
+        }
+        let group = |spec| {
+            let mut group = Group::new(spec, externals.clone());
+            group.feed_through(&recorded);
+            group
+        };
+        Self { groups: specs.into_iter().map(group).collect() }
+    }
+
+    /// Holds alerts whose data are gone because a look failed.
+    pub fn hold_missing(&mut self, hold: &HoldMissing) {
+        self.groups.iter_mut().for_each(|group| group.hold_missing(hold.clone()));
     }
 
     /// Handles for readers, in the order of the groups.

@@ -40,6 +40,8 @@ pub(super) struct Active {
     pub since: Millis,
     pub fired_at: Option<Millis>,
     pub keep_firing_since: Option<Millis>,
+    /// Since when it is held although nobody knows whether its condition holds.
+    pub held_since: Option<Millis>,
     pub value: f64,
     pub annotations: Labels,
     /// It fires under labels that others have not heard of: since new external labels.
@@ -50,7 +52,7 @@ impl Active {
     /// One whose condition holds; whether it fires is found by the next [`step`].
     pub(super) fn pending(since: Millis, fired_at: Option<Millis>, value: f64) -> Self {
         let (state, annotations) = (AlertState::Pending, Labels::empty());
-        Self { state, since, fired_at, keep_firing_since: None, value, annotations, renamed: false }
+        Self { state, since, fired_at, keep_firing_since: None, held_since: None, value, annotations, renamed: false }
     }
 
     /// Whether others have heard that it fires.
@@ -63,6 +65,7 @@ impl Active {
         self.since = self.since.min(now);
         self.fired_at = self.fired_at.map(|at| at.min(now));
         self.keep_firing_since = self.keep_firing_since.map(|at| at.min(now));
+        self.held_since = self.held_since.map(|at| at.min(now));
     }
 }
 
