@@ -9,12 +9,13 @@ use tracing::{info, warn};
 
 use crate::app::Agent;
 use crate::config::{Config, Source};
-use crate::runtime::telemetry;
+use crate::runtime::{heap, telemetry};
 
 use super::{check, complain, runtime};
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reloads. Exit 1 when it cannot start.
 pub fn run(config: Option<PathBuf>) -> ExitCode {
+    heap::share_one();
     let source = Source::choose(config);
     let config = match source.load() {
         Ok(config) => config,

@@ -2,6 +2,7 @@
 
 pub mod connect;
 pub mod every;
+pub mod heap;
 pub mod http_client;
 pub mod own_metrics;
 pub mod process;
