@@ -42,6 +42,8 @@ pub use log::fuzz as fuzz_log;
 pub struct Recovery {
     /// Series that are known again.
     pub series: usize,
+    /// Series that were too many for [`Limits::max_series`](super::Limits::max_series): those that were seen longest ago.
+    pub shed: usize,
     /// Samples in blocks.
     pub in_blocks: u64,
     /// Samples that the log brought back.

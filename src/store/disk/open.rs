@@ -32,6 +32,7 @@ pub(in crate::store) fn open(
             last_block = file.number;
             recovery.in_blocks += block.footer.samples;
             guard.adopt(Arc::new(block));
+            recovery.shed += guard.shed_between_files();
         }
     }
     let mut log = Log { history: &mut guard, samples: 0 };
@@ -45,9 +46,11 @@ pub(in crate::store) fn open(
         if let Some(length) = read_log(&mut log, *number, path, &damage)? {
             since = since.or(Some(log.history.newest()).filter(|newest| newest.0 != i64::MIN));
             ended.push((*number, length));
+            recovery.shed += log.history.shed_between_files();
         }
     }
     recovery.from_log = log.samples;
+    recovery.shed += guard.shed();
     recovery.series = guard.series().len();
     recovery.damaged = damage.count();
     let numbers = block_files.iter().map(|file| file.number).chain(segments.iter().map(|(number, _)| *number + 1));
@@ -70,7 +73,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenStoreError {
 fn read_block(history: &mut History, file: &BlockFile, damage: &Arc<Damage>) -> Result<Option<Block>, OpenStoreError> {
     let mut held = Vec::new();
     let opened = Block::open(file.number, &file.path, file.visible, damage, |Indexed { labels, last }| {
-        let series = history.intern_read(&labels)?;
+        let series = history.intern_read(&labels);
         held.push((series, last));
         Some(series)
     });
@@ -138,7 +141,7 @@ struct Log<'h> {
 
 impl Replay for Log<'_> {
     fn series(&mut self, labels: Labels) -> Option<SeriesRef> {
-        self.history.intern_read(&labels)
+        Some(self.history.intern_read(&labels))
     }
 
     fn sample(&mut self, series: SeriesRef, at: Millis, value: f64) {

@@ -349,3 +349,26 @@ fn what_a_clock_set_back_made_forgotten_stays_so_over_starts() {
     drop(store);
     assert_eq!(held(&open_in(folder.path()).0), truth);
 }
+
+#[test]
+fn at_the_limit_a_start_keeps_the_series_that_were_seen_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    for (look, shown) in [0..4u8, 4..8, 8..12].into_iter().enumerate() {
+        let shown: Vec<_> = shown.map(|n| (n, f64::from(n))).collect();
+        store.record(picture("a", NOW + look as i64 * 60_000, &shown));
+        // The last ones are in the log.
+        assert!(look == 2 || store.seal(SOON));
+    }
+    drop(store);
+    let kept = |max_series| {
+        let (store, found) = Store::open(Limits { max_series, ..LIMITS }, copy(folder.path()).path()).unwrap();
+        assert_eq!((found.series, found.series + found.shed), (max_series, 12));
+        let mut kept: Vec<u8> = held(&store).keys().map(|labels| labels.get("n").unwrap().parse().unwrap()).collect();
+        kept.sort_unstable();
+        kept
+    };
+    assert_eq!(kept(4), [8, 9, 10, 11]);
+    assert_eq!(kept(8), (4..12).collect::<Vec<_>>());
+    assert_eq!(kept(12), (0..12).collect::<Vec<_>>());
+}

@@ -43,9 +43,20 @@ impl Persisted {
 
 /// For recovery, before there is a journal.
 impl History {
-    /// The series with these labels, as files name it.
-    pub(in crate::store) fn intern_read(&mut self, labels: &Labels) -> Option<SeriesRef> {
-        self.series.intern(labels)
+    /// The series with these labels, as files name it. Which ones are too many is known only when all files have been read.
+    pub(in crate::store) fn intern_read(&mut self, labels: &Labels) -> SeriesRef {
+        self.series.intern_beyond(labels)
+    }
+
+    /// Between two files: so that files of ever other series do not fill the memory.
+    pub(in crate::store) fn shed_between_files(&mut self) -> usize {
+        let most = self.limits.max_series;
+        if self.series.len() > most.saturating_mul(2) { self.series.keep_newest(most) } else { 0 }
+    }
+
+    /// Forgets the series beyond `max_series` that were seen longest ago. Says how many these were.
+    pub(in crate::store) fn shed(&mut self) -> usize {
+        self.series.keep_newest(self.limits.max_series)
     }
 
     /// The series' last sample is in a block.
