@@ -148,6 +148,8 @@ proptest! {
                         drop(store);
                     }
                     store = open_in(folder.path()).0;
+                    // The flush sealed a block if an hour had gone by.
+                    now += 200_000;
                     // As the agent's own picture does: before the first one it is not known what is far ahead.
                     store.record(picture("own", now, &[]));
                     memory.record(picture("own", now, &[]));
@@ -317,8 +319,15 @@ fn blocks_go_with_the_retention_and_who_reads_them_goes_on() {
     let (store, recovery) = Store::open(limits, folder.path()).unwrap();
     assert_eq!((recovery.series, recovery.in_blocks), (2, 4));
     let runs = store.snapshot().runs(&[Matcher::equal("n", "1")], Millis(0), Millis(i64::MAX));
-    store.record(picture("a", NOW + 2 * 3_600_000, &[(2, 3.0)]));
+    let two_hours = NOW + 2 * 3_600_000;
+    store.record(picture("a", two_hours, &[(2, 3.0)]));
     assert!(store.seal(SOON));
+    store.record(picture("a", two_hours + 540_000, &[(2, 3.0)]));
+    assert!(store.flush(SOON));
+    assert_eq!(store.disk().unwrap().blocks, 2, "the clock may be wrong");
+    for minute in 0..=10 {
+        store.record(picture("a", two_hours + 540_000 + minute * 60_000, &[(2, 3.0)]));
+    }
     assert!(store.flush(SOON));
     assert_eq!(store.disk().unwrap().blocks, 1, "the first one is over");
     only_file(folder.path(), "blocks");
@@ -371,4 +380,30 @@ fn at_the_limit_a_start_keeps_the_series_that_were_seen_last() {
     assert_eq!(kept(4), [8, 9, 10, 11]);
     assert_eq!(kept(8), (4..12).collect::<Vec<_>>());
     assert_eq!(kept(12), (0..12).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_clock_that_is_ahead_for_some_minutes_takes_no_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, _) = open_in(folder.path());
+    for look in 0..10 {
+        store.record(picture("a", NOW + look * 10_000, &[(1, look as f64)]));
+    }
+    assert!(store.seal(SOON));
+    let truth = held(&store);
+    for minute in 0..10 {
+        store.record(picture("a", NOW * 2 + minute * 60_000, &[(1, -1.0)]));
+        assert!(store.flush(SOON));
+        if minute == 4 {
+            assert!(store.seal(SOON), "also what was measured meanwhile");
+        } else if minute == 7 {
+            drop(store);
+            store = open_in(folder.path()).0;
+        }
+    }
+    store.record(picture("b", NOW + 700_000, &[]));
+    assert!(store.seal(SOON));
+    assert_eq!(held(&store), truth);
+    drop(store);
+    assert_eq!(held(&open_in(folder.path()).0), truth);
 }

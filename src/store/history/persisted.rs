@@ -76,7 +76,7 @@ impl History {
     }
 
     pub(in crate::store) fn set_newest(&mut self, at: Millis) {
-        self.newest = at;
+        if at < self.newest() { self.clock.set_back(at) } else { self.clock.go_on(at) }
     }
 
     /// From here on what is appended is also for the disk.
@@ -160,7 +160,7 @@ impl History {
     pub(super) fn memory_horizon(&self) -> Millis {
         let horizon = self.horizon();
         match &self.disk.journal {
-            Some(_) if self.newest.0 != i64::MIN => horizon.max(self.newest - IN_MEMORY),
+            Some(_) if self.newest().0 != i64::MIN => horizon.max(self.clock.believed() - IN_MEMORY),
             _ => horizon,
         }
     }
