@@ -407,3 +407,70 @@ fn a_clock_that_is_ahead_for_some_minutes_takes_no_block() {
     drop(store);
     assert_eq!(held(&open_in(folder.path()).0), truth);
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_and_left_and_the_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for look in 0..4 {
+        let (store, _) = open_in(folder.path());
+        fill(&store, NOW + look * 60_000);
+        // Two blocks, then two segments.
+        assert!(look > 1 || store.seal(SOON));
+    }
+    let whole = held(&open_in(copy(folder.path()).path()).0);
+    let files = |part: &str| {
+        let mut files: Vec<_> =
+            fs::read_dir(folder.path().join(part)).unwrap().flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        files
+    };
+    // What even root cannot read: a folder, and a link to itself.
+    let (block, segment) = (files("blocks").remove(0), files("log").remove(0));
+    fs::remove_file(&block).unwrap();
+    fs::create_dir(&block).unwrap();
+    fs::remove_file(&segment).unwrap();
+    std::os::unix::fs::symlink(&segment, &segment).unwrap();
+    let (store, found) = open_in(folder.path());
+    assert_eq!((found.damaged, store.disk().unwrap().corruptions), (2, 2));
+    let read = held(&store);
+    assert!(is_within(&read, &whole));
+    let times: std::collections::BTreeSet<_> = read.values().flatten().map(|(at, _)| (at - NOW) / 60_000).collect();
+    assert_eq!(times, [1, 3].into());
+    assert!(segment.is_symlink() && block.is_dir());
+    assert!(store.seal(SOON));
+    assert!(block.is_dir() && segment.with_extension("damaged").is_symlink());
+    assert_eq!((files("blocks").len(), files("log").len()), (3, 1));
+    drop(store);
+    let (store, found) = open_in(folder.path());
+    assert_eq!((held(&store), found.damaged), (read, 1));
+}
+
+#[test]
+fn a_damaged_segment_is_kept_aside_when_a_block_holds_what_could_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    fill(&store, NOW);
+    assert!(store.flush(SOON));
+    fill(&store, NOW + 60_000);
+    drop(store);
+    let file = only_file(folder.path(), "log");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    drop(open_in(folder.path()));
+    assert_eq!(only_file(folder.path(), "log"), file, "there is no block yet");
+    let (store, found) = open_in(folder.path());
+    assert_eq!(found.damaged, 1);
+    let block_is_there_and_kill_comes = copy(folder.path());
+    assert!(store.seal(SOON));
+    let aside = file.with_extension("damaged");
+    assert_eq!(only_file(folder.path(), "log"), aside);
+    assert_eq!(fs::read(&aside).unwrap(), bytes);
+    let block = only_file(folder.path(), "blocks");
+    let killed = block_is_there_and_kill_comes.path();
+    fs::copy(&block, killed.join("blocks").join(block.file_name().unwrap())).unwrap();
+    drop(open_in(killed));
+    assert_eq!(only_file(killed, "log").file_name(), aside.file_name());
+    drop(store);
+    assert_eq!(open_in(folder.path()).1.damaged, 0, "it is not read any more");
+}
