@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::block::{Block, Indexed, OpenError};
 use super::damage::Damage;
 use super::folder::{BlockFile, Folder};
+use super::handles::Handles;
 use super::keeper::Keeper;
 use super::log::{Extent, Replay, read_segment};
 use super::segments::{Ended, Segments};
@@ -22,13 +23,13 @@ pub(in crate::store) fn open(
     root: &Path,
 ) -> Result<(Keeper, Recovery), OpenStoreError> {
     let folder = Folder::open(root)?;
-    let damage = Arc::new(Damage::default());
+    let (damage, handles) = (Arc::new(Damage::default()), Arc::new(Handles::default()));
     let mut recovery = Recovery::default();
     let mut guard = history.write().unwrap_or_else(PoisonError::into_inner);
     let (block_files, segments) = (folder.block_files()?, folder.segments()?);
     let mut last_block = 0;
     for file in &block_files {
-        if let Some(block) = read_block(&mut guard, file, &damage)? {
+        if let Some(block) = read_block(&mut guard, file, (&damage, &handles))? {
             last_block = file.number;
             recovery.in_blocks += block.footer.samples;
             guard.adopt(Arc::new(block));
@@ -60,15 +61,19 @@ pub(in crate::store) fn open(
     guard.keep_journal(journal);
     drop(guard);
     let segments = Segments::new(next, ended, since);
-    let keeper = Keeper::start(Arc::clone(history), folder, segments, damage, (wake, woken));
+    let keeper = Keeper::start(Arc::clone(history), folder, segments, (damage, handles), (wake, woken));
     let keeper = keeper.map_err(|source| OpenStoreError::Io { path: root.to_owned(), source })?;
     Ok((keeper, recovery))
 }
 
 /// A block that is damaged where it must be read now is skipped, told and left where it is.
-fn read_block(history: &mut History, file: &BlockFile, damage: &Arc<Damage>) -> Result<Option<Block>, OpenStoreError> {
+fn read_block(
+    history: &mut History,
+    file: &BlockFile,
+    (damage, handles): (&Arc<Damage>, &Arc<Handles>),
+) -> Result<Option<Block>, OpenStoreError> {
     let mut held = Vec::new();
-    let opened = Block::open(file.number, &file.path, file.visible, damage, |Indexed { labels, last }| {
+    let opened = Block::open(file.number, &file.path, file.visible, (damage, handles), |Indexed { labels, last }| {
         let series = history.intern_read(&labels);
         held.push((series, last));
         Some(series)

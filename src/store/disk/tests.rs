@@ -133,6 +133,8 @@ proptest! {
                 Step::Seal => {
                     prop_assert!(store.seal(SOON));
                     now += 200_000;
+                    store.record(picture("own", now, &[]));
+                    memory.record(picture("own", now, &[]));
                 }
                 Step::Reopen | Step::Kill => {
                     for source in ["0", "1"] {
@@ -473,4 +475,56 @@ fn a_damaged_segment_is_kept_aside_when_a_block_holds_what_could_be_read() {
     assert_eq!(only_file(killed, "log").file_name(), aside.file_name());
     drop(store);
     assert_eq!(open_in(folder.path()).1.damaged, 0, "it is not read any more");
+}
+
+/// So many blocks that not all of their files can be open.
+#[test]
+fn many_blocks_need_few_open_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    for look in 0..200 {
+        store.record(picture("a", NOW + look * 10_000, &[(1, look as f64)]));
+        assert!(store.seal(SOON));
+    }
+    drop(store);
+    let (store, found) = open_in(folder.path());
+    assert_eq!((store.disk().unwrap().blocks, found.in_blocks), (200, 200));
+    assert_eq!(held(&store).values().next().unwrap().len(), 200);
+    let blocks = folder.path().join("blocks");
+    let opened = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+    assert!(opened.filter(|path| path.starts_with(&blocks)).count() <= 64);
+}
+
+#[test]
+fn a_damaged_block_goes_with_the_good_one_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits { retention: Duration::from_hours(1), ..LIMITS };
+    let (store, _) = Store::open(limits, folder.path()).unwrap();
+    for look in 0..3 {
+        fill(&store, NOW + look * 60_000);
+        assert!(store.seal(SOON));
+    }
+    drop(store);
+    let blocks = || {
+        let mut files: Vec<_> =
+            fs::read_dir(folder.path().join("blocks")).unwrap().flatten().map(|entry| entry.path()).collect();
+        files.sort();
+        files
+    };
+    let [damaged, _, last] = blocks().try_into().unwrap();
+    for block in [&damaged, &last] {
+        fs::write(block, b"damaged").unwrap();
+    }
+    let (store, found) = Store::open(limits, folder.path()).unwrap();
+    assert_eq!(found.damaged, 2);
+    // A minute before the good one is over, and when it is.
+    for (minutes, left) in [(2..=60, 3), (61..=62, 1)] {
+        for minute in minutes {
+            store.record(picture("a", NOW + minute * 60_000, &[(1, 1.0)]));
+        }
+        assert!(store.flush(SOON));
+        assert_eq!(blocks().iter().filter(|path| **path <= last).count(), left);
+    }
+    assert!(last.exists());
+    assert!(!damaged.exists());
 }
