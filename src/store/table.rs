@@ -93,10 +93,15 @@ impl SeriesTable {
     }
 
     /// The series of some slots, and the slot behind them if there is one.
-    pub(super) fn slots_from(&self, from: usize, count: usize) -> (impl Iterator<Item = &Entry>, Option<usize>) {
-        let end = (from + count).min(self.slots.len());
-        let some = &self.slots[from.min(end)..end];
-        (some.iter().filter_map(|slot| slot.entry.as_ref()), (end < self.slots.len()).then_some(end))
+    pub(super) fn slots_from(
+        &mut self,
+        from: usize,
+        count: usize,
+    ) -> (impl Iterator<Item = &mut Entry>, Option<usize>) {
+        let all = self.slots.len();
+        let end = (from + count).min(all);
+        let some = &mut self.slots[from.min(end)..end];
+        (some.iter_mut().filter_map(|slot| slot.entry.as_mut()), (end < all).then_some(end))
     }
 
     /// Looks through some series, a few more for a large picture: trims them, forgets those without samples since

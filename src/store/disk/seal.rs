@@ -59,7 +59,7 @@ impl Work {
         let mut writer = BlockWriter::start(number, BufWriter::with_capacity(64 << 10, File::create(part)?))?;
         let (mut saved, mut samples, mut slot) = (Vec::new(), Vec::new(), Some(0));
         while let Some(from) = slot {
-            let (series, runs, next) = self.read().unsaved(from, BATCH);
+            let (series, runs, next) = self.write().unsaved(from, BATCH);
             slot = next;
             for (series, run) in series.into_iter().zip(runs) {
                 run.decode_into(&mut samples);

@@ -528,3 +528,47 @@ fn a_damaged_block_goes_with_the_good_one_behind_it() {
     assert!(last.exists());
     assert!(!damaged.exists());
 }
+
+#[test]
+fn a_late_sample_that_is_taken_while_a_block_is_written_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    let write =
+        |n, seconds: i64| store.append_external(&[series(n, &[(NOW + seconds * 1000, seconds as f64)])]).appended;
+    assert_eq!([write(0, 10), write(0, 30), write(1, 10), write(1, 30)], [1; 4]);
+    // Both series are read for a block; then samples come for what it holds, and for what it does not.
+    let (copied, _, rest) = store.write().unsaved(0, 1);
+    assert_eq!((copied.len(), rest), (1, Some(1)));
+    assert_eq!(write(0, 20), 0, "the block has no place for it any more");
+    assert_eq!([write(0, 40), write(1, 20)], [1; 2]);
+    store.write().unsaved(1, 1);
+    assert_eq!([write(1, 15), write(1, 40), write(1, 35)], [0, 1, 1]);
+    store.write().saved(&[(copied[0], Millis(NOW + 30_000))]);
+    assert_eq!([write(0, 25), write(0, 35)], [0, 1]);
+}
+
+#[test]
+fn what_is_taken_while_blocks_are_written_outlasts_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Each ten seconds first, then the nine before them, late.
+            let seconds = (1..).flat_map(|ten: i64| (0..10).map(move |late| ten * 10 - late));
+            for second in seconds {
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let all: Vec<_> = (0..40).map(|n| series(n, &[(NOW + second * 1000, second as f64)])).collect();
+                store.append_external(&all);
+            }
+        });
+        for _ in 0..20 {
+            assert!(store.seal(SOON));
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(store.flush(SOON));
+    assert_eq!(held(&open_in(copy(folder.path()).path()).0), held(&store));
+}

@@ -110,12 +110,12 @@ impl History {
         self.disk.rewound = None;
     }
 
-    /// What is in no block yet, of some series from a slot on; and the slot to go on with.
-    pub(in crate::store) fn unsaved(&self, from: usize, count: usize) -> (Vec<SeriesRef>, Vec<Run>, Option<usize>) {
+    /// What is in no block yet, of some series from a slot on, to be put into one; and the slot to go on with.
+    pub(in crate::store) fn unsaved(&mut self, from: usize, count: usize) -> (Vec<SeriesRef>, Vec<Run>, Option<usize>) {
         let (entries, next) = self.series.slots_from(from, count);
         let (mut shared, mut series, mut spans) = (Shared::default(), Vec::new(), Vec::new());
         for entry in entries {
-            if let Some(span) = entry.unsaved(&mut shared) {
+            if let Some(span) = entry.take_unsaved(&mut shared) {
                 series.push(entry.reference);
                 spans.push((entry.labels.clone(), span));
             }
