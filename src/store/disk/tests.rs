@@ -365,9 +365,9 @@ fn what_a_clock_set_back_made_forgotten_stays_so_over_starts() {
 fn at_the_limit_a_start_keeps_the_series_that_were_seen_last() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open_in(folder.path());
-    for (look, shown) in [0..4u8, 4..8, 8..12].into_iter().enumerate() {
+    for (look, shown) in [(0, 0..4u8), (1, 4..8), (2, 8..12)] {
         let shown: Vec<_> = shown.map(|n| (n, f64::from(n))).collect();
-        store.record(picture("a", NOW + look as i64 * 60_000, &shown));
+        store.record(picture("a", NOW + look * 60_000, &shown));
         // The last ones are in the log.
         assert!(look == 2 || store.seal(SOON));
     }
