@@ -48,6 +48,13 @@ fn open_folder(limits: crate::store::Limits, folder: &Path) -> Result<Store, Str
     if found.damaged > 0 {
         warn!(places = found.damaged, folder = %folder.display(), "parts of the history are damaged and were skipped");
     }
+    if found.shed > 0 {
+        let kept = limits.max_series;
+        warn!(
+            series = found.shed,
+            kept, "the history held more series than storage.max_series: those seen longest ago are not shown"
+        );
+    }
     info!(series = found.series, in_blocks = found.in_blocks, from_log = found.from_log, "history read");
     Ok(store)
 }

@@ -37,6 +37,8 @@ pub(super) struct Entry {
     tail: Tail,
     /// Up to here its samples are in blocks on disk.
     stored: Millis,
+    /// Up to here no late sample is taken: they are in a block, or in one that is being written. Not before `stored`.
+    closed: Millis,
 }
 
 /// What became of one sample.
@@ -56,8 +58,8 @@ pub(super) enum Fate {
 
 impl Entry {
     pub(super) fn new(labels: Labels, reference: SeriesRef) -> Self {
-        let (chunks, tail) = (Vec::new(), Tail::default());
-        Self { labels, reference, seen: 0, source: EXTERNAL, chunks, tail, stored: Millis(i64::MIN) }
+        let (chunks, tail, never) = (Vec::new(), Tail::default(), Millis(i64::MIN));
+        Self { labels, reference, seen: 0, source: EXTERNAL, chunks, tail, stored: never, closed: never }
     }
 
     /// The time of the last sample.
@@ -81,7 +83,7 @@ impl Entry {
             return same_or_duplicate(known, value);
         }
         // A block is not written again.
-        if last.since(at) > window || at <= self.stored {
+        if last.since(at) > window || at <= self.closed {
             return Fate::TooOld;
         }
         self.insert(at, value, span)
@@ -151,6 +153,7 @@ impl Entry {
     pub(super) fn rewind(&mut self, at: Millis, blocks: &Blocks) -> bool {
         let before = Millis(at.0.saturating_sub(1));
         self.stored = self.stored.min(before);
+        self.closed = self.closed.min(before);
         if self.last().is_some_and(|last| last < at) {
             return false;
         }
@@ -197,15 +200,17 @@ impl Entry {
         if stored > after && blocks.hold(self.reference, (after, stored)) { stored } else { after }
     }
 
-    /// What is in no block yet.
-    pub(super) fn unsaved(&self, shared: &mut Shared) -> Option<Span> {
-        self.last().filter(|last| *last > self.stored)?;
+    /// What is in no block yet, to be put into one. A late sample between these would be in none, though it was taken. Should
+    /// the block fail, late ones are refused all the same; that matters for a minute.
+    pub(super) fn take_unsaved(&mut self, shared: &mut Shared) -> Option<Span> {
+        self.closed = self.last().filter(|last| *last > self.stored)?;
         self.cut(self.stored, Millis(i64::MAX), shared)
     }
 
     /// Blocks hold what is up to `last`.
     pub(super) fn saved(&mut self, last: Millis) {
         self.stored = self.stored.max(last);
+        self.closed = self.closed.max(last);
         let over = self.chunks.iter().take_while(|chunk| chunk.last() <= self.stored).count();
         self.chunks.drain(..over);
         self.chunks.shrink_to_fit();
@@ -214,6 +219,7 @@ impl Entry {
     /// Its last sample so far is in a block.
     pub(super) fn restore(&mut self, last: (Millis, f64)) {
         self.stored = self.stored.max(last.0);
+        self.closed = self.closed.max(last.0);
         if self.last().is_none_or(|at| at < last.0) {
             self.tail.replace([last]);
         }

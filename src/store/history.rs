@@ -1,5 +1,6 @@
 //! What is behind the lock: the series, and which of them each source shows.
 
+mod clock;
 mod persisted;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,6 +12,7 @@ use super::shape::{Before, SeriesRef};
 use super::table::SeriesTable;
 use super::{Limits, Picture, overlay};
 use crate::model::{Block, Labels, METRIC_NAME, Millis, Point, is_stale, stale_marker};
+use clock::Clock;
 use persisted::Persisted;
 
 /// How many pictures back a snapshot is told from what came later.
@@ -31,8 +33,8 @@ pub(super) struct History {
     version: u64,
     /// The latest pictures: which number, whose, of when.
     recent: VecDeque<(u64, u32, Millis)>,
-    /// The time of the newest picture: the store's only clock. It is set back with the wall clock.
-    newest: Millis,
+    /// It is set back with the wall clock.
+    clock: Clock,
     last_warned: Option<Millis>,
     disk: Persisted,
     pub(super) counts: Counts,
@@ -73,7 +75,7 @@ impl History {
             next_source: EXTERNAL + 1,
             version: 0,
             recent: VecDeque::with_capacity(RECENT),
-            newest: Millis(i64::MIN),
+            clock: Clock::new(),
             last_warned: None,
             disk: Persisted::default(),
             counts: Counts::default(),
@@ -94,7 +96,7 @@ impl History {
     /// The clock was ahead and was put right: what was written under times that are yet to come is forgotten. It would
     /// keep the same series' coming samples out, and push the horizon beyond everything that is true.
     fn follow_clock(&mut self, at: Millis) -> Option<Duration> {
-        let ahead = self.newest.since(at);
+        let ahead = self.newest().since(at);
         if ahead <= STEP_BACK {
             return None;
         }
@@ -107,7 +109,7 @@ impl History {
     pub(super) fn rewind(&mut self, at: Millis) {
         self.disk.rewind(at);
         self.series.rewind(at, &self.disk.blocks);
-        self.newest = at;
+        self.clock.set_back(at);
         self.last_warned = None;
     }
 
@@ -302,7 +304,7 @@ impl History {
 
     fn note_picture(&mut self, source: u32, at: Millis) {
         self.version += 1;
-        self.newest = self.newest.max(at);
+        self.clock.go_on(at);
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -311,20 +313,21 @@ impl History {
 
     pub(super) fn due_warning(&mut self, refused: Option<Labels>) -> Option<Labels> {
         let refused = refused?;
-        if self.last_warned.is_some_and(|last| self.newest < last + WARN_EVERY) {
+        if self.last_warned.is_some_and(|last| self.newest() < last + WARN_EVERY) {
             return None;
         }
-        self.last_warned = Some(self.newest);
+        self.last_warned = Some(self.newest());
         Some(refused)
     }
 
     /// The time of the newest picture.
     pub(super) fn newest(&self) -> Millis {
-        self.newest
+        self.clock.newest()
     }
 
     /// Samples before this are forgotten.
     pub(super) fn horizon(&self) -> Millis {
-        if self.newest.0 == i64::MIN { self.newest } else { self.newest - self.limits.retention }
+        let now = self.clock.believed();
+        if now.0 == i64::MIN { now } else { now - self.limits.retention }
     }
 }

@@ -48,11 +48,14 @@ impl SeriesTable {
 
     /// The series with these labels, a new one if there is place.
     pub(super) fn intern(&mut self, labels: &Labels) -> Option<SeriesRef> {
+        let is_full = self.len() >= self.most && !self.contains(labels);
+        if is_full { None } else { Some(self.intern_beyond(labels)) }
+    }
+
+    /// The series with these labels, a new one though it may be one too many.
+    pub(super) fn intern_beyond(&mut self, labels: &Labels) -> SeriesRef {
         if let Some(id) = self.index.id(labels) {
-            return Some(SeriesRef { id, generation: self.slots[id as usize].generation });
-        }
-        if self.len() >= self.most {
-            return None;
+            return SeriesRef { id, generation: self.slots[id as usize].generation };
         }
         let id = self.free.pop().map_or(self.slots.len() as SeriesId, |Reverse(id)| id);
         if id as usize == self.slots.len() {
@@ -62,7 +65,7 @@ impl SeriesTable {
         let slot = &mut self.slots[id as usize];
         let reference = SeriesRef { id, generation: slot.generation };
         slot.entry = Some(Entry::new(labels, reference));
-        Some(reference)
+        reference
     }
 
     /// The series, if it is not forgotten.
@@ -90,10 +93,15 @@ impl SeriesTable {
     }
 
     /// The series of some slots, and the slot behind them if there is one.
-    pub(super) fn slots_from(&self, from: usize, count: usize) -> (impl Iterator<Item = &Entry>, Option<usize>) {
-        let end = (from + count).min(self.slots.len());
-        let some = &self.slots[from.min(end)..end];
-        (some.iter().filter_map(|slot| slot.entry.as_ref()), (end < self.slots.len()).then_some(end))
+    pub(super) fn slots_from(
+        &mut self,
+        from: usize,
+        count: usize,
+    ) -> (impl Iterator<Item = &mut Entry>, Option<usize>) {
+        let all = self.slots.len();
+        let end = (from + count).min(all);
+        let some = &mut self.slots[from.min(end)..end];
+        (some.iter_mut().filter_map(|slot| slot.entry.as_mut()), (end < all).then_some(end))
     }
 
     /// Looks through some series, a few more for a large picture: trims them, forgets those without samples since
@@ -110,6 +118,22 @@ impl SeriesTable {
     /// Forgets of all series what is not before `at`.
     pub(super) fn rewind(&mut self, at: Millis, blocks: &Blocks) {
         self.forget_where(0..self.slots.len(), |entry| entry.rewind(at, blocks));
+    }
+
+    /// Forgets so many series that `most` are left: those whose last sample is the oldest. Says how many went.
+    pub(super) fn keep_newest(&mut self, most: usize) -> usize {
+        let over = self.len().saturating_sub(most);
+        if over == 0 {
+            return 0;
+        }
+        // Of two with the same last time, one that ended there goes first.
+        let age = |entry: &Entry| (entry.last(), !entry.has_ended());
+        let slots = self.slots.iter().enumerate();
+        let mut by_age: Vec<_> = slots.filter_map(|(at, slot)| Some((age(slot.entry.as_ref()?), at))).collect();
+        by_age.select_nth_unstable(over - 1);
+        by_age.truncate(over);
+        self.forget_where(by_age.into_iter().map(|(_, at)| at), |_| true);
+        over
     }
 
     fn forget_where(&mut self, slots: impl Iterator<Item = usize>, mut is_over: impl FnMut(&mut Entry) -> bool) {

@@ -128,11 +128,30 @@ fn a_clock_set_back_blinds_nobody() {
 fn a_clock_set_forward_goes_on_with_what_is_shown() {
     let store = Store::new(LIMITS);
     let (now, hour) = (1_700_000_000_000, 3_600_000);
+    let look = |at| store.record(picture("app", at, &[("a", "1", 1.0)]));
     for at in [now, now + 10_000, now + 5 * hour, now + 5 * hour + 10_000] {
-        store.record(picture("app", at, &[("a", "1", 1.0)]));
+        look(at);
     }
-    assert_eq!(history(&store, "a", "1"), [format!("{} 1", now + 5 * hour), format!("{} 1", now + 5 * hour + 10_000)]);
+    assert_eq!(history(&store, "a", "1").len(), 4, "it may be set back yet");
+    (2..100).for_each(|n| look(now + 5 * hour + n * 10_000));
+    let shown = history(&store, "a", "1");
+    assert_eq!((shown.len(), &shown[0]), (100, &format!("{} 1", now + 5 * hour)));
     assert_eq!(store.clock_steps(), 0);
+}
+
+#[test]
+fn a_clock_that_is_ahead_for_some_minutes_makes_nothing_forgotten() {
+    let store = Store::new(LIMITS);
+    let (now, year) = (1_700_000_000_000, 365 * 24 * 3_600_000);
+    let look = |at: i64| store.record(picture("app", at, &[("a", "1", 1.0)]));
+    (0..300).for_each(|n| look(now + n * 10_000));
+    let before = history(&store, "a", "1");
+    (0..50).for_each(|n| look(now + year + n * 10_000));
+    look(now + 350 * 10_000);
+    let shown = history(&store, "a", "1");
+    assert_eq!(shown[..300], before);
+    assert_eq!(shown[300..], [format!("{} 1", now + 350 * 10_000)]);
+    assert_eq!(store.clock_steps(), 1);
 }
 
 #[test]
@@ -342,12 +361,13 @@ fn a_freed_slot_is_not_taken_for_the_series_that_was_there() {
     let store = Store::new(LIMITS);
     let hour = 3_600_000;
     store.record(picture("slow", 0, &[("a", "1", 1.0)]));
-    for look in 1..100 {
-        store.record(picture("quick", hour * 2 + look, &[("b", "1", look as f64)]));
-        store.record(picture(&format!("q{look}"), hour * 2 + look, &[("b", "2", look as f64)]));
+    for look in 1..200 {
+        let at = hour * 2 + look * 10_000;
+        store.record(picture("quick", at, &[("b", "1", look as f64)]));
+        store.record(picture(&format!("q{look}"), at, &[("b", "2", look as f64)]));
     }
-    store.record(picture("slow", hour * 2 + 200, &[("a", "1", 5.0)]));
-    assert_eq!(history(&store, "a", "1"), [format!("{} 5", hour * 2 + 200)]);
+    store.record(picture("slow", hour * 3, &[("a", "1", 5.0)]));
+    assert_eq!(history(&store, "a", "1"), [format!("{} 5", hour * 3)]);
 }
 
 /// The store's meaning without its means: every series a list, every look compared with the one before.

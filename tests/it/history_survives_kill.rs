@@ -56,11 +56,13 @@ fn kill_again_and_again(retention: &str, seed: u64) {
             break;
         }
         let mut agent = Agent::start_with_retention(&folder, &config, retention);
-        // Some are killed while they start, and one in twelve lives long enough that something must be on disk for sure.
-        if random.below(5) > 0 {
+        // Some are killed while they start, and one in twelve lives so long behind its first look that it must be on disk.
+        let (is_awaited, is_long) = (random.below(5) > 0, random.below(12) == 0);
+        if is_long {
+            agent.wait_for("/readyz");
+        } else if is_awaited {
             agent.wait_for("/healthz");
         }
-        let is_long = random.below(12) == 0;
         let life = if is_long { 7_000 + random.below(1_000) } else { random.below(1_200) };
         std::thread::sleep(Duration::from_millis(life));
         agent.kill();

@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 use super::OpenStoreError;
 use crate::model::Millis;
 
+/// So many segments that could not be read to their end are kept aside, for who wants to look at them.
+const ASIDE: usize = 16;
+/// What their names end with.
+const DAMAGED: &str = "damaged";
+
 /// `lock`, `log/00000042`, `blocks/00000042.block`, and `blocks/00000041-until-1700000000000.block` for a block of which
-/// nothing behind that time is shown since the clock was set back.
+/// nothing behind that time is shown since the clock was set back. `log/00000040.damaged` is a segment that was kept aside.
 #[derive(Debug)]
 pub(super) struct Folder {
     root: PathBuf,
@@ -59,6 +64,21 @@ impl Folder {
 
     pub(super) fn unfinished_block(&self, number: u64) -> PathBuf {
         self.blocks().join(format!("{number:08}.part"))
+    }
+
+    /// Keeps a segment aside that could not be read to its end, instead of others that are kept so already and are too many.
+    pub(super) fn set_aside(&self, number: u64) -> io::Result<()> {
+        let path = self.segment(number);
+        let aside = path.with_extension(DAMAGED);
+        fs::rename(&path, &aside)?;
+        tracing::warn!(file = %aside.display(), "what could be read of the damaged segment is in a block now; the segment is kept aside");
+        let is_aside = |path: &PathBuf| path.extension().is_some_and(|end| end == DAMAGED);
+        let mut all: Vec<_> = self.list("log").map_err(io::Error::other)?.filter(is_aside).collect();
+        all.sort();
+        for path in all.iter().take(all.len().saturating_sub(ASIDE)) {
+            fs::remove_file(path)?;
+        }
+        Ok(())
     }
 
     fn blocks(&self) -> PathBuf {
@@ -112,6 +132,20 @@ fn block_file(path: PathBuf) -> Option<BlockFile> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_damaged_segments_are_kept_than_some() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path()).unwrap();
+        for number in 1..30 {
+            fs::write(folder.segment(number), b"damaged").unwrap();
+            folder.set_aside(number).unwrap();
+        }
+        let kept: Vec<_> =
+            (1..30).filter(|number| root.path().join(format!("log/{number:08}.damaged")).exists()).collect();
+        assert_eq!(kept, (14..30).collect::<Vec<_>>());
+        assert_eq!(folder.segments().unwrap(), []);
+    }
 
     #[test]
     fn names_are_read_as_they_are_written() {

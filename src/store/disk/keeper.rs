@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::damage::Damage;
-use super::folder::Folder;
+use super::folder::{BlockFile, Folder};
+use super::handles::Handles;
 use super::journal::Event;
 use super::segments::Segments;
 use super::{DiskState, Journal};
@@ -70,7 +71,7 @@ impl Keeper {
         history: Arc<RwLock<History>>,
         folder: Folder,
         segments: Segments,
-        damage: Arc<Damage>,
+        (damage, handles): (Arc<Damage>, Arc<Handles>),
         (wake, woken): (SyncSender<Wake>, Receiver<Wake>),
     ) -> std::io::Result<Self> {
         let figures = Arc::new(Figures::default());
@@ -81,6 +82,7 @@ impl Keeper {
             segments,
             figures: Arc::clone(&figures),
             damage: Arc::clone(&damage),
+            handles,
             backlog: Vec::new(),
             sealed_unlogged: 0,
             retry_at: None,
@@ -155,6 +157,7 @@ pub(super) struct Work {
     pub(super) segments: Segments,
     pub(super) figures: Arc<Figures>,
     pub(super) damage: Arc<Damage>,
+    pub(super) handles: Arc<Handles>,
     /// Taken from the journal, not written yet.
     backlog: Vec<Event>,
     /// How many samples were in no log when a block last held all.
@@ -260,17 +263,22 @@ impl Work {
             return;
         }
         let old = self.write().take_old_blocks();
+        let last = old.iter().map(|block| block.number).max();
         for block in old {
-            self.remove_block(block.number);
+            self.removed(block.delete());
+        }
+        // What lies before and is not held could not be read, or not be removed; it is as old. What time it holds nobody knows.
+        let held: Vec<_> = self.read().blocks().iter().map(|block| block.number).collect();
+        let files = self.folder.block_files().unwrap_or_default();
+        let is_over = |file: &BlockFile| Some(file.number) < last && !held.contains(&file.number);
+        for file in files.into_iter().filter(is_over) {
+            self.removed(fs::remove_file(&file.path));
         }
     }
 
-    pub(super) fn remove_block(&mut self, number: u64) {
-        let Ok(files) = self.folder.block_files() else { return };
-        for file in files.into_iter().filter(|file| file.number == number) {
-            if let Err(error) = fs::remove_file(&file.path) {
-                self.failed("an old block of the history cannot be removed", &error);
-            }
+    fn removed(&mut self, removed: std::io::Result<()>) {
+        if let Err(error) = removed {
+            self.failed("an old block of the history cannot be removed", &error);
         }
     }
 

@@ -14,6 +14,7 @@ mod columns;
 mod damage;
 mod folder;
 mod frame;
+mod handles;
 mod journal;
 mod keeper;
 mod log;
@@ -29,6 +30,7 @@ use crate::model::Millis;
 pub(super) use block::Block;
 pub(super) use blocks::Blocks;
 use damage::Damage;
+use handles::Handles;
 pub(super) use journal::{Journal, Taken};
 pub(super) use keeper::Keeper;
 pub(super) use open::open;
@@ -42,6 +44,8 @@ pub use log::fuzz as fuzz_log;
 pub struct Recovery {
     /// Series that are known again.
     pub series: usize,
+    /// Series that were too many for [`Limits::max_series`](super::Limits::max_series): those that were seen longest ago.
+    pub shed: usize,
     /// Samples in blocks.
     pub in_blocks: u64,
     /// Samples that the log brought back.

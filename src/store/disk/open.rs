@@ -8,9 +8,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::block::{Block, Indexed, OpenError};
 use super::damage::Damage;
 use super::folder::{BlockFile, Folder};
+use super::handles::Handles;
 use super::keeper::Keeper;
 use super::log::{Extent, Replay, read_segment};
-use super::segments::Segments;
+use super::segments::{Ended, Segments};
 use super::{OpenStoreError, Recovery};
 use crate::model::{Labels, Millis};
 use crate::store::history::History;
@@ -22,16 +23,17 @@ pub(in crate::store) fn open(
     root: &Path,
 ) -> Result<(Keeper, Recovery), OpenStoreError> {
     let folder = Folder::open(root)?;
-    let damage = Arc::new(Damage::default());
+    let (damage, handles) = (Arc::new(Damage::default()), Arc::new(Handles::default()));
     let mut recovery = Recovery::default();
     let mut guard = history.write().unwrap_or_else(PoisonError::into_inner);
     let (block_files, segments) = (folder.block_files()?, folder.segments()?);
     let mut last_block = 0;
     for file in &block_files {
-        if let Some(block) = read_block(&mut guard, file, &damage)? {
+        if let Some(block) = read_block(&mut guard, file, (&damage, &handles))? {
             last_block = file.number;
             recovery.in_blocks += block.footer.samples;
             guard.adopt(Arc::new(block));
+            recovery.shed += guard.shed_between_files();
         }
     }
     let mut log = Log { history: &mut guard, samples: 0 };
@@ -39,15 +41,18 @@ pub(in crate::store) fn open(
     for (number, path) in &segments {
         if *number < last_block {
             // A block holds what it holds; a kill came between.
-            let _ = fs::remove_file(path);
+            let known = read_log(&mut Nothing, *number, path, &damage)?;
+            let _ = known.map(|known| known.drop_from(&folder));
             continue;
         }
-        if let Some(length) = read_log(&mut log, *number, path, &damage)? {
+        if let Some(read) = read_log(&mut log, *number, path, &damage)? {
             since = since.or(Some(log.history.newest()).filter(|newest| newest.0 != i64::MIN));
-            ended.push((*number, length));
+            ended.push(read);
+            recovery.shed += log.history.shed_between_files();
         }
     }
     recovery.from_log = log.samples;
+    recovery.shed += guard.shed();
     recovery.series = guard.series().len();
     recovery.damaged = damage.count();
     let numbers = block_files.iter().map(|file| file.number).chain(segments.iter().map(|(number, _)| *number + 1));
@@ -56,32 +61,32 @@ pub(in crate::store) fn open(
     guard.keep_journal(journal);
     drop(guard);
     let segments = Segments::new(next, ended, since);
-    let keeper = Keeper::start(Arc::clone(history), folder, segments, damage, (wake, woken));
+    let keeper = Keeper::start(Arc::clone(history), folder, segments, (damage, handles), (wake, woken));
     let keeper = keeper.map_err(|source| OpenStoreError::Io { path: root.to_owned(), source })?;
     Ok((keeper, recovery))
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> OpenStoreError {
-    let path = path.to_owned();
-    |source| OpenStoreError::Io { path, source }
-}
-
 /// A block that is damaged where it must be read now is skipped, told and left where it is.
-fn read_block(history: &mut History, file: &BlockFile, damage: &Arc<Damage>) -> Result<Option<Block>, OpenStoreError> {
+fn read_block(
+    history: &mut History,
+    file: &BlockFile,
+    (damage, handles): (&Arc<Damage>, &Arc<Handles>),
+) -> Result<Option<Block>, OpenStoreError> {
     let mut held = Vec::new();
-    let opened = Block::open(file.number, &file.path, file.visible, damage, |Indexed { labels, last }| {
-        let series = history.intern_read(&labels)?;
+    let opened = Block::open(file.number, &file.path, file.visible, (damage, handles), |Indexed { labels, last }| {
+        let series = history.intern_read(&labels);
         held.push((series, last));
         Some(series)
     });
     let block = match opened {
         Ok(block) => block,
         Err(OpenError::Later(version)) => return Err(OpenStoreError::Later { file: file.path.clone(), version }),
-        Err(OpenError::Io(source)) if source.kind() != io::ErrorKind::UnexpectedEof => {
-            return Err(at(&file.path)(source));
-        }
-        Err(OpenError::Io(_)) => {
+        Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             damage.found(&file.path, 0, "the block is cut off and was skipped");
+            return Ok(None);
+        }
+        Err(OpenError::Io(error)) => {
+            damage.unreadable(&file.path, &error);
             return Ok(None);
         }
         Err(OpenError::Damaged(offset)) => {
@@ -105,29 +110,43 @@ fn read_block(history: &mut History, file: &BlockFile, damage: &Arc<Damage>) -> 
     Ok(Some(block))
 }
 
-/// Reads a segment into the history. Gives its length, or nothing if there is nothing in it.
-fn read_log(log: &mut Log<'_>, number: u64, path: &Path, damage: &Damage) -> Result<Option<u64>, OpenStoreError> {
-    let file = File::open(path).map_err(at(path))?;
-    let length = file.metadata().map_err(at(path))?.len();
-    let extent = read_segment(number, BufReader::with_capacity(64 << 10, file), log).map_err(at(path))?;
-    match extent {
-        Extent::Whole => Ok(Some(length)),
-        Extent::Later(version) => Err(OpenStoreError::Later { file: path.to_owned(), version }),
-        Extent::Damaged(offset) => {
+/// Reads a segment into the history; nothing if there is nothing in it. What cannot be read is told and left where it is.
+fn read_log(
+    replay: &mut impl Replay,
+    number: u64,
+    path: &Path,
+    damage: &Damage,
+) -> Result<Option<Ended>, OpenStoreError> {
+    let mut ended = Ended { number, length: 0, is_damaged: false };
+    let read = File::open(path).and_then(|file| {
+        ended.length = file.metadata()?.len();
+        read_segment(number, BufReader::with_capacity(64 << 10, file), replay)
+    });
+    match read {
+        Ok(Extent::Whole) => {}
+        Ok(Extent::Later(version)) => return Err(OpenStoreError::Later { file: path.to_owned(), version }),
+        Ok(Extent::Damaged(offset)) => {
             damage.found(path, offset, "what stands there is not what was written; the rest of this file is skipped");
-            Ok(Some(length))
+            ended.is_damaged = true;
         }
         // What a kill leaves. Without the torn end the next start finds the file whole.
-        Extent::Torn(0) => {
+        Ok(Extent::Torn(0)) => {
             let _ = fs::remove_file(path);
-            Ok(None)
+            return Ok(None);
         }
-        Extent::Torn(offset) => {
+        Ok(Extent::Torn(offset)) => {
             tracing::info!(file = %path.display(), offset, "the history's log was cut off there, as by a kill");
             let cut = File::options().write(true).open(path).and_then(|file| file.set_len(offset));
-            Ok(Some(if cut.is_ok() { offset } else { length }))
+            if cut.is_ok() {
+                ended.length = offset;
+            }
+        }
+        Err(error) => {
+            damage.unreadable(path, &error);
+            ended.is_damaged = true;
         }
     }
+    Ok(Some(ended))
 }
 
 /// Puts what the log says into the history.
@@ -138,7 +157,7 @@ struct Log<'h> {
 
 impl Replay for Log<'_> {
     fn series(&mut self, labels: Labels) -> Option<SeriesRef> {
-        self.history.intern_read(&labels)
+        Some(self.history.intern_read(&labels))
     }
 
     fn sample(&mut self, series: SeriesRef, at: Millis, value: f64) {
@@ -152,4 +171,16 @@ impl Replay for Log<'_> {
     fn rewind(&mut self, at: Millis) {
         self.history.rewind(at);
     }
+}
+
+/// For a segment whose content a block holds.
+struct Nothing;
+
+impl Replay for Nothing {
+    fn series(&mut self, _: Labels) -> Option<SeriesRef> {
+        None
+    }
+    fn sample(&mut self, _: SeriesRef, _: Millis, _: f64) {}
+    fn newest(&mut self, _: Millis) {}
+    fn rewind(&mut self, _: Millis) {}
 }

@@ -50,7 +50,7 @@ impl Work {
     fn open_written(&self, number: u64, path: &Path, saved: &[(SeriesRef, Millis)]) -> io::Result<Block> {
         self.folder.sync()?;
         let mut series = saved.iter().map(|(series, _)| *series);
-        let opened = Block::open(number, path, Millis(i64::MAX), &self.damage, |_| series.next());
+        let opened = Block::open(number, path, Millis(i64::MAX), (&self.damage, &self.handles), |_| series.next());
         opened.map_err(|error| io::Error::other(format!("{}: {error:?}", path.display())))
     }
 
@@ -59,7 +59,7 @@ impl Work {
         let mut writer = BlockWriter::start(number, BufWriter::with_capacity(64 << 10, File::create(part)?))?;
         let (mut saved, mut samples, mut slot) = (Vec::new(), Vec::new(), Some(0));
         while let Some(from) = slot {
-            let (series, runs, next) = self.read().unsaved(from, BATCH);
+            let (series, runs, next) = self.write().unsaved(from, BATCH);
             slot = next;
             for (series, run) in series.into_iter().zip(runs) {
                 run.decode_into(&mut samples);
@@ -91,10 +91,10 @@ impl Work {
         for file in self.folder.block_files().map_err(io::Error::other)? {
             let Some(block) = rewound.iter().find(|block| block.number == file.number) else { continue };
             if block.visible() < block.footer.first {
-                fs::remove_file(&file.path)?;
+                block.delete()?;
                 self.write().forget_block(file.number);
             } else if block.visible() < file.visible {
-                fs::rename(&file.path, self.folder.block_until(file.number, block.visible()))?;
+                block.rename(self.folder.block_until(file.number, block.visible()))?;
             }
         }
         self.folder.sync()

@@ -24,11 +24,19 @@ pub(super) struct Segments {
     /// The number of the next segment.
     next: u64,
     open: Option<Open>,
-    /// Those that are ended, with their lengths.
-    ended: Vec<(u64, u64)>,
+    ended: Vec<Ended>,
     /// The store's clock when the first of them was begun.
     since: Option<Millis>,
     synced: Instant,
+}
+
+/// A segment that nothing is written to any more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    pub(super) number: u64,
+    pub(super) length: u64,
+    /// It could not be read to its end.
+    pub(super) is_damaged: bool,
 }
 
 #[derive(Debug)]
@@ -43,13 +51,13 @@ struct Open {
 
 impl Segments {
     /// Goes on behind segments that are there; `since` is the time from which on they hold something.
-    pub(super) fn new(next: u64, ended: Vec<(u64, u64)>, since: Option<Millis>) -> Self {
+    pub(super) fn new(next: u64, ended: Vec<Ended>, since: Option<Millis>) -> Self {
         Self { next, open: None, ended, since, synced: Instant::now() }
     }
 
     /// Bytes of all segments.
     pub(super) fn bytes(&self) -> u64 {
-        self.ended.iter().map(|(_, length)| length).sum::<u64>() + self.open.as_ref().map_or(0, |open| open.length)
+        self.ended.iter().map(|ended| ended.length).sum::<u64>() + self.open.as_ref().map_or(0, |open| open.length)
     }
 
     pub(super) fn since(&self) -> Option<Millis> {
@@ -101,7 +109,7 @@ impl Segments {
                 let _ = fs::remove_file(folder.segment(open.number));
             } else {
                 let length = open.file.metadata().map_or(open.length, |metadata| metadata.len());
-                self.ended.push((open.number, length));
+                self.ended.push(Ended { number: open.number, length, is_damaged: false });
             }
             return Err(error);
         }
@@ -138,18 +146,24 @@ impl Segments {
             tracing::warn!(%error, "a segment of the history's log may not outlast a power cut");
         }
         if let Some(open) = self.open.take() {
-            self.ended.push((open.number, open.length));
+            self.ended.push(Ended { number: open.number, length: open.length, is_damaged: false });
         }
         self.next
     }
 
-    /// Removes the segments before `number`: a block holds what they held.
+    /// Removes the segments before `number`: a block holds what they held. Of a damaged one it holds what could be read.
     pub(super) fn drop_before(&mut self, folder: &Folder, number: u64, newest: Millis) {
-        self.ended.retain(|(ended, _)| {
-            *ended >= number || fs::remove_file(folder.segment(*ended)).is_err_and(|error| is_there(&error))
-        });
+        self.ended
+            .retain(|ended| ended.number >= number || ended.drop_from(folder).is_err_and(|error| is_there(&error)));
         let holds = self.open.is_some() || !self.ended.is_empty();
         self.since = holds.then_some(newest).filter(|newest| newest.0 != i64::MIN);
+    }
+}
+
+impl Ended {
+    /// A block holds what could be read of it.
+    pub(super) fn drop_from(self, folder: &Folder) -> io::Result<()> {
+        if self.is_damaged { folder.set_aside(self.number) } else { fs::remove_file(folder.segment(self.number)) }
     }
 }
 

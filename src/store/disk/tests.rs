@@ -1,3 +1,6 @@
+mod clock;
+mod damage;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -92,19 +95,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-#[test]
-fn what_a_clock_set_back_made_forgotten_stays_so_though_nothing_was_sealed_since() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, _) = open_in(folder.path());
-    store.record(picture("a", NOW, &[(0, 1.0)]));
-    assert!(store.seal(SOON));
-    store.record(picture("a", NOW - 120_000, &[]));
-    assert_eq!(held(&store), Held::new());
-    assert!(store.seal(SOON));
-    drop(store);
-    assert_eq!(held(&open_in(folder.path()).0), Held::new());
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     /// A late sample is not put into a block that is there: what is written comes well behind the last block. After a start no source has a picture yet, so what it no longer shows goes on unended: the one in memory is told so.
@@ -133,6 +123,8 @@ proptest! {
                 Step::Seal => {
                     prop_assert!(store.seal(SOON));
                     now += 200_000;
+                    store.record(picture("own", now, &[]));
+                    memory.record(picture("own", now, &[]));
                 }
                 Step::Reopen | Step::Kill => {
                     for source in ["0", "1"] {
@@ -148,6 +140,8 @@ proptest! {
                         drop(store);
                     }
                     store = open_in(folder.path()).0;
+                    // The flush sealed a block if an hour had gone by.
+                    now += 200_000;
                     // As the agent's own picture does: before the first one it is not known what is far ahead.
                     store.record(picture("own", now, &[]));
                     memory.record(picture("own", now, &[]));
@@ -171,119 +165,6 @@ fn fill(store: &Store, from: i64) {
         let at = from + look * 10_000;
         store.record(picture("a", at, &[(1, 1.0), (2, at as f64), (3, 1.0 / (at as f64))]));
         store.record(picture("b", at + 5, &[(1, 0.25)]));
-    }
-}
-
-/// Whether all that `part` holds stands in `whole` too.
-fn is_within(part: &Held, whole: &Held) -> bool {
-    part.iter()
-        .all(|(labels, samples)| whole.get(labels).is_some_and(|all| samples.iter().all(|sample| all.contains(sample))))
-}
-
-#[test]
-fn a_log_cut_at_any_byte_gives_what_was_written_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, _) = open_in(folder.path());
-    fill(&store, NOW);
-    assert!(store.flush(SOON));
-    let whole = held(&store);
-    drop(store);
-    let log = fs::read(only_file(folder.path(), "log")).unwrap();
-    let mut before = 0;
-    for length in 0..=log.len() {
-        let part = copy(folder.path());
-        fs::write(only_file(part.path(), "log"), &log[..length]).unwrap();
-        let (store, recovery) = open_in(part.path());
-        assert_eq!(recovery.damaged, 0, "a cut is no damage");
-        let found = held(&store);
-        assert!(is_within(&found, &whole), "{length} bytes");
-        let count = found.values().map(Vec::len).sum::<usize>();
-        assert!(count >= before, "{length} bytes");
-        before = count;
-    }
-    assert_eq!(before, whole.values().map(Vec::len).sum::<usize>());
-}
-
-#[test]
-fn a_flipped_byte_of_the_log_is_told_and_takes_the_rest_of_its_segment() {
-    let folder = tempfile::tempdir().unwrap();
-    for from in [NOW, NOW + 60_000] {
-        let (store, _) = open_in(folder.path());
-        fill(&store, from);
-        drop(store);
-    }
-    let (store, recovery) = open_in(folder.path());
-    let whole = held(&store);
-    assert_eq!((recovery.series, recovery.from_log, recovery.damaged), (4, 24, 0));
-    drop(store);
-    let first = fs::read_dir(folder.path().join("log")).unwrap().flatten().map(|entry| entry.path()).min().unwrap();
-    let log = fs::read(&first).unwrap();
-    for at in (0..log.len()).step_by(3) {
-        let part = copy(folder.path());
-        let mut flipped = log.clone();
-        flipped[at] ^= 0x10;
-        fs::write(part.path().join("log").join(first.file_name().unwrap()), &flipped).unwrap();
-        let (store, recovery) = open_in(part.path());
-        assert_eq!((recovery.damaged, store.disk().unwrap().corruptions), (1, 1), "byte {at}");
-        let found = held(&store);
-        assert!(is_within(&found, &whole), "byte {at}");
-        assert!(
-            found.values().flatten().filter(|(at, _)| *at >= NOW + 60_000).count() == 12,
-            "the next segment is read"
-        );
-    }
-}
-
-#[test]
-fn a_flipped_byte_of_a_block_is_told_and_never_read_as_data() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, _) = open_in(folder.path());
-    fill(&store, NOW);
-    assert!(store.seal(SOON));
-    let whole = held(&store);
-    assert_eq!((store.disk().unwrap().blocks, store.disk().unwrap().log_bytes), (1, 0));
-    drop(store);
-    let block = fs::read(only_file(folder.path(), "blocks")).unwrap();
-    for at in 0..block.len() {
-        let part = copy(folder.path());
-        let mut flipped = block.clone();
-        flipped[at] ^= 0x10;
-        fs::write(only_file(part.path(), "blocks"), &flipped).unwrap();
-        let (store, _) = open_in(part.path());
-        let found = held(&store);
-        assert!(is_within(&found, &whole), "byte {at}");
-        assert!(store.disk().unwrap().corruptions >= 1, "byte {at}");
-        assert_ne!(found, whole, "byte {at}");
-    }
-    for length in (0..block.len()).step_by(7) {
-        let part = copy(folder.path());
-        fs::write(only_file(part.path(), "blocks"), &block[..length]).unwrap();
-        let (store, recovery) = open_in(part.path());
-        assert_eq!((recovery.damaged, held(&store)), (1, Held::new()), "{length} bytes");
-        fill(&store, NOW + 100_000);
-        assert!(store.seal(SOON), "a new block beside the damaged one");
-    }
-}
-
-#[test]
-fn a_file_of_a_later_version_is_refused_and_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let (store, _) = open_in(folder.path());
-    fill(&store, NOW);
-    assert!(store.seal(SOON));
-    fill(&store, NOW + 60_000);
-    drop(store);
-    for part in ["log", "blocks"] {
-        let copy = copy(folder.path());
-        let file = only_file(copy.path(), part);
-        let mut bytes = fs::read(&file).unwrap();
-        bytes[6] = 2;
-        let sum = frame::checksum(0, &bytes[..16]);
-        bytes[16..20].copy_from_slice(&sum.to_le_bytes());
-        fs::write(&file, &bytes).unwrap();
-        let refused = Store::open(LIMITS, copy.path()).expect_err("a later version").to_string();
-        assert!(refused.contains("later version") && refused.contains(file.to_str().unwrap()), "{refused}");
-        assert_eq!(fs::read(&file).unwrap(), bytes);
     }
 }
 
@@ -317,8 +198,15 @@ fn blocks_go_with_the_retention_and_who_reads_them_goes_on() {
     let (store, recovery) = Store::open(limits, folder.path()).unwrap();
     assert_eq!((recovery.series, recovery.in_blocks), (2, 4));
     let runs = store.snapshot().runs(&[Matcher::equal("n", "1")], Millis(0), Millis(i64::MAX));
-    store.record(picture("a", NOW + 2 * 3_600_000, &[(2, 3.0)]));
+    let two_hours = NOW + 2 * 3_600_000;
+    store.record(picture("a", two_hours, &[(2, 3.0)]));
     assert!(store.seal(SOON));
+    store.record(picture("a", two_hours + 540_000, &[(2, 3.0)]));
+    assert!(store.flush(SOON));
+    assert_eq!(store.disk().unwrap().blocks, 2, "the clock may be wrong");
+    for minute in 0..=10 {
+        store.record(picture("a", two_hours + 540_000 + minute * 60_000, &[(2, 3.0)]));
+    }
     assert!(store.flush(SOON));
     assert_eq!(store.disk().unwrap().blocks, 1, "the first one is over");
     only_file(folder.path(), "blocks");
@@ -328,24 +216,87 @@ fn blocks_go_with_the_retention_and_who_reads_them_goes_on() {
 }
 
 #[test]
-fn what_a_clock_set_back_made_forgotten_stays_so_over_starts() {
+fn at_the_limit_a_start_keeps_the_series_that_were_seen_last() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open_in(folder.path());
-    for minute in 0..30 {
-        store.record(picture("a", NOW + minute * 60_000, &[(1, minute as f64)]));
+    for (look, shown) in [(0, 0..4u8), (1, 4..8), (2, 8..12)] {
+        let shown: Vec<_> = shown.map(|n| (n, f64::from(n))).collect();
+        store.record(picture("a", NOW + look * 60_000, &shown));
+        // The last ones are in the log.
+        assert!(look == 2 || store.seal(SOON));
     }
-    assert!(store.seal(SOON));
-    let ten = NOW + 10 * 60_000;
-    store.record(picture("a", ten, &[(1, 100.0)]));
-    let truth = held(&store);
-    assert_eq!(truth.values().next().unwrap().last(), Some(&(ten, 100f64.to_bits())));
-    assert!(store.flush(SOON));
-    assert_eq!(held(&open_in(copy(folder.path()).path()).0), truth, "out of the log");
-    assert!(store.seal(SOON));
-    assert_eq!(held(&store), truth);
-    assert_eq!(held(&open_in(copy(folder.path()).path()).0), truth, "out of the block's name");
-    store.record(picture("a", ten + 60_000, &[(1, 101.0)]));
-    let truth = held(&store);
     drop(store);
-    assert_eq!(held(&open_in(folder.path()).0), truth);
+    let kept = |max_series| {
+        let copy = copy(folder.path());
+        let (store, found) = Store::open(Limits { max_series, ..LIMITS }, copy.path()).unwrap();
+        assert_eq!((found.series, found.series + found.shed), (max_series, 12));
+        let mut kept: Vec<u8> = held(&store).keys().map(|labels| labels.get("n").unwrap().parse().unwrap()).collect();
+        kept.sort_unstable();
+        kept
+    };
+    assert_eq!(kept(4), [8, 9, 10, 11]);
+    assert_eq!(kept(8), (4..12).collect::<Vec<_>>());
+    assert_eq!(kept(12), (0..12).collect::<Vec<_>>());
+}
+
+/// So many blocks that not all of their files can be open.
+#[test]
+fn many_blocks_need_few_open_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    for look in 0..200 {
+        store.record(picture("a", NOW + look * 10_000, &[(1, look as f64)]));
+        assert!(store.seal(SOON));
+    }
+    drop(store);
+    let (store, found) = open_in(folder.path());
+    assert_eq!((store.disk().unwrap().blocks, found.in_blocks), (200, 200));
+    assert_eq!(held(&store).values().next().unwrap().len(), 200);
+    let blocks = folder.path().join("blocks");
+    let opened = fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|fd| fs::read_link(fd.path()).ok());
+    assert!(opened.filter(|path| path.starts_with(&blocks)).count() <= 64);
+}
+
+#[test]
+fn a_late_sample_that_is_taken_while_a_block_is_written_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    let write =
+        |n, seconds: i64| store.append_external(&[series(n, &[(NOW + seconds * 1000, seconds as f64)])]).appended;
+    assert_eq!([write(0, 10), write(0, 30), write(1, 10), write(1, 30)], [1; 4]);
+    // Both series are read for a block; then samples come for what it holds, and for what it does not.
+    let (copied, _, rest) = store.write().unsaved(0, 1);
+    assert_eq!((copied.len(), rest), (1, Some(1)));
+    assert_eq!(write(0, 20), 0, "the block has no place for it any more");
+    assert_eq!([write(0, 40), write(1, 20)], [1; 2]);
+    store.write().unsaved(1, 1);
+    assert_eq!([write(1, 15), write(1, 40), write(1, 35)], [0, 1, 1]);
+    store.write().saved(&[(copied[0], Millis(NOW + 30_000))]);
+    assert_eq!([write(0, 25), write(0, 35)], [0, 1]);
+}
+
+#[test]
+fn what_is_taken_while_blocks_are_written_outlasts_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open_in(folder.path());
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Each ten seconds first, then the nine before them, late.
+            let seconds = (1..).flat_map(|ten: i64| (0..10).map(move |late| ten * 10 - late));
+            for second in seconds {
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let all: Vec<_> = (0..40).map(|n| series(n, &[(NOW + second * 1000, second as f64)])).collect();
+                store.append_external(&all);
+            }
+        });
+        for _ in 0..20 {
+            assert!(store.seal(SOON));
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(store.flush(SOON));
+    assert_eq!(held(&open_in(copy(folder.path()).path()).0), held(&store));
 }

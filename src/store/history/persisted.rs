@@ -43,9 +43,20 @@ impl Persisted {
 
 /// For recovery, before there is a journal.
 impl History {
-    /// The series with these labels, as files name it.
-    pub(in crate::store) fn intern_read(&mut self, labels: &Labels) -> Option<SeriesRef> {
-        self.series.intern(labels)
+    /// The series with these labels, as files name it. Which ones are too many is known only when all files have been read.
+    pub(in crate::store) fn intern_read(&mut self, labels: &Labels) -> SeriesRef {
+        self.series.intern_beyond(labels)
+    }
+
+    /// Between two files: so that files of ever other series do not fill the memory.
+    pub(in crate::store) fn shed_between_files(&mut self) -> usize {
+        let most = self.limits.max_series;
+        if self.series.len() > most.saturating_mul(2) { self.series.keep_newest(most) } else { 0 }
+    }
+
+    /// Forgets the series beyond `max_series` that were seen longest ago. Says how many these were.
+    pub(in crate::store) fn shed(&mut self) -> usize {
+        self.series.keep_newest(self.limits.max_series)
     }
 
     /// The series' last sample is in a block.
@@ -65,7 +76,7 @@ impl History {
     }
 
     pub(in crate::store) fn set_newest(&mut self, at: Millis) {
-        self.newest = at;
+        if at < self.newest() { self.clock.set_back(at) } else { self.clock.go_on(at) }
     }
 
     /// From here on what is appended is also for the disk.
@@ -99,12 +110,12 @@ impl History {
         self.disk.rewound = None;
     }
 
-    /// What is in no block yet, of some series from a slot on; and the slot to go on with.
-    pub(in crate::store) fn unsaved(&self, from: usize, count: usize) -> (Vec<SeriesRef>, Vec<Run>, Option<usize>) {
+    /// What is in no block yet, of some series from a slot on, to be put into one; and the slot to go on with.
+    pub(in crate::store) fn unsaved(&mut self, from: usize, count: usize) -> (Vec<SeriesRef>, Vec<Run>, Option<usize>) {
         let (entries, next) = self.series.slots_from(from, count);
         let (mut shared, mut series, mut spans) = (Shared::default(), Vec::new(), Vec::new());
         for entry in entries {
-            if let Some(span) = entry.unsaved(&mut shared) {
+            if let Some(span) = entry.take_unsaved(&mut shared) {
                 series.push(entry.reference);
                 spans.push((entry.labels.clone(), span));
             }
@@ -149,7 +160,7 @@ impl History {
     pub(super) fn memory_horizon(&self) -> Millis {
         let horizon = self.horizon();
         match &self.disk.journal {
-            Some(_) if self.newest.0 != i64::MIN => horizon.max(self.newest - IN_MEMORY),
+            Some(_) if self.newest().0 != i64::MIN => horizon.max(self.clock.believed() - IN_MEMORY),
             _ => horizon,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -158,7 +158,10 @@ pub fn command() -> Command {
     command
 }
 
-/// The binary that is tested and shipped.
+/// The binary that is tested and shipped; `SIDEWATCH_BINARY` names another one.
 pub fn binary() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_sidewatch"))
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        std::env::var_os("SIDEWATCH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_sidewatch").into(), PathBuf::from)
+    });
+    &BINARY
 }

@@ -1,13 +1,14 @@
 //! Reads blocks by position: nothing but where the series' columns are is kept in memory.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::super::Damage;
+use super::super::Handles;
 use super::super::bytes::Reader;
 use super::super::columns::{ValueReader, read_steps};
 use super::super::frame::{HEADER, Header, checksum, read_header};
@@ -19,14 +20,16 @@ use crate::store::shape::SeriesRef;
 /// An index that claims to be longer is damage.
 const MAX_INDEX: u64 = 1 << 30;
 
-/// A sealed block. Its file stays open, so that who reads it goes on when it is deleted.
+/// A sealed block.
 #[derive(Debug)]
 pub(in crate::store) struct Block {
     pub(in crate::store::disk) number: u64,
     pub(in crate::store::disk) footer: Footer,
     pub(in crate::store::disk) size: u64,
-    path: PathBuf,
-    file: File,
+    path: Mutex<PathBuf>,
+    handles: Arc<Handles>,
+    /// Its file when it was deleted: who reads it goes on.
+    deleted: OnceLock<Arc<File>>,
     /// What is behind this was forgotten when the clock was set back.
     visible: AtomicI64,
     /// Where the series' columns are: sorted by series, those of one series by time.
@@ -42,6 +45,14 @@ pub(in crate::store::disk) struct Indexed {
     pub(in crate::store::disk) labels: Labels,
     /// Its last sample here.
     pub(in crate::store::disk) last: (Millis, f64),
+}
+
+/// Why a column cannot be read.
+#[derive(Debug)]
+enum ReadError {
+    Io(io::Error),
+    /// What stands at this offset is not what was written.
+    Damaged(u64),
 }
 
 /// Why a block cannot be used.
@@ -65,7 +76,7 @@ impl Block {
         number: u64,
         path: &Path,
         visible: Millis,
-        damage: &Arc<Damage>,
+        (damage, handles): (&Arc<Damage>, &Arc<Handles>),
         mut take: impl FnMut(Indexed) -> Option<SeriesRef>,
     ) -> Result<Self, OpenError> {
         let file = File::open(path)?;
@@ -91,8 +102,44 @@ impl Block {
             return Err(damaged());
         }
         let columns = read_index(&index, &mut take).ok_or_else(damaged)?;
-        let (visible, damage, times) = (AtomicI64::new(visible.0), Arc::clone(damage), Mutex::new(None));
-        Ok(Self { number, footer, size, path: path.to_owned(), file, visible, columns, times, damage })
+        Ok(Self {
+            number,
+            footer,
+            size,
+            path: Mutex::new(path.to_owned()),
+            handles: Arc::clone(handles),
+            deleted: OnceLock::new(),
+            visible: AtomicI64::new(visible.0),
+            columns,
+            times: Mutex::new(None),
+            damage: Arc::clone(damage),
+        })
+    }
+
+    /// Gives its file another name.
+    pub(in crate::store::disk) fn rename(&self, to: PathBuf) -> io::Result<()> {
+        let mut path = self.lock_path();
+        fs::rename(&*path, &to)?;
+        *path = to;
+        Ok(())
+    }
+
+    /// Deletes its file. Who reads it goes on; when nobody does, it is gone from the disk.
+    pub(in crate::store::disk) fn delete(&self) -> io::Result<()> {
+        if let Ok(file) = self.file() {
+            let _ = self.deleted.set(file);
+        }
+        self.handles.close(self.number);
+        fs::remove_file(&*self.lock_path())
+    }
+
+    fn file(&self) -> io::Result<Arc<File>> {
+        let deleted = self.deleted.get().cloned();
+        deleted.map_or_else(|| self.handles.get(self.number, || File::open(&*self.lock_path())), Ok)
+    }
+
+    fn lock_path(&self) -> MutexGuard<'_, PathBuf> {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The time behind which nothing of it is shown.
@@ -139,21 +186,25 @@ impl Block {
         let until = until.min(self.visible());
         for place in self.places(series) {
             let good = samples.len();
-            if let Err(at) = self.read_column(place, (after, until), samples) {
-                samples.truncate(good);
-                self.damage.found(&self.path, at, "what stands there is not what was written; it is left out");
+            let Err(error) = self.read_column(place, (after, until), samples) else { continue };
+            samples.truncate(good);
+            let path = self.lock_path().clone();
+            match error {
+                ReadError::Io(error) => self.damage.unreadable(&path, &error),
+                ReadError::Damaged(at) => {
+                    self.damage.found(&path, at, "what stands there is not what was written; it is left out");
+                }
             }
         }
     }
 
-    /// On damage, where it is.
     fn read_column(
         &self,
         place: Place,
         (after, until): (Millis, Millis),
         samples: &mut Vec<(Millis, f64)>,
-    ) -> Result<(), u64> {
-        let damaged = || u64::from(place.at);
+    ) -> Result<(), ReadError> {
+        let damaged = || ReadError::Damaged(u64::from(place.at));
         let bytes = self.bytes(place)?;
         let mut reader = Reader(&bytes);
         let times = Place::read(&mut reader).ok_or_else(damaged)?;
@@ -176,29 +227,34 @@ impl Block {
         Ok(())
     }
 
-    fn times(&self, place: Place, count: usize) -> Result<Arc<[Millis]>, u64> {
+    fn times(&self, place: Place, count: usize) -> Result<Arc<[Millis]>, ReadError> {
         let known = self.times.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((_, times)) = known.filter(|(at, times)| *at == place && times.len() == count) {
             return Ok(times);
         }
         let bytes = self.bytes(place)?;
         let mut times = Vec::with_capacity(count);
-        read_steps(&mut Reader(&bytes), count, |at| times.push(Millis(at))).ok_or(u64::from(place.at))?;
+        let read = read_steps(&mut Reader(&bytes), count, |at| times.push(Millis(at)));
+        read.ok_or(ReadError::Damaged(u64::from(place.at)))?;
         let times: Arc<[Millis]> = times.into();
         *self.times.lock().unwrap_or_else(PoisonError::into_inner) = Some((place, Arc::clone(&times)));
         Ok(times)
     }
 
     /// A column's bytes, if they are what was written.
-    fn bytes(&self, place: Place) -> Result<Vec<u8>, u64> {
+    fn bytes(&self, place: Place) -> Result<Vec<u8>, ReadError> {
         let at = u64::from(place.at);
         if at + u64::from(place.length) + 4 > self.footer.index_at {
-            return Err(at);
+            return Err(ReadError::Damaged(at));
         }
         let mut bytes = vec![0; place.length as usize + 4];
-        self.file.read_exact_at(&mut bytes, at).map_err(|_| at)?;
+        let read = self.file().and_then(|file| file.read_exact_at(&mut bytes, at));
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ReadError::Damaged(at),
+            _ => ReadError::Io(error),
+        })?;
         let sum = bytes.split_off(place.length as usize);
-        if checksum(at, &bytes).to_le_bytes() == sum[..] { Ok(bytes) } else { Err(at) }
+        if checksum(at, &bytes).to_le_bytes() == sum[..] { Ok(bytes) } else { Err(ReadError::Damaged(at)) }
     }
 }
 
