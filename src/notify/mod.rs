@@ -24,6 +24,7 @@ mod dispatch;
 mod group;
 mod identity;
 mod inbox;
+pub mod matcher;
 mod metrics;
 mod notification;
 mod plan;
