@@ -10,6 +10,7 @@ mod probe;
 mod query;
 mod run;
 mod test;
+mod test_route;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -106,6 +107,8 @@ enum Test {
         #[arg(long)]
         diff: bool,
     },
+    /// Print which receivers an alert with these labels reaches.
+    Route(test_route::Question),
 }
 
 /// How results are printed.
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Check(Check::Config { file }) => check::config(&file),
         Command::Check(Check::Rules { files, lint, lint_fatal }) => check::rules(&files, lint, lint_fatal),
         Command::Test(Test::Rules { files, run, diff }) => test::rules(&files, run.as_ref(), diff),
+        Command::Test(Test::Route(question)) => test_route::run(question),
         Command::Probe { target, config, format } => probe::run(&target, config, format),
         Command::Query(question) => query::run(&question),
         Command::Cost { prices } => cost::run(&prices),

@@ -60,7 +60,7 @@ fn plan(channels: &[(&str, &Arc<Fake>)]) -> Plan {
         Planned { id, settings: integration(url), channel: Arc::clone(channel) as Arc<dyn Channel> }
     });
     let routes = Route::root("on-call".into(), GroupBy::Labels(vec!["alertname".into()]), timing);
-    Plan { routes, integrations: integrations.collect() }
+    Plan { routes, inhibitor: Inhibitor::default(), integrations: integrations.collect() }
 }
 
 struct Rig {
@@ -85,7 +85,7 @@ fn alert(name: &str, ends_at: Option<Millis>) -> Alert {
     Alert {
         labels: Labels::new([("alertname", name)]),
         annotations: Labels::empty(),
-        starts_at: Millis(0),
+        starts_at: Millis::now(),
         ends_at,
         value: 1.0,
         generator_url: String::new(),

@@ -24,15 +24,18 @@ mod dispatch;
 mod group;
 mod identity;
 mod inbox;
+mod inhibit;
 pub mod matcher;
 mod metrics;
 mod notification;
 mod plan;
+mod quiet;
 mod retry;
 mod route;
 mod sent;
 mod settings;
 mod template;
+mod time_interval;
 mod worker;
 
 use std::sync::Arc;
@@ -48,11 +51,13 @@ use inbox::Shared;
 
 pub use group::ActiveAlert;
 pub use identity::fingerprint;
+pub use inhibit::InhibitRule;
 pub use metrics::Metrics;
 pub use notification::{Notification, Reason};
 pub use plan::Plan;
-pub use route::{GroupBy, Route, Timing};
+pub use route::{GroupBy, Hours, Route, Timing};
 pub use settings::{Receiver, Settings};
+pub use time_interval::{Span, TimeInterval};
 
 /// The handle for everybody else. Cheap to clone.
 #[derive(Clone)]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::channels::{Channel, Integration, IntegrationId};
+use super::inhibit::Inhibitor;
 use super::route::{GroupBy, Route, Timing};
 use super::settings::Settings;
 use super::template::Templates;
@@ -11,6 +12,8 @@ use super::template::Templates;
 /// A configuration with everything built that can fail.
 pub struct Plan {
     pub(super) routes: Route,
+    /// Without any source yet.
+    pub(super) inhibitor: Inhibitor,
     pub(super) integrations: Vec<Planned>,
 }
 
@@ -41,6 +44,7 @@ impl Plan {
         }
         // Without a route nobody is told, but what fires can still be asked for.
         let nobody = || Route::root(String::new(), GroupBy::Labels(Vec::new()), Timing::default());
-        Ok(Self { routes: settings.route.clone().unwrap_or_else(nobody), integrations })
+        let routes = settings.route.clone().unwrap_or_else(nobody);
+        Ok(Self { routes, inhibitor: Inhibitor::new(&settings.inhibit_rules), integrations })
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::Millis;
 
@@ -64,13 +65,28 @@ impl SentLog {
         if send_resolved && !states.resolved.is_subset(&told.states.resolved) {
             return Some(Reason::SomeResolved);
         }
-        (batch.at.since(told.at) >= batch.timing.repeat_interval).then_some(Reason::Repeat)
+        // Alertmanager counts from the delivery, a moment after the flush: a flush exactly when the interval is over is
+        // too early for it, and the next one repeats.
+        let moment = (batch.timing.group_interval / 10).min(Duration::from_millis(100));
+        (batch.at.since(told.at) > batch.timing.repeat_interval + moment).then_some(Reason::Repeat)
     }
 
     /// What the channel gave back when it last told of the batch's group, while alerts of it fire.
     pub fn receipt(&self, batch: &Batch, to: &IntegrationId) -> Receipt {
         let told = self.0.get(&(Arc::clone(&batch.key), to.clone()))?;
         if told.ends > batch.at && !told.states.firing.is_empty() { told.receipt.clone() } else { None }
+    }
+
+    /// Forgets that an integration was told of some alerts of a batch's group: they ended, and it will not hear of that.
+    pub fn forget(&mut self, batch: &Batch, to: &IntegrationId, alerts: &[u64]) {
+        if alerts.is_empty() {
+            return;
+        }
+        if let Some(told) = self.0.get_mut(&(Arc::clone(&batch.key), to.clone())) {
+            for id in alerts {
+                told.states.firing.remove(id);
+            }
+        }
     }
 
     /// Notes that an integration has been told of a batch.
