@@ -34,6 +34,7 @@ mod retry;
 mod route;
 mod sent;
 mod settings;
+pub mod silence;
 mod template;
 mod time_interval;
 mod worker;
