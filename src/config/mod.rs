@@ -153,7 +153,10 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     let alerting = match fields.take("alerting") {
         Some(node) => {
             let section = Fields::of(node, "`alerting`", problems);
-            section.map(|section| notify::Settings::read_in(section, folder))?
+            let settings = section.map(|section| notify::Settings::read_in(section, folder))?;
+            // With `config_file`, it is that file's.
+            let original = Some(settings.original.clone()).filter(|text| !text.is_empty());
+            notify::Settings { original: original.unwrap_or_else(|| notify::original(Some(node))), ..settings }
         }
         None => notify::Settings::default(),
     };

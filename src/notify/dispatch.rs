@@ -16,6 +16,7 @@ use tracing::{error, warn};
 use crate::model::Millis;
 use crate::runtime::supervise::Supervisor;
 
+use super::acknowledge::Episode;
 use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
 use super::group::{Batch, Groups, MAX_ALERTS};
 use super::inbox::Shared;
@@ -23,7 +24,7 @@ use super::inhibit::Inhibitor;
 use super::metrics::Metrics;
 use super::notification::{Notification, Reason, in_order};
 use super::plan::{Plan, Planned};
-use super::quiet::{NoSilences, Silencer, hush};
+use super::quiet::{Silencer, hush};
 use super::route::Route;
 use super::sent::{SentLog, States};
 use super::worker::{Job, Outcome, Outlet, Report};
@@ -110,6 +111,7 @@ impl Dispatcher {
         external_url: &str,
     ) -> Self {
         let (landing, outcomes) = mpsc::unbounded_channel();
+        let silencer = Arc::new(shared.kept().silences.clone());
         let mut dispatcher = Self {
             shared,
             metrics,
@@ -118,7 +120,7 @@ impl Dispatcher {
             clock: Clock::start(),
             routes: plan.routes.clone(),
             inhibitor: Inhibitor::default(),
-            silencer: Arc::new(NoSilences),
+            silencer,
             live: Vec::new(),
             groups: Groups::default(),
             changed: true,
@@ -260,6 +262,9 @@ impl Dispatcher {
         let Some(reason) = self.log.reason(batch, states, &id, send_resolved) else {
             return Told::NeedNot;
         };
+        if reason == Reason::Repeat && self.is_acknowledged(batch) {
+            return Told::NeedNot;
+        }
         let receipt = self.log.receipt(batch, &id);
         let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, flushed, receipt)
         else {
@@ -279,6 +284,12 @@ impl Dispatcher {
         self.metrics.dropped(1);
         warn!(to = %self.live[at].id, "the queue is full; a notification waits for its group's next turn");
         Told::Later
+    }
+
+    /// Whether somebody has taken on everything that fires.
+    fn is_acknowledged(&self, batch: &Batch) -> bool {
+        let mut firing = batch.alerts.iter().filter(|(_, alert)| alert.ends_at.is_none());
+        firing.all(|(_, alert)| self.shared.kept().acknowledged.note(Episode::of(alert)).is_some())
     }
 
     fn flight_about(&mut self, group: &Arc<str>, to: &IntegrationId) -> Option<&mut Flight> {

@@ -60,7 +60,7 @@ fn plan(channels: &[(&str, &Arc<Fake>)]) -> Plan {
         Planned { id, settings: integration(url), channel: Arc::clone(channel) as Arc<dyn Channel> }
     });
     let routes = Route::root("on-call".into(), GroupBy::Labels(vec!["alertname".into()]), timing);
-    Plan { routes, inhibitor: Inhibitor::default(), integrations: integrations.collect() }
+    Plan { facts: Arc::default(), routes, inhibitor: Inhibitor::default(), integrations: integrations.collect() }
 }
 
 struct Rig {

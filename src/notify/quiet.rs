@@ -13,6 +13,7 @@ use crate::model::{Labels, Millis};
 
 use super::group::Batch;
 use super::inhibit::Inhibitor;
+use super::silence::Silences;
 
 /// Knows the silences.
 pub trait Silencer: Send + Sync {
@@ -20,12 +21,9 @@ pub trait Silencer: Send + Sync {
     fn is_silenced(&self, labels: &Labels, wall: Millis) -> bool;
 }
 
-/// Without silences.
-pub struct NoSilences;
-
-impl Silencer for NoSilences {
-    fn is_silenced(&self, _labels: &Labels, _wall: Millis) -> bool {
-        false
+impl Silencer for Silences {
+    fn is_silenced(&self, labels: &Labels, wall: Millis) -> bool {
+        !self.silencing(labels, wall).is_empty()
     }
 }
 

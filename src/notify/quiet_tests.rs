@@ -6,6 +6,7 @@ use crate::notify::group::Groups;
 use crate::notify::inhibit::InhibitRule;
 use crate::notify::matcher::Matcher;
 use crate::notify::settings::Settings;
+use crate::notify::silence::Limits;
 use crate::notify::{Route, fingerprint};
 use crate::yaml::{Fields, parse};
 
@@ -71,10 +72,13 @@ fn outside_its_hours_a_route_tells_nothing() {
     let (mut groups, january, february) = (Groups::default(), Millis(60_000), Millis(40 * 86_400_000));
     groups.apply(Transition::Firing(alert("t=1", None)), &routes(), (january, january)).unwrap();
     let mut batch = groups.due(january, january).remove(0);
-    let quiet = hush(&mut batch, &Inhibitor::default(), &NoSilences, january);
+    let quiet = hush(&mut batch, &Inhibitor::default(), &Silences::in_memory(Limits::default()), january);
     assert_eq!((quiet.muted_by.as_slice(), batch.alerts.len()), (&["epoch".into()][..], 0));
     let later = january + Duration::from_mins(5);
     let mut batch = groups.due(later, february).remove(0);
-    assert_eq!(hush(&mut batch, &Inhibitor::default(), &NoSilences, february), Quiet::default());
+    assert_eq!(
+        hush(&mut batch, &Inhibitor::default(), &Silences::in_memory(Limits::default()), february),
+        Quiet::default()
+    );
     assert_eq!(batch.alerts.len(), 1);
 }

@@ -69,9 +69,10 @@ pub struct Settings {
     pub receivers: Vec<Receiver>,
     /// Which alerts keep which others quiet.
     pub inhibit_rules: Vec<InhibitRule>,
-    /// When an alert that came over the API without an end counts as ended. Alerts of our own rules always end
-    /// by a transition, so nothing uses it before the API takes alerts.
+    /// When an alert that came over the API without an end counts as ended.
     pub resolve_timeout: Duration,
+    /// The section as the API shows it: [`super::original`].
+    pub original: String,
 }
 
 /// Somebody to tell, on any number of channels; on none for `null` receivers.
@@ -85,7 +86,13 @@ pub struct Receiver {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { route: None, receivers: Vec::new(), inhibit_rules: Vec::new(), resolve_timeout: RESOLVE_TIMEOUT }
+        Self {
+            route: None,
+            receivers: Vec::new(),
+            inhibit_rules: Vec::new(),
+            resolve_timeout: RESOLVE_TIMEOUT,
+            original: super::original(None),
+        }
     }
 }
 
@@ -127,7 +134,10 @@ fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
     let problems = fields.problems();
     fields.finish();
     match yaml::parse(&text, &path.display().to_string()) {
-        Ok(node) => Fields::of(&node, "the file", problems).map(read_schema).unwrap_or_default(),
+        Ok(node) => {
+            let settings = Fields::of(&node, "the file", problems).map(read_schema).unwrap_or_default();
+            Settings { original: super::original(Some(&node)), ..settings }
+        }
         Err(problem) => {
             problems.add(&problem.at, problem.what, problem.way_out);
             Settings::default()
@@ -154,7 +164,8 @@ fn read_schema(mut fields: Fields<'_>) -> Settings {
     }
     fields.finish();
     let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
-    Settings { route, receivers, inhibit_rules, resolve_timeout: global.resolve_timeout }
+    let resolve_timeout = global.resolve_timeout;
+    Settings { route, receivers, inhibit_rules, resolve_timeout, original: String::new() }
 }
 
 /// What `global` gives to channels that do not say it themselves.
