@@ -9,6 +9,7 @@ mod health;
 mod probe;
 mod query;
 mod run;
+mod silence;
 mod test;
 mod test_route;
 
@@ -59,6 +60,9 @@ enum Command {
     },
     /// Ask a running agent, or any Prometheus, in PromQL; exit 1 with the server's error.
     Query(query::Question),
+    /// Set, change, end and list silences of a running agent, or of any Alertmanager, as amtool does.
+    #[command(subcommand)]
+    Silence(silence::Command),
     /// Price usage: JSON lines on standard input, JSON lines out; exit 1 at the end when one could not be read.
     Cost {
         /// Price files over the built-in ones; later files win.
@@ -131,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Test(Test::Route(question)) => test_route::run(question),
         Command::Probe { target, config, format } => probe::run(&target, config, format),
         Command::Query(question) => query::run(&question),
+        Command::Silence(command) => silence::run(command),
         Command::Cost { prices } => cost::run(&prices),
         Command::Health { url } => health::run(url),
     }
