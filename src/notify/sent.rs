@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::model::Millis;
 
@@ -56,7 +55,8 @@ impl SentLog {
             return (!states.firing.is_empty()).then_some(Reason::First);
         };
         if !states.firing.is_subset(&told.states.firing) {
-            return Some(Reason::NewAlerts);
+            // Of a group that was over, Alertmanager tells as of a new one.
+            return Some(if told.states.firing.is_empty() { Reason::First } else { Reason::NewAlerts });
         }
         if states.firing.is_empty() {
             // Also without send_resolved: the entry must come to say that nothing fires, or the next alert would not be told.
@@ -65,10 +65,7 @@ impl SentLog {
         if send_resolved && !states.resolved.is_subset(&told.states.resolved) {
             return Some(Reason::SomeResolved);
         }
-        // Alertmanager counts from the delivery, a moment after the flush: a flush exactly when the interval is over is
-        // too early for it, and the next one repeats.
-        let moment = (batch.timing.group_interval / 10).min(Duration::from_millis(100));
-        (batch.at.since(told.at) > batch.timing.repeat_interval + moment).then_some(Reason::Repeat)
+        (batch.at.since(told.at) >= batch.timing.repeat_interval).then_some(Reason::Repeat)
     }
 
     /// What the channel gave back when it last told of the batch's group, while alerts of it fire.

@@ -158,7 +158,11 @@ fn routes_inherit_what_they_do_not_say() {
     assert_eq!((db.hours.muted[0].name.as_ref(), db.hours.active.len(), db.goes_on), ("nights", 0, false));
     let inner = &db.routes[0];
     assert_eq!(inner.key, r#"{}/{severity=~"critical|page",team="db"}/{a=~"^(?:x|y)$",b="2"}"#);
-    assert_eq!((inner.receiver.as_str(), &inner.group_by), ("db", &GroupBy::All), "an empty list inherits too");
+    assert_eq!(
+        (inner.receiver.as_str(), &inner.group_by),
+        ("db", &GroupBy::Labels(vec![])),
+        "an empty list is said too"
+    );
     assert_eq!((inner.timing.group_wait.as_secs(), inner.hours.muted.len()), (1, 0), "hours are not inherited");
     assert_eq!((second.key.as_str(), second.hours.active.len(), second.goes_on), ("{}/{}", 2, true));
     assert_eq!(settings.inhibit_rules.len(), 2);

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod alertmanager_differential;
 mod asked_for;
 mod black_hole;
 mod dashboard;

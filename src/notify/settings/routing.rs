@@ -86,8 +86,9 @@ fn read_intervals(fields: &mut Fields<'_>, key: &'static str, known: &Intervals)
     all
 }
 
-/// `None` where the parent's holds: nothing is said, or an empty list.
+/// `None` where nothing is said, so that the parent's holds.
 fn read_group_by(fields: &mut Fields<'_>) -> Option<GroupBy> {
+    let is_given = fields.has("group_by");
     let names = fields.texts("group_by");
     let mut seen = BTreeSet::new();
     if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
@@ -97,7 +98,7 @@ fn read_group_by(fields: &mut Fields<'_>) -> Option<GroupBy> {
         fields.wrong("group_by", "`group_by` names a label without a name", "write label names, or '...' for all");
     }
     if !names.iter().any(|name| name == "...") {
-        return (!names.is_empty()).then_some(GroupBy::Labels(names));
+        return is_given.then_some(GroupBy::Labels(names));
     }
     if names.len() > 1 {
         fields.wrong("group_by", "`...` stands for all labels and cannot have company", "keep `...` or the names");
