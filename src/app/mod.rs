@@ -86,7 +86,8 @@ impl Agent {
         let meter = open_meter(&config, &mut registry)?;
         let notify_metrics = notify::Metrics::register(&mut registry);
         let external_url = config.server.external_url.clone();
-        let notifier = Notifier::start(&config.alerting, notify_metrics, &supervisor, &external_url)?;
+        let kept = open_kept(&config).await?;
+        let notifier = Notifier::start_with(&config.alerting, notify_metrics, &supervisor, &external_url, kept)?;
         let rules = Rules::new(store.clone(), rule_metrics, &external_url);
         let reloads = ReloadState::new();
         let happenings = Happenings::default();
@@ -253,6 +254,18 @@ fn open_meter(config: &Config, registry: &mut Registry) -> Result<Meter, String>
         let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
         format!("{error}{cause}; check storage.path and its rights, or write `path: none`")
     })
+}
+
+/// Silences and acknowledgements live in the data folder, or in memory with `storage.path: none`.
+async fn open_kept(config: &Config) -> Result<notify::Kept, String> {
+    let folder = config.storage.path.as_ref().map(|path| path.join("notify"));
+    let open = move || match folder {
+        Some(folder) => notify::Kept::open(&folder, Millis::now()).map_err(|error| {
+            format!("{}: {error}; check storage.path and its rights, or write `path: none`", folder.display())
+        }),
+        None => notify::Kept::in_memory().map_err(|error| error.to_string()),
+    };
+    tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())?
 }
 
 /// What is bound at start cannot change under a running agent; saying so beats doing half of it.

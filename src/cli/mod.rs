@@ -9,7 +9,9 @@ mod health;
 mod probe;
 mod query;
 mod run;
+mod silence;
 mod test;
+mod test_route;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -58,6 +60,9 @@ enum Command {
     },
     /// Ask a running agent, or any Prometheus, in PromQL; exit 1 with the server's error.
     Query(query::Question),
+    /// Set, change, end and list silences of a running agent, or of any Alertmanager, as amtool does.
+    #[command(subcommand)]
+    Silence(silence::Command),
     /// Price usage: JSON lines on standard input, JSON lines out; exit 1 at the end when one could not be read.
     Cost {
         /// Price files over the built-in ones; later files win.
@@ -106,6 +111,8 @@ enum Test {
         #[arg(long)]
         diff: bool,
     },
+    /// Print which receivers an alert with these labels reaches.
+    Route(test_route::Question),
 }
 
 /// How results are printed.
@@ -125,8 +132,10 @@ pub fn main() -> ExitCode {
         Command::Check(Check::Config { file }) => check::config(&file),
         Command::Check(Check::Rules { files, lint, lint_fatal }) => check::rules(&files, lint, lint_fatal),
         Command::Test(Test::Rules { files, run, diff }) => test::rules(&files, run.as_ref(), diff),
+        Command::Test(Test::Route(question)) => test_route::run(question),
         Command::Probe { target, config, format } => probe::run(&target, config, format),
         Command::Query(question) => query::run(&question),
+        Command::Silence(command) => silence::run(command),
         Command::Cost { prices } => cost::run(&prices),
         Command::Health { url } => health::run(url),
     }

@@ -151,7 +151,13 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     let targets = targets::read(fields.list("targets"), &global, problems);
     let rules = read_rules(&mut fields, folder, problems);
     let alerting = match fields.take("alerting") {
-        Some(node) => Fields::of(node, "`alerting`", problems).map(notify::Settings::read)?,
+        Some(node) => {
+            let section = Fields::of(node, "`alerting`", problems);
+            let settings = section.map(|section| notify::Settings::read_in(section, folder))?;
+            // With `config_file`, it is that file's.
+            let original = Some(settings.original.clone()).filter(|text| !text.is_empty());
+            notify::Settings { original: original.unwrap_or_else(|| notify::original(Some(node))), ..settings }
+        }
         None => notify::Settings::default(),
     };
     let llm = match fields.take("llm") {

@@ -16,12 +16,15 @@ use tracing::{error, warn};
 use crate::model::Millis;
 use crate::runtime::supervise::Supervisor;
 
+use super::acknowledge::Episode;
 use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
 use super::group::{Batch, Groups, MAX_ALERTS};
 use super::inbox::Shared;
+use super::inhibit::Inhibitor;
 use super::metrics::Metrics;
 use super::notification::{Notification, Reason, in_order};
 use super::plan::{Plan, Planned};
+use super::quiet::{Silencer, hush};
 use super::route::Route;
 use super::sent::{SentLog, States};
 use super::worker::{Job, Outcome, Outlet, Report};
@@ -84,8 +87,12 @@ pub(super) struct Dispatcher {
     external_url: Arc<str>,
     clock: Clock,
     routes: Route,
+    inhibitor: Inhibitor,
+    silencer: Arc<dyn Silencer>,
     live: Vec<Live>,
     groups: Groups,
+    /// What fires, or what keeps it quiet, may have changed since it was last shown.
+    changed: bool,
     log: SentLog,
     flights: HashMap<u64, Flight>,
     flushes: HashMap<u64, Flush>,
@@ -104,6 +111,7 @@ impl Dispatcher {
         external_url: &str,
     ) -> Self {
         let (landing, outcomes) = mpsc::unbounded_channel();
+        let silencer = Arc::new(shared.kept().silences.clone());
         let mut dispatcher = Self {
             shared,
             metrics,
@@ -111,8 +119,11 @@ impl Dispatcher {
             external_url: external_url.trim_end_matches('/').into(),
             clock: Clock::start(),
             routes: plan.routes.clone(),
+            inhibitor: Inhibitor::default(),
+            silencer,
             live: Vec::new(),
             groups: Groups::default(),
+            changed: true,
             log: SentLog::default(),
             flights: HashMap::new(),
             flushes: HashMap::new(),
@@ -131,7 +142,9 @@ impl Dispatcher {
             let now = self.clock.now();
             self.take_inbox(now);
             self.flush_due(now);
-            self.publish();
+            if std::mem::take(&mut self.changed) {
+                self.publish();
+            }
             let due = self.groups.next_due().map(|due| self.clock.instant(due));
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -147,8 +160,14 @@ impl Dispatcher {
         if let Some(plan) = inbox.plan {
             self.adopt(plan, now);
         }
-        let taken = inbox.transitions.into_values().map(|transition| self.groups.apply(transition, &self.routes, now));
-        let refused = taken.filter(|taken| !taken).count();
+        let (wall, mut refused) = (Millis::now(), 0);
+        for transition in inbox.transitions.into_values() {
+            self.changed = true;
+            match self.groups.apply(transition, &self.routes, (now, wall)) {
+                Some((id, alert)) => self.inhibitor.note(id, &alert, wall),
+                None => refused += 1,
+            }
+        }
         if refused > 0 {
             self.metrics.dropped(refused);
             error!("{refused} alerts were dropped: {MAX_ALERTS} are in groups already");
@@ -171,8 +190,12 @@ impl Dispatcher {
         }
         // The outlets left in `old` retire here; what they were sending comes back as canceled.
         drop(old);
-        self.routes = plan.routes;
-        self.groups.reroute(&self.routes, now);
+        let wall = Millis::now();
+        (self.routes, self.inhibitor, self.changed) = (plan.routes, plan.inhibitor, true);
+        for (id, alert) in self.groups.alerts() {
+            self.inhibitor.note(id, &alert, wall);
+        }
+        self.groups.reroute(&self.routes, (now, wall));
         for receiver in fresh {
             self.groups.hasten(&receiver, now);
         }
@@ -187,14 +210,17 @@ impl Dispatcher {
     }
 
     fn flush_due(&mut self, now: Millis) {
-        let due = self.groups.due(now);
+        let wall = Millis::now();
+        let due = self.groups.due(now, wall);
         if due.is_empty() {
             return;
         }
+        self.changed = true;
         for batch in due {
-            self.flush(batch);
+            self.flush(batch, wall);
         }
-        let forgotten = self.groups.forget_untold(now);
+        self.inhibitor.forget_ended(wall);
+        let forgotten = self.groups.forget_untold(now, wall);
         if forgotten > 0 {
             self.metrics.dropped(forgotten);
             error!("{forgotten} ended alerts were forgotten: their receivers could not be told for a day");
@@ -202,13 +228,18 @@ impl Dispatcher {
     }
 
     /// Tells each integration of the group's receiver what it needs to hear.
-    fn flush(&mut self, batch: Batch) {
-        let states = States::of(&batch);
-        let (flush, at_wall) = (self.next_id(), Millis::now());
+    fn flush(&mut self, mut batch: Batch, wall: Millis) {
+        let quiet = hush(&mut batch, &self.inhibitor, self.silencer.as_ref(), wall);
+        self.groups.note_muted(&batch.id, quiet.muted_by);
+        let (states, flush) = (States::of(&batch), self.next_id());
         let (mut under_way, mut untold) = (0, false);
         let to: Vec<usize> = (0..self.live.len()).filter(|at| self.live[*at].id.receiver == batch.receiver).collect();
         for at in to {
-            match self.tell(at, &batch, &states, (flush, at_wall)) {
+            self.log.forget(&batch, &self.live[at].id, &quiet.ended);
+            if batch.alerts.is_empty() {
+                continue;
+            }
+            match self.tell(at, &batch, &states, (flush, wall)) {
                 Told::NeedNot => {}
                 Told::UnderWay => under_way += 1,
                 Told::Later => untold = true,
@@ -224,13 +255,16 @@ impl Dispatcher {
     fn tell(&mut self, at: usize, batch: &Batch, states: &States, (flush, flushed): (u64, Millis)) -> Told {
         let live = &self.live[at];
         let (id, send_resolved) = (live.id.clone(), live.settings.send_resolved);
-        if let Some(flight) = self.flight_about(&batch.key, &id) {
+        if let Some(flight) = self.flight_about(&batch.id, &id) {
             flight.owed = true;
             return Told::Later;
         }
         let Some(reason) = self.log.reason(batch, states, &id, send_resolved) else {
             return Told::NeedNot;
         };
+        if reason == Reason::Repeat && self.is_acknowledged(batch) {
+            return Told::NeedNot;
+        }
         let receipt = self.log.receipt(batch, &id);
         let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, flushed, receipt)
         else {
@@ -252,10 +286,16 @@ impl Dispatcher {
         Told::Later
     }
 
+    /// Whether somebody has taken on everything that fires.
+    fn is_acknowledged(&self, batch: &Batch) -> bool {
+        let mut firing = batch.alerts.iter().filter(|(_, alert)| alert.ends_at.is_none());
+        firing.all(|(_, alert)| self.shared.kept().acknowledged.note(Episode::of(alert)).is_some())
+    }
+
     fn flight_about(&mut self, group: &Arc<str>, to: &IntegrationId) -> Option<&mut Flight> {
         let flushes = &self.flushes;
         let about = |flight: &&mut Flight| {
-            flight.to == *to && flushes.get(&flight.flush).is_some_and(|flush| flush.batch.key == *group)
+            flight.to == *to && flushes.get(&flight.flush).is_some_and(|flush| flush.batch.id == *group)
         };
         self.flights.values_mut().find(about)
     }
@@ -275,7 +315,7 @@ impl Dispatcher {
             Outcome::Failed(_) => flush.untold = true,
         }
         if flight.owed || canceled {
-            self.groups.hurry(&flush.batch.key, self.clock.now());
+            self.groups.hurry(&flush.batch.id, self.clock.now());
         }
         if flush.under_way == 0 {
             let flush = self.flushes.remove(&flight.flush);
@@ -286,7 +326,7 @@ impl Dispatcher {
     }
 
     fn publish(&self) {
-        let active = self.groups.active();
+        let active = self.groups.active(&self.inhibitor, Millis::now());
         let distinct: HashSet<u64> = active.iter().map(|alert| alert.fingerprint).collect();
         self.metrics.active(distinct.len());
         self.shared.publish(active);

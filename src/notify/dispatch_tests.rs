@@ -7,6 +7,8 @@ use tokio::time::sleep;
 use super::*;
 use crate::model::{Alert, Labels, Secret, Transition};
 use crate::notify::channels::{ChannelError, ChannelKind, HttpSettings, Retry, webhook};
+use crate::notify::inhibit::InhibitRule;
+use crate::notify::matcher::Matcher;
 use crate::notify::route::{GroupBy, Timing};
 
 /// Answers as it is told to, and remembers what it was sent and when.
@@ -60,7 +62,7 @@ fn plan(channels: &[(&str, &Arc<Fake>)]) -> Plan {
         Planned { id, settings: integration(url), channel: Arc::clone(channel) as Arc<dyn Channel> }
     });
     let routes = Route::root("on-call".into(), GroupBy::Labels(vec!["alertname".into()]), timing);
-    Plan { routes, integrations: integrations.collect() }
+    Plan { facts: Arc::default(), routes, inhibitor: Inhibitor::default(), integrations: integrations.collect() }
 }
 
 struct Rig {
@@ -85,7 +87,7 @@ fn alert(name: &str, ends_at: Option<Millis>) -> Alert {
     Alert {
         labels: Labels::new([("alertname", name)]),
         annotations: Labels::empty(),
-        starts_at: Millis(0),
+        starts_at: Millis::now(),
         ends_at,
         value: 1.0,
         generator_url: String::new(),
@@ -226,4 +228,46 @@ async fn what_is_being_sent_at_stop_is_finished() {
     let begin = Instant::now();
     assert!(rig.supervisor.stop(seconds(10)).await);
     assert_eq!(begin.elapsed(), seconds(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_alerts_in_fifty_groups_reach_ten_channels() {
+    let hooks: Vec<_> = (0..10).map(|_| Arc::new(Fake::default())).collect();
+    let urls: Vec<_> = (0..10).map(|n| format!("http://{n}")).collect();
+    let channels: Vec<_> = urls.iter().map(String::as_str).zip(&hooks).collect();
+    let rig = start(plan(&channels));
+    let alert = |n: usize| {
+        let group = alert(&format!("Group{}", n % 50), None);
+        Transition::Firing(Alert { labels: group.labels.with("n", n.to_string()), ..group })
+    };
+    rig.shared.tell((0..10_000).map(alert).collect());
+    sleep(seconds(30)).await;
+    assert_eq!(rig.shared.active().len(), 10_000);
+    for hook in hooks {
+        assert_eq!(hook.heard(), vec!["5000 200:0"; 50]);
+    }
+    assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+/// Quiet all the while that an alert fires, then told what is left of it.
+#[tokio::test(start_paused = true)]
+async fn an_inhibited_alert_is_told_when_its_inhibition_ends() {
+    let hook = Arc::new(Fake::default());
+    let rules = [InhibitRule {
+        source: Matcher::parse_list("alertname=Cause").unwrap(),
+        target: Matcher::parse_list("alertname=Effect").unwrap(),
+        equal: vec![],
+    }];
+    let rig = start(Plan { inhibitor: Inhibitor::new(&rules), ..plan(&[("http://a", &hook)]) });
+    rig.shared.tell([firing("Cause"), firing("Effect")].concat());
+    sleep(seconds(10)).await;
+    let shown = rig.shared.active();
+    let inhibited: Vec<_> = shown.iter().filter(|active| active.inhibited_by.is_some()).collect();
+    assert_eq!(inhibited.len(), 1);
+    assert_eq!(inhibited[0].alert.labels.get("alertname"), Some("Effect"));
+    rig.shared.tell(resolved("Cause"));
+    sleep(seconds(100)).await;
+    assert_eq!(hook.heard().len(), 3, "the cause, its end, and what it kept quiet: {:?}", hook.heard());
+    assert!(rig.shared.active().iter().all(|active| active.inhibited_by.is_none()));
+    assert!(rig.supervisor.stop(seconds(5)).await);
 }

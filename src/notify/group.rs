@@ -1,49 +1,67 @@
 //! Alerts that belong together, and when their group is looked at.
 //!
-//! In: [`Transition`]s and the time. Out: [`Batch`]es, each the whole of one group at one moment. Whether a receiver
-//! needs to hear of it is decided by what it heard last ([`super::sent`]).
+//! In: [`Transition`]s and the time. Out: [`Batch`]es, each the whole of one group at one moment. What of it is told is
+//! decided by what is kept quiet ([`super::quiet`]) and by what a receiver heard last ([`super::sent`]).
 //!
-//! As in Alertmanager's dispatcher: a group is flushed `group_wait` after its first alert, then every
-//! `group_interval` for as long as it has alerts. An alert that has ended stays until all have heard of it.
+//! As in Alertmanager's dispatcher: a group is flushed `group_wait` after its first alert, at once if that alert is older,
+//! then every `group_interval` for as long as it has alerts. An alert that has ended stays until all have heard of it.
 //!
-//! Invariant: pure, time is an argument; at most [`MAX_ALERTS`] alerts.
+//! Invariant: pure, time is an argument: `now` for timers, `wall` for what alerts themselves say. At most [`MAX_ALERTS`]
+//! alerts, each in as many groups as routes take it. No step costs more for the groups it is not about.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Alert, Labels, Millis, Transition};
 
 use super::identity::{fingerprint, group_key};
-use super::route::{Route, Timing};
+use super::inhibit::Inhibitor;
+use super::route::{Hours, Route, Timing};
 
 /// So many alerts are kept; further ones are refused and counted until others have ended.
-pub const MAX_ALERTS: usize = 10_000;
+pub const MAX_ALERTS: usize = 20_000;
 /// An ended alert that a receiver could not be told of is forgotten after this.
 const KEEP_UNTOLD: Duration = Duration::from_hours(24);
+/// How often those are looked for.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// An alert as a group keeps it.
 #[derive(Debug, Clone)]
 struct Member {
     alert: Arc<Alert>,
+    /// Whether it was said to have ended. An alert may also name an end that is still to come.
+    ended: bool,
     /// Rises with each transition, so that a later one is not forgotten with an earlier one.
     version: u64,
     updated: Millis,
 }
 
+impl Member {
+    fn has_ended(&self, wall: Millis) -> bool {
+        self.ended || self.alert.ends_at.is_some_and(|end| end <= wall)
+    }
+}
+
 /// Alerts with the same group labels on the same route.
 #[derive(Debug)]
 struct Group {
+    key: Arc<str>,
     labels: Labels,
     receiver: Arc<str>,
     timing: Timing,
+    hours: Arc<Hours>,
     members: BTreeMap<u64, Member>,
     next: Millis,
+    /// The intervals that kept it silent when it was last flushed.
+    muted_by: Vec<Arc<str>>,
 }
 
 /// One group as it was when it was flushed.
 #[derive(Debug, Clone)]
 pub struct Batch {
+    /// Which group it was; unlike its key, no other has it.
+    pub id: Arc<str>,
     /// The group's key, as Alertmanager writes it.
     pub key: Arc<str>,
     /// The labels all its alerts share by definition.
@@ -52,11 +70,14 @@ pub struct Batch {
     pub receiver: Arc<str>,
     /// When it is flushed how often.
     pub timing: Timing,
+    /// When it may tell.
+    pub hours: Arc<Hours>,
     /// When it was flushed, by the caller's clock.
     pub at: Millis,
-    /// All its alerts by fingerprint, firing and ended.
+    /// All its alerts by fingerprint; those that fire have no end.
     pub alerts: Vec<(u64, Arc<Alert>)>,
-    versions: Vec<(u64, u64)>,
+    /// Those that have ended, with their versions.
+    ended: Vec<(u64, u64)>,
 }
 
 /// An alert somebody may ask about.
@@ -74,160 +95,261 @@ pub struct ActiveAlert {
     pub group_labels: Labels,
     /// When its last transition came, by the caller's clock.
     pub updated_at: Millis,
+    /// The fingerprint of an alert that inhibits it.
+    pub inhibited_by: Option<u64>,
+    /// The time intervals that kept its group silent when it was last flushed.
+    pub muted_by: Vec<Arc<str>>,
 }
 
 /// All groups.
 #[derive(Debug, Default)]
 pub struct Groups {
     all: HashMap<Arc<str>, Group>,
-    alerts: usize,
+    /// When which group is due.
+    schedule: BTreeSet<(Millis, Arc<str>)>,
+    /// In how many groups each alert is.
+    alerts: HashMap<u64, usize>,
     version: u64,
+    swept: Millis,
 }
 
 impl Groups {
-    /// Takes one transition. `false` when there is no room for another alert.
-    pub fn apply(&mut self, transition: Transition, routes: &Route, now: Millis) -> bool {
-        let alert = Arc::new(match transition {
-            Transition::Firing(alert) | Transition::Still(alert) => Alert { ends_at: None, ..alert },
-            Transition::Resolved(alert) => Alert { ends_at: alert.ends_at.or(Some(now)), ..alert },
-        });
-        let mut taken = true;
-        for route in routes.taking(&alert.labels) {
-            // A refusal by one route is no reason to keep the alert from the next.
-            taken &= self.insert(&alert, route, now);
+    /// Takes one transition, and gives the alert back as it is now, with its fingerprint; `None` when there is no room
+    /// for another.
+    pub fn apply(
+        &mut self,
+        transition: Transition,
+        routes: &Route,
+        (now, wall): (Millis, Millis),
+    ) -> Option<(u64, Arc<Alert>)> {
+        let (alert, ended) = match transition {
+            Transition::Firing(alert) | Transition::Still(alert) => (alert, false),
+            Transition::Resolved(alert) => (Alert { ends_at: alert.ends_at.or(Some(wall)), ..alert }, true),
+        };
+        let (id, alert) = (fingerprint(&alert.labels), Arc::new(alert));
+        if self.alerts.len() >= MAX_ALERTS && !self.alerts.contains_key(&id) {
+            return None;
         }
-        taken
+        self.version += 1;
+        let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now };
+        for route in routes.taking(&alert.labels) {
+            self.insert(id, &member, route, (now, wall));
+        }
+        Some((id, alert))
     }
 
-    fn insert(&mut self, alert: &Arc<Alert>, route: &Route, now: Millis) -> bool {
+    fn insert(&mut self, id: u64, member: &Member, route: &Route, (now, wall): (Millis, Millis)) {
+        let alert = &member.alert;
         let labels = route.group_by.labels_of(&alert.labels);
-        let key = group_key(&route.key, &labels);
-        let id = fingerprint(&alert.labels);
-        let known = self.all.get(key.as_str()).is_some_and(|group| group.members.contains_key(&id));
-        if !known && self.alerts >= MAX_ALERTS {
-            return false;
+        let group_id = group_key(&route.id, &labels);
+        let Some(group) = self.all.get_mut(group_id.as_str()) else {
+            let is_old = alert.starts_at + route.timing.group_wait < wall;
+            let next = if is_old { now } else { now + route.timing.group_wait };
+            let group = Group {
+                key: group_key(&route.key, &labels).into(),
+                labels,
+                receiver: route.receiver.as_str().into(),
+                timing: route.timing,
+                hours: Arc::clone(&route.hours),
+                members: BTreeMap::from([(id, member.clone())]),
+                next,
+                muted_by: Vec::new(),
+            };
+            let group_id: Arc<str> = group_id.into();
+            self.schedule.insert((next, Arc::clone(&group_id)));
+            self.all.insert(group_id, group);
+            *self.alerts.entry(id).or_default() += 1;
+            return;
+        };
+        if group.members.insert(id, member.clone()).is_none() {
+            *self.alerts.entry(id).or_default() += 1;
         }
-        self.alerts += usize::from(!known);
-        self.version += 1;
-        let group = self.all.entry(key.into()).or_insert_with(|| Group {
-            labels,
-            receiver: route.receiver.as_str().into(),
-            timing: route.timing,
-            members: BTreeMap::new(),
-            next: now + route.timing.group_wait,
-        });
-        group.members.insert(id, Member { alert: Arc::clone(alert), version: self.version, updated: now });
-        true
     }
 
     /// The groups whose time has come, in the order of their time. Each is due again after its `group_interval`.
-    pub fn due(&mut self, now: Millis) -> Vec<Batch> {
-        let mut due: Vec<_> = self.all.iter_mut().filter(|(_, group)| group.next <= now).collect();
-        due.sort_by(|(a_key, a), (b_key, b)| (a.next, a_key).cmp(&(b.next, b_key)));
-        due.into_iter().map(|(key, group)| group.flush(key, now)).collect()
+    pub fn due(&mut self, now: Millis, wall: Millis) -> Vec<Batch> {
+        let mut due = Vec::new();
+        while let Some((_, id)) = self.schedule.first().filter(|(next, _)| *next <= now).cloned() {
+            let Some(group) = self.all.get(&id) else {
+                self.schedule.pop_first();
+                continue;
+            };
+            due.push(group.flush(&id, now, wall));
+            // Never at once again, however short the interval.
+            let next = now + group.timing.group_interval.max(Duration::from_millis(1));
+            self.set_next(&id, next);
+        }
+        due
     }
 
     /// When the next group is due; `None` without groups.
     pub fn next_due(&self) -> Option<Millis> {
-        self.all.values().map(|group| group.next).min()
+        self.schedule.first().map(|(next, _)| *next)
+    }
+
+    fn set_next(&mut self, id: &Arc<str>, next: Millis) {
+        if let Some(group) = self.all.get_mut(id) {
+            self.schedule.remove(&(group.next, Arc::clone(id)));
+            self.schedule.insert((next, Arc::clone(id)));
+            group.next = next;
+        }
     }
 
     /// Makes a group due at once: something it had to tell could not be told before.
-    pub fn hurry(&mut self, key: &str, now: Millis) {
-        if let Some(group) = self.all.get_mut(key) {
-            group.next = group.next.min(now);
+    pub fn hurry(&mut self, id: &Arc<str>, now: Millis) {
+        if self.all.get(id).is_some_and(|group| group.next > now) {
+            self.set_next(id, now);
         }
     }
 
     /// Lets a receiver's groups wait no longer than new ones: it has a channel that has not heard of them.
     pub fn hasten(&mut self, receiver: &str, now: Millis) {
-        for group in self.all.values_mut().filter(|group| &*group.receiver == receiver) {
-            group.next = group.next.min(now + group.timing.group_wait);
+        let of_receiver = self.all.iter().filter(|(_, group)| &*group.receiver == receiver);
+        let late = of_receiver.filter(|(_, group)| group.next > now + group.timing.group_wait);
+        let late: Vec<_> = late.map(|(id, group)| (Arc::clone(id), now + group.timing.group_wait)).collect();
+        for (id, next) in late {
+            self.set_next(&id, next);
+        }
+    }
+
+    /// Notes which time intervals kept a group silent at a flush; none if it could tell.
+    pub fn note_muted(&mut self, id: &Arc<str>, muted_by: Vec<Arc<str>>) {
+        if let Some(group) = self.all.get_mut(id) {
+            group.muted_by = muted_by;
         }
     }
 
     /// Everybody has heard of this batch, or need not: its ended alerts are forgotten, unless they changed since.
     pub fn settle(&mut self, batch: &Batch) {
-        let Some(group) = self.all.get_mut(&batch.key) else {
+        let Some(group) = self.all.get_mut(&batch.id) else {
             return;
         };
-        let before = group.members.len();
-        for (id, version) in &batch.versions {
-            if group.members.get(id).is_some_and(|m| m.version == *version && m.alert.ends_at.is_some()) {
+        let mut gone = Vec::new();
+        for (id, version) in &batch.ended {
+            if group.members.get(id).is_some_and(|member| member.version == *version) {
                 group.members.remove(id);
+                gone.push(*id);
             }
         }
-        self.alerts -= before - group.members.len();
-        self.drop_empty();
+        let emptied = group.members.is_empty().then(|| Arc::clone(&batch.id));
+        self.drop_members(&gone, emptied);
     }
 
-    /// Forgets ended alerts that could not be told for a day. Says how many.
-    pub fn forget_untold(&mut self, now: Millis) -> usize {
-        let before = self.alerts;
-        for group in self.all.values_mut() {
-            group.members.retain(|_, member| member.alert.ends_at.is_none() || now.since(member.updated) < KEEP_UNTOLD);
+    /// Forgets ended alerts that could not be told for a day. Says how many. Looks for them once a minute.
+    pub fn forget_untold(&mut self, now: Millis, wall: Millis) -> usize {
+        if now.since(self.swept) < SWEEP {
+            return 0;
         }
-        self.alerts = self.all.values().map(|group| group.members.len()).sum();
-        self.drop_empty();
-        before - self.alerts
+        self.swept = now;
+        let (mut gone, mut emptied) = (Vec::new(), Vec::new());
+        for (id, group) in &mut self.all {
+            group.members.retain(|alert, member| {
+                let keep = !member.has_ended(wall) || now.since(member.updated) < KEEP_UNTOLD;
+                if !keep {
+                    gone.push(*alert);
+                }
+                keep
+            });
+            if group.members.is_empty() {
+                emptied.push(Arc::clone(id));
+            }
+        }
+        self.drop_members(&gone, emptied);
+        gone.len()
+    }
+
+    fn drop_members(&mut self, gone: &[u64], emptied: impl IntoIterator<Item = Arc<str>>) {
+        for id in gone {
+            match self.alerts.get_mut(id) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.alerts.remove(id)),
+            }
+        }
+        for id in emptied {
+            if let Some(group) = self.all.remove(&id) {
+                self.schedule.remove(&(group.next, id));
+            }
+        }
     }
 
     /// Takes up a new configuration: alerts move to the groups it makes. A group that is the same keeps its
     /// timer, though none waits longer than its new interval.
-    pub fn reroute(&mut self, routes: &Route, now: Millis) {
+    pub fn reroute(&mut self, routes: &Route, (now, wall): (Millis, Millis)) {
         let old = std::mem::take(&mut self.all);
-        self.alerts = 0;
-        let mut timers = HashMap::new();
-        for (key, group) in old {
-            for member in group.members.into_values() {
-                for route in routes.taking(&member.alert.labels) {
-                    self.insert(&member.alert, route, now);
+        self.schedule.clear();
+        self.alerts.clear();
+        let mut members: BTreeMap<u64, &Member> = BTreeMap::new();
+        for group in old.values() {
+            for (id, member) in &group.members {
+                // The same in all groups, but for those that have been told of its end already.
+                let known = members.entry(*id).or_insert(member);
+                if member.version > known.version {
+                    *known = member;
                 }
             }
-            timers.insert(key, (group.receiver, group.next));
         }
-        for (key, group) in &mut self.all {
-            let known = timers.get(key).filter(|(receiver, _)| *receiver == group.receiver);
-            if let Some((_, next)) = known {
-                group.next = (*next).min(now + group.timing.group_interval);
+        for (id, member) in members {
+            for route in routes.taking(&member.alert.labels) {
+                self.insert(id, member, route, (now, wall));
             }
         }
+        let timers: Vec<_> = self
+            .all
+            .iter()
+            .filter_map(|(id, group)| {
+                let known = old.get(id).filter(|known| known.receiver == group.receiver)?;
+                Some((Arc::clone(id), known.next.min(now + group.timing.group_interval)))
+            })
+            .collect();
+        for (id, next) in timers {
+            self.set_next(&id, next);
+        }
+    }
+
+    /// Each alert once, with its fingerprint.
+    pub fn alerts(&self) -> HashMap<u64, Arc<Alert>> {
+        let members = self.all.values().flat_map(|group| &group.members);
+        members.filter(|(_, member)| !member.ended).map(|(id, member)| (*id, Arc::clone(&member.alert))).collect()
     }
 
     /// The alerts that fire, ordered by group and fingerprint.
-    pub fn active(&self) -> Vec<ActiveAlert> {
-        let mut keys: Vec<_> = self.all.iter().collect();
-        keys.sort_by_key(|(key, _)| Arc::clone(key));
-        keys.into_iter().flat_map(|(key, group)| group.active(key)).collect()
-    }
-
-    fn drop_empty(&mut self) {
-        self.all.retain(|_, group| !group.members.is_empty());
+    pub fn active(&self, inhibitor: &Inhibitor, wall: Millis) -> Vec<ActiveAlert> {
+        let mut ids: Vec<_> = self.all.iter().collect();
+        ids.sort_by_key(|(id, _)| Arc::clone(id));
+        ids.into_iter().flat_map(|(_, group)| group.active(inhibitor, wall)).collect()
     }
 }
 
 impl Group {
-    fn flush(&mut self, key: &Arc<str>, now: Millis) -> Batch {
-        self.next = now + self.timing.group_interval;
+    fn flush(&self, id: &Arc<str>, now: Millis, wall: Millis) -> Batch {
+        let alert = |member: &Member| match member.alert.ends_at {
+            Some(_) if !member.has_ended(wall) => Arc::new(Alert { ends_at: None, ..(*member.alert).clone() }),
+            _ => Arc::clone(&member.alert),
+        };
+        let ended = self.members.iter().filter(|(_, member)| member.has_ended(wall));
         Batch {
-            key: Arc::clone(key),
+            id: Arc::clone(id),
+            key: Arc::clone(&self.key),
             labels: self.labels.clone(),
             receiver: Arc::clone(&self.receiver),
             timing: self.timing,
+            hours: Arc::clone(&self.hours),
             at: now,
-            alerts: self.members.iter().map(|(id, member)| (*id, Arc::clone(&member.alert))).collect(),
-            versions: self.members.iter().map(|(id, member)| (*id, member.version)).collect(),
+            alerts: self.members.iter().map(|(id, member)| (*id, alert(member))).collect(),
+            ended: ended.map(|(id, member)| (*id, member.version)).collect(),
         }
     }
 
-    fn active<'g>(&'g self, key: &'g Arc<str>) -> impl Iterator<Item = ActiveAlert> + 'g {
-        self.members.iter().filter(|(_, member)| member.alert.ends_at.is_none()).map(|(id, member)| ActiveAlert {
+    fn active<'g>(&'g self, inhibitor: &'g Inhibitor, wall: Millis) -> impl Iterator<Item = ActiveAlert> + 'g {
+        self.members.iter().filter(move |(_, member)| !member.has_ended(wall)).map(move |(id, member)| ActiveAlert {
             alert: Arc::clone(&member.alert),
             fingerprint: *id,
             receiver: Arc::clone(&self.receiver),
-            group_key: Arc::clone(key),
+            group_key: Arc::clone(&self.key),
             group_labels: self.labels.clone(),
             updated_at: member.updated,
+            inhibited_by: inhibitor.inhibiting(&member.alert.labels, wall),
+            muted_by: self.muted_by.clone(),
         })
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn group_key(route: &str, labels: &Labels) -> String {
 }
 
 /// A text in double quotes as Go's `%q` writes it.
-fn go_quoted(text: &str) -> String {
+pub(super) fn go_quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -3,22 +3,30 @@
 //! Invariant: nobody waits here for longer than a map's insertion; at most as many transitions as alerts are kept.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::model::{Labels, Transition};
 
 use super::group::{ActiveAlert, MAX_ALERTS};
-use super::plan::Plan;
+use super::kept::Kept;
+use super::outside::Outside;
+use super::plan::{Facts, Plan};
 
 /// What the notifier's handle and the loop share.
-#[derive(Default)]
 pub(super) struct Shared {
     inbox: Mutex<Inbox>,
     wake: Notify,
     active: ArcSwap<Vec<ActiveAlert>>,
+    /// How often something came in, and up to which of them `active` shows what came.
+    arrivals: watch::Sender<(u64, u64)>,
+    /// What others have posted; the lock is held until it is told.
+    outside: Mutex<Outside>,
+    post: Notify,
+    kept: Kept,
+    facts: ArcSwap<Facts>,
 }
 
 /// What the loop has not taken yet. Of several transitions of one alert only the last counts, so that a slow loop
@@ -27,11 +35,29 @@ pub(super) struct Shared {
 pub(super) struct Inbox {
     pub(super) transitions: HashMap<Labels, Transition>,
     pub(super) plan: Option<Plan>,
+    /// How often something came in before it was taken.
+    taken: u64,
 }
 
 impl Shared {
+    pub(super) fn new(kept: Kept, facts: Arc<Facts>) -> Self {
+        Self {
+            inbox: Mutex::default(),
+            wake: Notify::new(),
+            active: ArcSwap::default(),
+            arrivals: watch::Sender::new((0, 0)),
+            outside: Mutex::default(),
+            post: Notify::new(),
+            kept,
+            facts: ArcSwap::new(facts),
+        }
+    }
+
     /// Takes transitions in; says how many found no room.
     pub(super) fn tell(&self, transitions: Vec<Transition>) -> usize {
+        if transitions.is_empty() {
+            return 0;
+        }
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         let mut dropped = 0;
         for transition in transitions {
@@ -42,6 +68,7 @@ impl Shared {
                 dropped += 1;
             }
         }
+        self.arrivals.send_modify(|(came, _)| *came += 1);
         drop(inbox);
         self.wake.notify_one();
         dropped
@@ -49,13 +76,16 @@ impl Shared {
 
     /// Hands a new configuration over; an older one not taken yet is forgotten.
     pub(super) fn adopt(&self, plan: Plan) {
+        self.facts.store(Arc::clone(&plan.facts));
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).plan = Some(plan);
         self.wake.notify_one();
     }
 
     /// Empties the inbox.
     pub(super) fn take(&self) -> Inbox {
-        std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = self.arrivals.borrow().0;
+        std::mem::replace(&mut *inbox, Inbox { taken, ..Inbox::default() })
     }
 
     /// Returns when something may have come in since the last call.
@@ -66,11 +96,52 @@ impl Shared {
     /// Shows what fires.
     pub(super) fn publish(&self, active: Vec<ActiveAlert>) {
         self.active.store(Arc::new(active));
+        let taken = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).taken;
+        self.arrivals.send_if_modified(|(_, shown)| std::mem::replace(shown, taken) != taken);
+    }
+
+    /// Returns when what came in so far is shown.
+    pub(super) async fn caught_up(&self) {
+        let mut arrivals = self.arrivals.subscribe();
+        let came = arrivals.borrow().0;
+        let _ = arrivals.wait_for(|(_, shown)| *shown >= came).await;
+    }
+
+    /// What others have posted.
+    pub(super) fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes who waits for [`Shared::posted`].
+    pub(super) fn note_post(&self) {
+        self.post.notify_one();
+    }
+
+    /// Returns when others have posted something since the last call.
+    pub(super) async fn posted(&self) {
+        self.post.notified().await;
+    }
+
+    /// What people have asked for.
+    pub(super) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// What holds of the configuration.
+    pub(super) fn facts(&self) -> Arc<Facts> {
+        self.facts.load_full()
     }
 
     /// The alerts that fire.
     pub(super) fn active(&self) -> Arc<Vec<ActiveAlert>> {
         self.active.load_full()
+    }
+}
+
+#[cfg(test)]
+impl Default for Shared {
+    fn default() -> Self {
+        Self::new(Kept::in_memory().unwrap(), Arc::default())
     }
 }
 

@@ -19,39 +19,63 @@
 //! or a kill, alerts that still fire are told again once the rules have found them, and the end of an alert that
 //! ended meanwhile is not told.
 
+mod acknowledge;
 pub mod channels;
 mod dispatch;
 mod group;
 mod identity;
 mod inbox;
+mod inhibit;
+mod kept;
+pub mod matcher;
 mod metrics;
 mod notification;
+mod original;
+mod outside;
 mod plan;
+mod quiet;
 mod retry;
 mod route;
 mod sent;
 mod settings;
+pub mod silence;
 mod template;
+mod time_interval;
 mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tracing::error;
 
-use crate::model::Transition;
+use crate::model::{Alert, Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use dispatch::Dispatcher;
 use inbox::Shared;
+use outside::Report;
 
+pub use acknowledge::{Acknowledged, Episode, Note};
 pub use group::ActiveAlert;
 pub use identity::fingerprint;
+pub use inhibit::InhibitRule;
+pub use kept::Kept;
 pub use metrics::Metrics;
 pub use notification::{Notification, Reason};
-pub use plan::Plan;
-pub use route::{GroupBy, Route, Timing};
+pub use original::original;
+pub use outside::Posted;
+pub use plan::{Facts, Plan};
+pub use route::{GroupBy, Hours, Route, Timing};
 pub use settings::{Receiver, Settings};
+use silence::Silences;
+pub use time_interval::{Span, TimeInterval};
+
+/// Alerts of others are looked at this often at most, and at least.
+const ENDS_PAUSE: Duration = Duration::from_millis(20);
+const ENDS_LIMIT: Duration = Duration::from_secs(1);
+/// The loop takes what it is told within milliseconds.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 
 /// The handle for everybody else. Cheap to clone.
 #[derive(Clone)]
@@ -61,19 +85,34 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Builds the channels and starts the loop and the workers under the supervisor, at whose stop they end.
-    /// `external_url` is where the agent is found; it goes into messages.
+    /// [`Notifier::start_with`], keeping nothing on disk.
     ///
     /// # Errors
-    /// A channel cannot be built: [`Plan::build`].
+    /// As there.
     pub fn start(
         settings: &Settings,
         metrics: Metrics,
         supervisor: &Supervisor,
         external_url: &str,
     ) -> Result<Self, String> {
+        let kept = Kept::in_memory().map_err(|error| error.to_string())?;
+        Self::start_with(settings, metrics, supervisor, external_url, kept)
+    }
+
+    /// Builds the channels and starts the loop and the workers under the supervisor, at whose stop they end.
+    /// `external_url` is where the agent is found; it goes into messages. `kept` is what people have asked for.
+    ///
+    /// # Errors
+    /// A channel cannot be built: [`Plan::build`].
+    pub fn start_with(
+        settings: &Settings,
+        metrics: Metrics,
+        supervisor: &Supervisor,
+        external_url: &str,
+        kept: Kept,
+    ) -> Result<Self, String> {
         let plan = Plan::build(settings)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(kept, plan.facts.clone()));
         let dispatcher = Dispatcher::new(plan, Arc::clone(&shared), metrics.clone(), supervisor.clone(), external_url);
         // Behind a lock so that the loop can start again after a panic with its groups as they were.
         let dispatcher = Arc::new(Mutex::new(dispatcher));
@@ -82,7 +121,92 @@ impl Notifier {
             let (dispatcher, stop) = (Arc::clone(&dispatcher), stop.clone());
             async move { dispatcher.lock().await.run(&stop).await }
         });
-        Ok(Self { shared, metrics })
+        let notifier = Self { shared, metrics };
+        notifier.start_ending(supervisor);
+        Ok(notifier)
+    }
+
+    /// Ends the alerts of others when their time has come.
+    fn start_ending(&self, supervisor: &Supervisor) {
+        let (notifier, stop) = (self.clone(), supervisor.stop_token().child_token());
+        supervisor.spawn("alerts of others", stop.clone(), move || {
+            let (notifier, stop) = (notifier.clone(), stop.clone());
+            async move {
+                loop {
+                    let next = {
+                        let mut outside = notifier.shared.outside();
+                        notifier.tell(outside.ended(Millis::now()));
+                        outside.next_end()
+                    };
+                    // The wall clock may jump, so it is asked again before long.
+                    let wait = next.map_or(ENDS_LIMIT, |end| end.since(Millis::now()).clamp(ENDS_PAUSE, ENDS_LIMIT));
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = notifier.shared.posted() => {}
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+            }
+        });
+    }
+
+    /// Takes alerts that others post; those that are right, whatever is wrong with the rest.
+    ///
+    /// # Errors
+    /// What is wrong, in Alertmanager's words.
+    pub fn post(&self, posted: Vec<Posted>, now: Millis) -> Result<(), String> {
+        let resolve_timeout = self.facts().resolve_timeout;
+        let (mut told, mut wrong, mut refused) = (Vec::new(), Vec::new(), 0);
+        let mut outside = self.shared.outside();
+        for posted in posted {
+            match Report::of(posted, now, resolve_timeout) {
+                Ok(report) => match outside.take(report, now) {
+                    Some(transition) => told.push(transition),
+                    None => refused += 1,
+                },
+                Err(why) => wrong.push(why),
+            }
+        }
+        // Told before others may post, so that what comes later is told later.
+        self.tell(told);
+        drop(outside);
+        self.shared.note_post();
+        if refused > 0 {
+            self.metrics.dropped(refused);
+            wrong.push(format!("{refused} alerts were dropped: there is no room for more"));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+    }
+
+    /// When an alert that others posted ends; nothing for the agent's own.
+    pub fn end_of(&self, labels: &Labels) -> Option<Millis> {
+        self.shared.outside().end_of(labels)
+    }
+
+    /// Waits until what was told so far shows in [`Notifier::alerts`], but not for long.
+    pub async fn caught_up(&self) {
+        let _ = tokio::time::timeout(CATCH_UP_LIMIT, self.shared.caught_up()).await;
+    }
+
+    /// What is not to be heard of.
+    pub fn silences(&self) -> &Silences {
+        &self.shared.kept().silences
+    }
+
+    /// Who has taken on what.
+    pub fn acknowledged(&self) -> &Acknowledged {
+        &self.shared.kept().acknowledged
+    }
+
+    /// Where somebody who reads of an alert can take it on: goes into messages.
+    pub fn acknowledge_url(&self, alert: &Alert, external_url: &str) -> String {
+        let link = self.acknowledged().link(Episode::of(alert));
+        format!("{}/acknowledge{link}", external_url.trim_end_matches('/'))
+    }
+
+    /// What holds of the configuration.
+    pub fn facts(&self) -> Arc<Facts> {
+        self.shared.facts()
     }
 
     /// Takes what changed. Never waits.

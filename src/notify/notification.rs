@@ -11,7 +11,7 @@ use super::identity::digest;
 /// Why a receiver hears of a group, in the words of Alertmanager's `notification_reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// It was not told before.
+    /// It was not told before, or what it was told of is over.
     First,
     /// An alert fires that did not when it was last told.
     NewAlerts,

@@ -2,15 +2,31 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::channels::{Channel, Integration, IntegrationId};
+use super::inhibit::Inhibitor;
 use super::route::{GroupBy, Route, Timing};
 use super::settings::Settings;
 use super::template::Templates;
 
+/// What the API tells of a configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// As [`super::original`] writes it.
+    pub original: String,
+    /// The receivers' names, in the order of the file.
+    pub receivers: Vec<String>,
+    /// When an alert of others ends if nobody says it.
+    pub resolve_timeout: Duration,
+}
+
 /// A configuration with everything built that can fail.
 pub struct Plan {
+    pub(super) facts: Arc<Facts>,
     pub(super) routes: Route,
+    /// Without any source yet.
+    pub(super) inhibitor: Inhibitor,
     pub(super) integrations: Vec<Planned>,
 }
 
@@ -41,6 +57,12 @@ impl Plan {
         }
         // Without a route nobody is told, but what fires can still be asked for.
         let nobody = || Route::root(String::new(), GroupBy::Labels(Vec::new()), Timing::default());
-        Ok(Self { routes: settings.route.clone().unwrap_or_else(nobody), integrations })
+        let facts = Arc::new(Facts {
+            original: settings.original.clone(),
+            receivers: settings.receivers.iter().map(|receiver| receiver.name.clone()).collect(),
+            resolve_timeout: settings.resolve_timeout,
+        });
+        let routes = settings.route.clone().unwrap_or_else(nobody);
+        Ok(Self { facts, routes, inhibitor: Inhibitor::new(&settings.inhibit_rules), integrations })
     }
 }

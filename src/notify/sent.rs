@@ -55,7 +55,8 @@ impl SentLog {
             return (!states.firing.is_empty()).then_some(Reason::First);
         };
         if !states.firing.is_subset(&told.states.firing) {
-            return Some(Reason::NewAlerts);
+            // Of a group that was over, Alertmanager tells as of a new one.
+            return Some(if told.states.firing.is_empty() { Reason::First } else { Reason::NewAlerts });
         }
         if states.firing.is_empty() {
             // Also without send_resolved: the entry must come to say that nothing fires, or the next alert would not be told.
@@ -71,6 +72,18 @@ impl SentLog {
     pub fn receipt(&self, batch: &Batch, to: &IntegrationId) -> Receipt {
         let told = self.0.get(&(Arc::clone(&batch.key), to.clone()))?;
         if told.ends > batch.at && !told.states.firing.is_empty() { told.receipt.clone() } else { None }
+    }
+
+    /// Forgets that an integration was told of some alerts of a batch's group: they ended, and it will not hear of that.
+    pub fn forget(&mut self, batch: &Batch, to: &IntegrationId, alerts: &[u64]) {
+        if alerts.is_empty() {
+            return;
+        }
+        if let Some(told) = self.0.get_mut(&(Arc::clone(&batch.key), to.clone())) {
+            for id in alerts {
+                told.states.firing.remove(id);
+            }
+        }
     }
 
     /// Notes that an integration has been told of a batch.

@@ -1,12 +1,18 @@
-//! The configuration's `alerting:` section: Alertmanager's schema, as far as it is built.
+//! The configuration's `alerting:` section: Alertmanager's schema, as far as it is built, here or in a file of its own.
+
+mod hours;
+mod matchers;
+mod routing;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::yaml::Fields;
+use crate::yaml::{self, Fields};
 
 use super::channels::{Defaults, Integration};
-use super::route::{GroupBy, Route, Timing};
+use super::inhibit::InhibitRule;
+use super::route::Route;
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
 const LATER_CHANNELS: [&str; 17] = [
@@ -64,11 +70,14 @@ pub struct Settings {
     pub route: Option<Route>,
     /// Receivers by name.
     pub receivers: Vec<Receiver>,
-    /// When an alert that came over the API without an end counts as ended. Alerts of our own rules always end
-    /// by a transition, so nothing uses it before the API takes alerts.
+    /// Which alerts keep which others quiet.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// When an alert that came over the API without an end counts as ended.
     pub resolve_timeout: Duration,
     /// An alert whose data are gone because a look failed is held for so long before it ends; zero: it ends at once.
     pub hold_missing: Duration,
+    /// The section as the API shows it: [`super::original`].
+    pub original: String,
 }
 
 /// Somebody to tell, on any number of channels; on none for `null` receivers.
@@ -82,30 +91,87 @@ pub struct Receiver {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { route: None, receivers: Vec::new(), resolve_timeout: RESOLVE_TIMEOUT, hold_missing: HOLD_MISSING }
+        Self {
+            route: None,
+            receivers: Vec::new(),
+            inhibit_rules: Vec::new(),
+            resolve_timeout: RESOLVE_TIMEOUT,
+            hold_missing: HOLD_MISSING,
+            original: super::original(None),
+        }
     }
 }
 
 impl Settings {
-    /// Reads the section and ends the reading.
-    pub fn read(mut fields: Fields<'_>) -> Self {
-        let global = Global::read(fields.section("global"));
-        let receivers = read_receivers(&mut fields, &global);
-        let route = fields.section("route").and_then(|route| read_route(route, &receivers));
-        if !fields.has("route") {
-            fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
-        }
-        for key in ["inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "config_file"] {
-            fields.not_built(key);
-        }
-        let hold_missing = fields.duration("hold_missing").unwrap_or(HOLD_MISSING);
-        for key in ["alertmanagers", "tracing"] {
-            fields.not_built(key);
-        }
-        fields.finish();
-        let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
-        Self { route, receivers, resolve_timeout: global.resolve_timeout, hold_missing }
+    /// Reads the section and ends the reading. Relative paths in it start at the working directory.
+    pub fn read(fields: Fields<'_>) -> Self {
+        Self::read_in(fields, Path::new("."))
     }
+
+    /// Reads the section and ends the reading. `config_file` starts at `folder`.
+    pub fn read_in(mut fields: Fields<'_>, folder: &Path) -> Self {
+        let hold_missing = fields.duration("hold_missing").unwrap_or(HOLD_MISSING);
+        fields.not_built("alertmanagers");
+        let settings = match fields.text("config_file") {
+            Some(path) => read_file(fields, &folder.join(path)),
+            None => read_schema(fields),
+        };
+        Self { hold_missing, ..settings }
+    }
+}
+
+/// Reads the file that stands for the whole schema. Nothing of the schema may stand beside it.
+fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
+    for key in SCHEMA {
+        if fields.has(key) {
+            let what = format!("`{key}` is given beside `config_file`, which holds the whole schema");
+            fields.wrong(key, what, "move it into that file");
+        }
+        fields.take(key);
+    }
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let what = format!("cannot read {}: {error}", path.display());
+            fields.wrong("config_file", what, "check the path and its rights");
+            return Settings::default();
+        }
+    };
+    let problems = fields.problems();
+    fields.finish();
+    match yaml::parse(&text, &path.display().to_string()) {
+        Ok(node) => {
+            let settings = Fields::of(&node, "the file", problems).map(read_schema).unwrap_or_default();
+            Settings { original: super::original(Some(&node)), ..settings }
+        }
+        Err(problem) => {
+            problems.add(&problem.at, problem.what, problem.way_out);
+            Settings::default()
+        }
+    }
+}
+
+/// Alertmanager's own keys.
+const SCHEMA: [&str; 8] =
+    ["global", "route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "tracing"];
+
+fn read_schema(mut fields: Fields<'_>) -> Settings {
+    let global = Global::read(fields.section("global"));
+    let receivers = read_receivers(&mut fields, &global);
+    let intervals = hours::read_all(&mut fields);
+    let known = routing::Known { receivers: receivers.keys().map(String::as_str).collect(), intervals };
+    let route = fields.section("route").and_then(|route| routing::read_root(route, &known));
+    if !fields.has("route") {
+        fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
+    }
+    let inhibit_rules = matchers::read_inhibit_rules(&mut fields);
+    for key in ["templates", "tracing"] {
+        fields.not_built(key);
+    }
+    fields.finish();
+    let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
+    let resolve_timeout = global.resolve_timeout;
+    Settings { route, receivers, inhibit_rules, resolve_timeout, hold_missing: HOLD_MISSING, original: String::new() }
 }
 
 /// What `global` gives to channels that do not say it themselves.
@@ -153,56 +219,6 @@ fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> BTreeMap<String, 
         receiver.finish();
     }
     receivers
-}
-
-fn read_route(mut fields: Fields<'_>, receivers: &BTreeMap<String, Vec<Integration>>) -> Option<Route> {
-    let receiver = fields.required("receiver");
-    if let Some(name) = receiver.as_ref().filter(|name| !receivers.contains_key(*name)) {
-        let known = receivers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let way_out = if known.is_empty() { "add it under `receivers`".into() } else { format!("known: {known}") };
-        fields.wrong("receiver", format!("there is no receiver `{name}`"), way_out);
-    }
-    let group_by = read_group_by(&mut fields);
-    let timing = read_timing(&mut fields);
-    for key in ["matchers", "match", "match_re", "continue"] {
-        if fields.has(key) {
-            fields.wrong(key, format!("the root route takes everything, so it has no `{key}`"), "remove it");
-        }
-        fields.take(key);
-    }
-    for key in ["routes", "mute_time_intervals", "active_time_intervals"] {
-        fields.not_built(key);
-    }
-    fields.finish();
-    Some(Route::root(receiver?, group_by, timing))
-}
-
-fn read_group_by(fields: &mut Fields<'_>) -> GroupBy {
-    let names = fields.texts("group_by");
-    if !names.iter().any(|name| name == "...") {
-        return GroupBy::Labels(names);
-    }
-    if names.len() > 1 {
-        fields.wrong("group_by", "`...` stands for all labels and cannot have company", "keep `...` or the names");
-    }
-    GroupBy::All
-}
-
-fn read_timing(fields: &mut Fields<'_>) -> Timing {
-    let default = Timing::default();
-    let group_wait = fields.duration("group_wait").unwrap_or(default.group_wait);
-    let mut positive = |key, otherwise| match fields.duration(key) {
-        Some(Duration::ZERO) => {
-            fields.wrong(key, format!("`{key}` cannot be zero"), "write a duration such as 5m");
-            otherwise
-        }
-        given => given.unwrap_or(otherwise),
-    };
-    Timing {
-        group_wait,
-        group_interval: positive("group_interval", default.group_interval),
-        repeat_interval: positive("repeat_interval", default.repeat_interval),
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use super::*;
 use crate::model::Problems;
 use crate::notify::channels::ChannelKind;
 use crate::notify::channels::email::Security;
+use crate::notify::{GroupBy, Timing};
 use crate::yaml::parse;
 
 fn read(text: &str) -> (Settings, Vec<String>) {
@@ -96,9 +97,9 @@ fn mail_addresses_and_servers_are_checked_where_they_stand() {
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    let text = "route: {receiver: a, routes: []}\nreceivers:\n- name: a\n  slack_configs: []\ninhibit_rules: []\nalertmanagers: []\n";
+    let text = "route: {receiver: a}\nreceivers:\n- name: a\n  slack_configs: []\ntemplates: []\nalertmanagers: []\n";
     let problems = read(text).1;
-    for key in ["routes", "slack_configs", "inhibit_rules", "alertmanagers"] {
+    for key in ["slack_configs", "templates", "alertmanagers"] {
         assert!(problems.iter().any(|said| said.contains(&format!("`{key}` is not built yet"))), "{problems:?}");
     }
 }
@@ -120,4 +121,113 @@ fn credentials_of_a_webhook_stand_in_one_place() {
     assert_eq!(read(&text("")).1, [""; 0]);
     let said = read(&text("bearer_token: x")).1.concat();
     assert!(said.contains("credentials are given twice") && !said.contains("s3cret"), "{said}");
+}
+
+const TREE: &str = r#"
+route:
+  receiver: all
+  group_by: [alertname]
+  routes:
+  - matchers: [team="db", severity=~"critical|page"]
+    receiver: db
+    group_by: ['...']
+    mute_time_intervals: [nights]
+    routes:
+    - {match: {b: '2'}, match_re: {a: 'x|y'}, group_wait: 1s, group_by: []}
+  - {receiver: db, active_time_intervals: [nights, weekends], continue: true}
+receivers: [{name: all}, {name: db}]
+time_intervals:
+- name: nights
+  time_intervals: [{times: [{start_time: '22:00', end_time: '24:00'}], location: Europe/Berlin}]
+mute_time_intervals:
+- name: weekends
+  time_intervals: [{weekdays: ['saturday', 'sunday'], months: [1:3], years: ['2026'], days_of_month: ['-3:-1']}]
+inhibit_rules:
+- {name: n, source_matchers: [severity="critical"], target_matchers: ['severity="warning"'], equal: [cluster]}
+- {source_match: {a: '1'}, target_match_re: {b: '2|3'}}
+"#;
+
+#[test]
+fn routes_inherit_what_they_do_not_say() {
+    let (settings, problems) = read(TREE);
+    assert_eq!(problems, [""; 0]);
+    let root = settings.route.unwrap();
+    let (db, second) = (&root.routes[0], &root.routes[1]);
+    assert_eq!(db.key, r#"{}/{severity=~"critical|page",team="db"}"#);
+    assert_eq!((db.receiver.as_str(), &db.group_by, db.timing), ("db", &GroupBy::All, Timing::default()));
+    assert_eq!((db.hours.muted[0].name.as_ref(), db.hours.active.len(), db.goes_on), ("nights", 0, false));
+    let inner = &db.routes[0];
+    assert_eq!(inner.key, r#"{}/{severity=~"critical|page",team="db"}/{a=~"^(?:x|y)$",b="2"}"#);
+    assert_eq!(
+        (inner.receiver.as_str(), &inner.group_by),
+        ("db", &GroupBy::Labels(vec![])),
+        "an empty list is said too"
+    );
+    assert_eq!((inner.timing.group_wait.as_secs(), inner.hours.muted.len()), (1, 0), "hours are not inherited");
+    assert_eq!((second.key.as_str(), second.hours.active.len(), second.goes_on), ("{}/{}", 2, true));
+    assert_eq!(settings.inhibit_rules.len(), 2);
+    assert_eq!(settings.inhibit_rules[0].equal, ["cluster"]);
+}
+
+#[test]
+fn mistakes_in_routes_rules_and_intervals_have_their_places() {
+    let text = r#"
+route:
+  receiver: a
+  matchers: [x=1]
+  mute_time_intervals: [n]
+  routes:
+  - {receiver: b, matchers: ['x'], group_by: [x, x]}
+  - {match_re: {x: '('}, mute_time_intervals: [nowhen], contineu: true}
+receivers: [{name: a}]
+inhibit_rules: [{source_matchers: ['a=~"["'], sources: []}]
+time_intervals:
+- {name: n, time_intervals: [{times: [{start_time: '9:00'}], weekdays: [mon], months: ['13'], location: Nowhere}]}
+- {name: n}
+"#;
+    let problems = read(text).1;
+    assert_eq!(
+        problems,
+        [
+            "f.yml:4:13: the root route takes everything, so it has no `matchers`; remove it",
+            "f.yml:5:24: the root route takes everything, so it has no `mute_time_intervals`; remove it",
+            "f.yml:7:16: there is no receiver `b`; known: a",
+            "f.yml:7:30: bad matcher format: x; write it as label=\"value\", with =, !=, =~ or !~",
+            "f.yml:7:46: `group_by` names `x` twice; keep one of them",
+            "f.yml:8:20: `(` is not a regular expression",
+            "f.yml:8:48: there is no time interval `nowhen`; known: n",
+            "f.yml:8:57: unknown key `contineu` in a route; did you mean `continue`?",
+            "f.yml:10:36: `[` is not a regular expression; write it as label=\"value\", with =, !=, =~ or !~",
+            "f.yml:10:47: unknown key `sources` in an inhibition rule; known here: equal, name, source_match, \
+             source_match_re, source_matchers, target_match, target_match_re, target_matchers",
+            "f.yml:12:39: an item of `times` has no `end_time`; write both, such as '09:00' and '17:00'",
+            "f.yml:12:52: `start_time`: `9:00` is no time of day; write it as 09:30, up to 24:00",
+            "f.yml:12:73: `mon` is no day of the week; write sunday to saturday",
+            "f.yml:12:88: `13` is no month; write january to december, or 1 to 12",
+            "f.yml:12:105: `location`: `Nowhere` is no time zone; write a name of the IANA database, such as Europe/Berlin",
+            "f.yml:13:10: the time interval `n` is given twice; rename or join them",
+        ]
+    );
+}
+
+#[test]
+fn a_file_of_alertmanagers_stands_for_the_whole_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("am.yml"), TREE).unwrap();
+    let read = |text: &str| {
+        let node = parse(text, "f.yml").unwrap();
+        let problems = Problems::new();
+        let fields = Fields::of(&node, "`alerting`", &problems).unwrap();
+        let settings = Settings::read_in(fields, folder.path());
+        (settings, problems.into_sorted().iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(read("config_file: am.yml\n"), (self::read(TREE).0, vec![]));
+    let said = read("config_file: am.yml\nroute: {receiver: all}\n").1;
+    assert_eq!(
+        said,
+        ["f.yml:2:8: `route` is given beside `config_file`, which holds the whole schema; move it into that file"]
+    );
+    assert!(read("config_file: none.yml\n").1[0].contains("none.yml"), "a file that is not there");
+    std::fs::write(folder.path().join("bad.yml"), "route: {receiver: x}\nreceivers: [{name: y}]\n").unwrap();
+    assert!(read("config_file: bad.yml\n").1[0].ends_with("bad.yml:1:19: there is no receiver `x`; known: y"));
 }

@@ -3,6 +3,7 @@
 //! In: read handles of the parts. Out: answers, at once, whatever the targets do; nothing here looks at a target.
 
 pub mod access;
+mod alertmanager_api;
 mod events;
 mod health;
 pub mod listen;

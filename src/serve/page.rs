@@ -10,7 +10,8 @@ use crate::model::{Millis, render_duration};
 
 use super::Parts;
 
-const STYLE: &str = "
+/// How pages look.
+pub(super) const STYLE: &str = "
 :root { color-scheme: light dark; --line: #8884; --ok: #18794e; --bad: #ce2c31; }
 @media (prefers-color-scheme: dark) { :root { --ok: #4cc38a; --bad: #ff8589; } }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; }
@@ -132,10 +133,10 @@ fn money(page: &mut String, parts: &Parts, now: Millis) {
     page.push_str("</table>");
 }
 
-fn ago(now: Millis, then: Millis) -> String {
+pub(super) fn ago(now: Millis, then: Millis) -> String {
     render_duration(std::time::Duration::from_secs(now.since(then).as_secs()))
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

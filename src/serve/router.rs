@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::access::{Neighbourhood, refusal};
-use super::{Parts, events, health, metrics, page, prometheus_api, usage};
+use super::{Parts, alertmanager_api, events, health, metrics, page, prometheus_api, usage};
 
 /// The longest request body: a thousand usage events fit in it.
 pub const MAX_BODY: usize = 1 << 20;
@@ -63,11 +63,13 @@ pub fn router(door: Door) -> Router {
         .route("/-/ready", get(health::ready))
         .route("/v1/events", get(events::show))
         .route("/v1/usage", get(usage::totals))
-        .merge(prometheus_api::router());
+        .merge(prometheus_api::router())
+        .merge(alertmanager_api::router());
     let changing = Router::new()
         .route("/-/reload", post(reload))
         .route("/v1/usage", post(usage::take))
         .merge(prometheus_api::changing())
+        .merge(alertmanager_api::changing())
         .route_layer(from_fn_with_state(door.clone(), only_near));
     open.merge(changing)
         .fallback(|| async { (StatusCode::NOT_FOUND, "nothing is here; / lists what there is\n") })
@@ -142,6 +144,6 @@ fn harden(headers: &mut HeaderMap) {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, header::HeaderValue::from_static(value));
+        headers.entry(name).or_insert(header::HeaderValue::from_static(value));
     }
 }

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod alertmanager_differential;
 mod asked_for;
 mod black_hole;
 mod dashboard;
@@ -38,3 +39,4 @@ mod redis_load;
 mod reload;
 mod remote_write;
 mod rule_tests;
+mod test_route;

@@ -7,7 +7,7 @@
 
 mod answer;
 mod asking;
-mod cors;
+pub(super) mod cors;
 mod federate;
 mod json;
 mod metadata;

@@ -1,6 +1,7 @@
 //! Real servers, small fakes, and the agent itself; each ends when dropped.
 
 mod agent;
+mod alertmanager;
 mod app;
 mod docker;
 mod docker_proxy;
@@ -23,6 +24,7 @@ mod smtp;
 mod webhook;
 
 pub use agent::{Agent, binary, command};
+pub use alertmanager::RealAlertmanager;
 pub use app::HttpApp;
 pub use docker::{BASE, DockerEngine};
 pub use docker_proxy::DockerProxy;

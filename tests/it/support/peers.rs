@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// A program of the newest set: `postgres_exporter`, `redis_exporter`, `node_exporter`, `blackbox_exporter`,
-/// `pgbouncer_exporter`, `prometheus`, `promtool`.
+/// `pgbouncer_exporter`, `prometheus`, `promtool`, `alertmanager`, `amtool`.
 pub fn newest(program: &str) -> PathBuf {
     provided(&format!("peers/{program}"))
 }

@@ -1,0 +1,89 @@
+//! The same alerts and the same `alertmanager.yml` for a real Alertmanager 0.33 and for the agent's notifier, both posting
+//! to one recorder: the same messages to the same receivers in the same order, each within one interval of the other.
+//!
+//! Each scenario is a configuration and a timeline with intervals of a second or two. Steps stand half-way between flushes,
+//! so that both see the same. On a machine that stands still for half a second even that goes wrong, so a scenario that
+//! differs is played again: what really differs, differs each time.
+
+mod play;
+mod scenarios;
+
+use std::fmt::Write as _;
+
+use play::{Played, play};
+use scenarios::{SCENARIOS, Scenario};
+
+/// A scenario is played so often until it is believed to differ.
+const TRIES: usize = 3;
+
+#[test]
+fn alertmanager_and_the_agent_tell_the_same() {
+    let complaints: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = SCENARIOS.iter().map(|scenario| scope.spawn(|| judge(scenario))).collect();
+        all.into_iter().filter_map(|one| one.join().expect("no scenario panics")).collect()
+    });
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+/// What is wrong with a scenario.
+fn judge(scenario: &Scenario) -> Option<String> {
+    let mut last = None;
+    for _ in 0..TRIES {
+        let played = play(scenario);
+        let differs = difference(scenario, &played);
+        match (&differs, scenario.wanted) {
+            (None, None) => return None,
+            (Some(_), Some(_)) => return None,
+            (Some(what), None) => last = Some(format!("{what}\n{}", show(&played))),
+            (None, Some(why)) => {
+                last = Some(format!("no difference any more; wanted was: {why}\n{}", show(&played)));
+            }
+        }
+    }
+    last.map(|what| format!("== {}: {what}", scenario.name))
+}
+
+/// The first difference between what both told.
+fn difference(scenario: &Scenario, played: &Played) -> Option<String> {
+    let receivers = played.receivers();
+    receivers.iter().find_map(|receiver| {
+        let (theirs, ours) = (played.alertmanager(receiver), played.agent(receiver));
+        for (at, (their, our)) in theirs.iter().zip(&ours).enumerate() {
+            if their.body != our.body {
+                return Some(format!(
+                    "{receiver}, message {at}:\nAlertmanager {}\nthe agent    {}",
+                    their.body, our.body
+                ));
+            }
+            if their.at.abs_diff(our.at) > scenario.interval {
+                return Some(format!("{receiver}, message {at}: {:?} and {:?} after the start", their.at, our.at));
+            }
+        }
+        let (theirs, ours) = (theirs.len(), ours.len());
+        (theirs != ours).then(|| format!("{receiver}: {theirs} messages of Alertmanager, {ours} of the agent"))
+    })
+}
+
+fn show(played: &Played) -> String {
+    let mut text = String::new();
+    for receiver in played.receivers() {
+        for (who, messages) in [("AM", played.alertmanager(&receiver)), ("SW", played.agent(&receiver))] {
+            for message in messages {
+                let body = &message.body;
+                let alerts =
+                    body["alerts"].as_array().into_iter().flatten().map(|alert| {
+                        format!("{}{}", if alert["status"] == "firing" { "+" } else { "-" }, alert["labels"])
+                    });
+                let _ = writeln!(
+                    text,
+                    "{who} {:>5} ms {receiver} {} {} {}",
+                    message.at.as_millis(),
+                    body["groupKey"],
+                    body["notification_reason"],
+                    alerts.collect::<Vec<_>>().join(" ")
+                );
+            }
+        }
+    }
+    text
+}
