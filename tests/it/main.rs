@@ -5,6 +5,8 @@
 
 mod support;
 
+mod alertmanager_api;
+mod amtool;
 mod asked_for;
 mod black_hole;
 mod dashboard;
