@@ -175,7 +175,7 @@ impl Notifier {
             self.metrics.dropped(refused);
             wrong.push(format!("{refused} alerts were dropped: there is no room for more"));
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
 
     /// When an alert that others posted ends; nothing for the agent's own.

@@ -5,7 +5,9 @@
 
 mod support;
 
+mod alertmanager_api;
 mod alertmanager_differential;
+mod amtool;
 mod asked_for;
 mod black_hole;
 mod dashboard;

@@ -72,7 +72,7 @@ pub async fn not_found(uri: Uri) -> Response {
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let allowed = match uri.path() {
         "/api/v2/alerts" | "/api/v2/alerts/ack" | "/api/v2/silences" => "GET,POST",
-        path if path.starts_with("/api/v2/silence/") => "DELETE,GET",
+        path if path.starts_with("/api/v2/silence/") => "GET,DELETE",
         _ => "GET",
     };
     let message = format!("method {method} is not allowed, but [{allowed}] are");

@@ -38,6 +38,7 @@ pub(super) fn router() -> Router<Door> {
         .route("/api/v2/silences", get(silences::all))
         .route("/api/v2/silence/{id}", get(silences::one))
         .method_not_allowed_fallback(answer::method_not_allowed)
+        .route("/api/v2/", any(answer::not_found))
         .route("/api/v2/{*path}", any(answer::not_found))
         .layer(from_fn(cors::allow))
         .route("/acknowledge", get(acknowledge::ask).post(acknowledge::by_link))

@@ -44,8 +44,10 @@ pub(super) fn unreadable(what: &str, why: impl std::fmt::Display) -> ApiError {
 }
 
 fn read_alerts(body: &Value) -> Result<Vec<Posted>, ApiError> {
-    let Value::Array(alerts) = body else {
-        return Err(unreadable("alerts", "it is no list of alerts"));
+    let alerts = match body {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(alerts) => alerts,
+        _ => return Err(unreadable("alerts", "it is no list of alerts")),
     };
     alerts.iter().enumerate().map(|(at, alert)| read_alert(at, alert)).collect()
 }
@@ -54,7 +56,7 @@ fn read_alert(at: usize, alert: &Value) -> Result<Posted, ApiError> {
     let Value::Object(alert) = alert else {
         return Err(unreadable("alerts", format!("{at} is no alert")));
     };
-    if !alert.contains_key("labels") {
+    if alert.get("labels").is_none_or(Value::is_null) {
         return Err(ApiError::Invalid(REQUIRED, format!("{at}.labels in body is required")));
     }
     let posted = Posted {
@@ -83,7 +85,9 @@ pub(super) fn text(object: &Map<String, Value>, key: &str, what: &str) -> Result
 /// A time that may be absent.
 pub(super) fn time(object: &Map<String, Value>, key: &str, what: &str) -> Result<Option<Millis>, ApiError> {
     let Some(text) = text(object, key, what)?.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let at: Result<jiff::Timestamp, _> = text.parse();
+    // Without an offset it is UTC.
+    let in_utc = |at: jiff::civil::DateTime| Ok(at.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp());
+    let at: Result<jiff::Timestamp, _> = text.parse().or_else(|_| text.parse().and_then(in_utc));
     let wrong = |_| unreadable(what, format!("{key} is {text:?}: write a time such as 2026-01-31T12:00:00Z"));
     Ok(Some(Millis(at.map_err(wrong)?.as_millisecond())))
 }
@@ -97,6 +101,7 @@ pub(super) fn texts(object: &Map<String, Value>, key: &str, what: &str) -> Resul
     };
     let pair = |(name, value): (&String, &Value)| match value {
         Value::String(text) => Ok((name.clone(), text.clone())),
+        Value::Null => Ok((name.clone(), String::new())),
         _ => Err(unreadable(what, format!("{key}.{name} is no text"))),
     };
     entries.iter().map(pair).collect()
@@ -113,15 +118,18 @@ mod tests {
     #[test]
     fn alerts_are_read_as_clients_write_them() {
         let body = r#"[{"labels": {"a": "b"}, "startsAt": "0001-01-01T00:00:00.000Z", "endsAt": "2026-01-31T12:00:00.5+01:00", "generatorURL": ""},
-            {"labels": {}, "annotations": null, "generatorURL": "/graph"}]"#;
+            {"labels": {"x": null}, "annotations": null, "generatorURL": "/graph", "startsAt": "2026-01-31T11:00:00", "endsAt": ""}]"#;
         let read = read_alerts(&serde_json::from_str(body).unwrap()).unwrap();
         assert_eq!((read[0].starts_at, read[0].ends_at), (None, Some(Millis(1_769_857_200_500))));
         assert_eq!(read[0].labels, [("a".to_owned(), "b".to_owned())]);
-        assert!(read[1].labels.is_empty() && read[1].annotations.is_empty());
+        assert_eq!((read[1].starts_at, read[1].ends_at), (Some(Millis(1_769_857_200_000)), None));
+        assert!(read[1].labels[0].1.is_empty() && read[1].annotations.is_empty());
+        assert_eq!(read_alerts(&Value::Null).unwrap(), []);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
+        assert_eq!(refusal(r#"[{"labels": null}]"#), refusal("[{}]"));
         assert_eq!(refusal("[{}]"), ApiError::Invalid(REQUIRED, "0.labels in body is required".into()));
         assert_eq!(
             refusal(r#"[{"labels": {}, "generatorURL": "::bad"}]"#),
