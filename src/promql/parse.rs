@@ -15,6 +15,7 @@ mod tests;
 
 use super::error::ParseError;
 use super::lex::{Token, Word, words};
+use super::pattern::Allowance;
 use super::plan::{Binary, BinaryOp, Cardinality, Expr, Grouping, Matching};
 use names::{aggregate_op, is_grouping, is_keyword, is_never_a_metric, is_operator, operator, strength};
 
@@ -24,11 +25,11 @@ const MAX_TEXT: usize = 16 * 1024;
 const MAX_DEPTH: usize = 100;
 
 /// Parses a query into its plan.
-pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
+pub(super) fn parse(text: &str, allowance: &mut Allowance) -> Result<Expr, ParseError> {
     if text.len() > MAX_TEXT {
         return Err(ParseError::at(text, 0, format!("the query is longer than {MAX_TEXT} bytes")));
     }
-    let mut parser = Parser { text, tokens: words(text), at: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: words(text), at: 0, depth: 0, allowance };
     if parser.peek().word == Word::End {
         return parser.fail(0, "no expression found in input");
     }
@@ -59,6 +60,7 @@ struct Parser<'t> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    allowance: &'t mut Allowance,
 }
 
 type Parsed<T> = Result<T, ParseError>;

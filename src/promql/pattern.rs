@@ -9,13 +9,61 @@ use regex::{Regex, RegexBuilder};
 
 /// How much memory a pattern's program may take, in bytes; those of usual rules take some kilobytes.
 const MAX_PROGRAM: usize = 512 << 10;
+/// How much the programs of all patterns of a request may take, in bytes.
+const MAX_PROGRAMS: usize = 4 << 20;
+/// The sizes that a program is tried with: it counts as the first one that it fits, since nobody tells its own.
+const SIZES: [usize; 4] = [MAX_PROGRAM / 64, MAX_PROGRAM / 16, MAX_PROGRAM / 4, MAX_PROGRAM];
+/// How many label matchers a request may have.
+pub(super) const MAX_MATCHERS: usize = 1000;
+
+/// What the selectors of one request may still take.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    matchers: usize,
+    programs: usize,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { matchers: MAX_MATCHERS, programs: MAX_PROGRAMS }
+    }
+}
+
+impl Allowance {
+    /// Whether there may be one more matcher.
+    pub(super) fn matcher(&mut self) -> bool {
+        let left = self.matchers.checked_sub(1);
+        self.matchers = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// As [`anchored`], as long as there is room.
+    pub(super) fn anchored(&mut self, pattern: &str) -> Result<Regex, regex::Error> {
+        let pattern = whole(pattern);
+        for size in SIZES.into_iter().filter(|size| *size <= self.programs) {
+            match bounded(&pattern, size) {
+                Ok(regex) => {
+                    self.programs -= size;
+                    return Ok(regex);
+                }
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(regex::Error::CompiledTooBig(self.programs.min(MAX_PROGRAM)))
+    }
+}
 
 /// Compiles a pattern as `PromQL` takes it: anchored at both ends, `.` takes newlines too.
 ///
 /// # Errors
 /// A pattern that is no regular expression.
 pub fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-    bounded(&format!("^(?s:{})$", translate(pattern)))
+    bounded(&whole(pattern), MAX_PROGRAM)
+}
+
+fn whole(pattern: &str) -> String {
+    format!("^(?s:{})$", translate(pattern))
 }
 
 /// Compiles a pattern as Go's `regexp` would, not anchored.
@@ -23,12 +71,12 @@ pub fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
 /// # Errors
 /// A pattern that is no regular expression.
 pub fn unanchored(pattern: &str) -> Result<Regex, regex::Error> {
-    bounded(&translate(pattern))
+    bounded(&translate(pattern), MAX_PROGRAM)
 }
 
 /// Few characters can ask for a program of megabytes: such a pattern is refused.
-fn bounded(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).dfa_size_limit(MAX_PROGRAM).build()
+fn bounded(pattern: &str, size: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(size).dfa_size_limit(MAX_PROGRAM).build()
 }
 
 fn translate(pattern: &str) -> String {
@@ -114,6 +162,18 @@ fn opens_repetition(rest: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_patterns_of_a_request_share_what_they_may_take() {
+        let mut allowance = Allowance::default();
+        let large = r"[a-z]{900}";
+        let taken = (0..1000).take_while(|_| allowance.anchored(large).is_ok()).count();
+        assert!((4..100).contains(&taken), "{taken}");
+        assert!(Allowance::default().anchored(large).is_ok());
+        let mut allowance = Allowance::default();
+        let usual = (0..400).filter(|n| allowance.anchored(&format!("(app|web)-{n}.*")).is_ok()).count();
+        assert_eq!(usual, 400);
+    }
 
     #[test]
     fn patterns_mean_what_they_mean_in_go() {

@@ -4,7 +4,7 @@ use crate::model::METRIC_NAME;
 use crate::store::{MatchOp, Matcher};
 
 use super::super::lex::{Token, Word};
-use super::super::pattern::anchored;
+use super::super::pattern::MAX_MATCHERS;
 use super::super::plan::{Selector, Shift};
 use super::{Parsed, Parser};
 
@@ -17,6 +17,9 @@ impl Parser<'_> {
         let mut matchers = Vec::new();
         if self.take_sign("{") {
             while !self.take_sign("}") {
+                if !self.allowance.matcher() {
+                    return self.fail(start, format!("more than {MAX_MATCHERS} label matchers"));
+                }
                 let matcher = self.matcher()?;
                 matchers.push(matcher);
                 if !self.is_sign("}") {
@@ -65,7 +68,7 @@ impl Parser<'_> {
         let op = match sign {
             "=" => MatchOp::Equal,
             "!=" => MatchOp::NotEqual,
-            _ => match anchored(&value) {
+            _ => match self.allowance.anchored(&value) {
                 Ok(regex) if sign == "=~" => MatchOp::Matches(regex),
                 Ok(regex) => MatchOp::NotMatches(regex),
                 Err(error) => {

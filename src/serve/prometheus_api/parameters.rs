@@ -8,18 +8,14 @@ use axum::http::header;
 use jiff::Timestamp;
 
 use crate::model::{Millis, parse_duration};
-use crate::promql::parse_selector;
 use crate::serve::router::MAX_BODY;
-use crate::store::Matcher;
 
 use super::answer::ApiError;
+use super::selectors::SelectorTexts;
 
 /// The times that stand for the first and the last one there is, as Prometheus' own client sends them.
 const MIN_TIME: &str = "-292273086-05-16T16:47:06Z";
 const MAX_TIME: &str = "292277025-08-18T07:12:54.999999999Z";
-
-/// One request may ask for so many `match[]`.
-const MAX_SELECTORS: usize = 256;
 
 /// Times beyond this, in milliseconds, are taken as this: 280,000 years, and sums of a few of them still fit.
 const FAR: f64 = 9e15;
@@ -132,26 +128,10 @@ impl Parameters {
         Ok((Millis(start.0 - 1), end))
     }
 
-    /// Every `match[]`, each once.
-    pub fn selectors(&self) -> Result<Vec<Vec<Matcher>>, ApiError> {
-        let mut texts: Vec<&str> = self.all("match[]").collect();
-        texts.sort_unstable();
-        texts.dedup();
-        if texts.len() > MAX_SELECTORS {
-            return Err(ApiError::parameter("match[]", format!("more than {MAX_SELECTORS} selectors")));
-        }
-        texts.into_iter().map(selector).collect()
+    /// Every `match[]`, each once, as they are written.
+    pub fn selectors(&self) -> Result<SelectorTexts, ApiError> {
+        SelectorTexts::new(self.all("match[]"))
     }
-}
-
-/// Reads a selector.
-pub fn selector(text: &str) -> Result<Vec<Matcher>, ApiError> {
-    let matchers = parse_selector(text).map_err(|why| ApiError::parameter("match[]", why))?;
-    if matchers.iter().all(|matcher| matcher.takes_value("")) {
-        let why = "match[] must contain at least one non-empty matcher";
-        return Err(ApiError::parameter("match[]", why));
-    }
-    Ok(matchers)
 }
 
 /// Unix seconds, also with a fraction, or RFC 3339.
@@ -237,16 +217,6 @@ mod tests {
             timeout("-1"),
             Err(ApiError::BadData("invalid parameter \"query\": context deadline exceeded".into()))
         );
-    }
-
-    #[test]
-    fn selectors_take_something() {
-        let found = of("match[]=up&match[]={job=~\"a.*\"}").selectors().map(|all| all.len());
-        assert_eq!(found.ok(), Some(2));
-        for text in ["{}", "{job=\"\"}", "up[5m]", "up+1", "up(", ""] {
-            let text = format!("match[]={}", text.replace('+', "%2B"));
-            assert!(matches!(of(&text).selectors(), Err(ApiError::BadData(_))), "{text}");
-        }
     }
 
     #[test]
