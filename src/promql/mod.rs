@@ -142,8 +142,8 @@ impl Query {
         all
     }
 
-    /// Whether it gives a number or an instant vector, as rules need.
-    pub fn is_for_rules(&self) -> bool {
+    /// Whether it gives a number or an instant vector, as a range query needs.
+    pub fn is_for_ranges(&self) -> bool {
         matches!(self.plan.kind(), plan::Kind::Scalar | plan::Kind::Vector)
     }
 

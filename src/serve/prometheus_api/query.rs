@@ -46,7 +46,7 @@ pub async fn range(parts: Parts, headers: HeaderMap, asked: Parameters) -> Resul
     let (store, text) = (parts.store, asked.text("query").to_owned());
     let work = move |cancel| {
         let query = parse(&text)?;
-        if !query.is_for_rules() {
+        if !query.is_for_ranges() {
             let kind = query.type_name();
             let why = format!("invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector");
             return Err(ApiError::parameter("query", why));
