@@ -100,18 +100,10 @@ pub struct Selector<'q> {
 /// those of one query may take.
 ///
 /// # Errors
-/// A text that is not `PromQL`, or anything but a selector of an instant vector without modifiers.
+/// A text that is anything but a selector without modifiers. One that takes every series is none.
 pub fn parse_selectors<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Vec<Vec<Matcher>>, ParseError> {
     let mut allowance = pattern::Allowance::default();
-    texts
-        .into_iter()
-        .map(|text| match parse::parse(text, &mut allowance)? {
-            plan::Expr::Instant(selector) if selector.shift == plan::Shift::default() => Ok(selector.matchers),
-            _ => {
-                Err(ParseError { line: 1, column: 1, message: "expected a selector of series and nothing else".into() })
-            }
-        })
-        .collect()
+    texts.into_iter().map(|text| parse::parse_selector(text, &mut allowance)).collect()
 }
 
 /// The names of all functions that a query may use, sorted.

@@ -27,8 +27,8 @@ pub async fn show(parts: Parts, headers: HeaderMap, asked: Parameters) -> Respon
     let globals = parts.rules.globals();
     let snapshot = parts.store.snapshot();
     let now = Millis::now();
-    let texts = asked.selectors();
-    let work = move |cancel: Arc<AtomicBool>| newest(&snapshot, &texts?.read()?, now, &cancel);
+    let texts = asked.whole().and_then(|asked| asked.selectors());
+    let work = move |cancel: Arc<AtomicBool>| newest(&snapshot, &texts?.read_any()?, now, &cancel);
     match parts.asking.ask(QUERY_LIMIT, work).await {
         Ok(Answered { found, room, .. }) => {
             let mut before = None;

@@ -38,7 +38,7 @@ pub async fn metrics(parts: Parts, headers: HeaderMap, asked: Parameters) -> Res
 pub async fn of_targets(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
     let (limit, only) = (limit(&asked, "limit")?, asked.text("metric"));
     let texts = SelectorTexts::new(Some(asked.text("match_target")).filter(|text| !text.is_empty()))?;
-    let selectors = texts.read_in(&parts.asking).await?;
+    let selectors = texts.read_in(&parts.asking, SelectorTexts::read_any).await?;
     let matchers: Vec<_> = selectors.iter().flatten().collect();
     let mut all = Vec::new();
     for picture in measured(&parts) {

@@ -16,12 +16,13 @@ use crate::store::Matcher;
 use super::answer::{ApiError, success};
 use super::json::rfc3339;
 use super::parameters::Parameters;
-use super::selectors::Selectors;
+use super::selectors::{SelectorTexts, Selectors};
 use super::targets::object;
 
 /// `GET /api/v1/rules`
 pub async fn rules(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
-    let selectors = asked.selectors()?.read_in(&parts.asking).await?;
+    let asked = asked.whole()?;
+    let selectors = asked.selectors()?.read_in(&parts.asking, SelectorTexts::read).await?;
     let filter = Filter::read(&asked, selectors)?;
     let page = Page::read(&asked)?;
     let mut groups = parts.rules.groups();

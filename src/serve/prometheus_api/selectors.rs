@@ -45,23 +45,36 @@ impl SelectorTexts {
     /// # Errors
     /// A text that is no selector, or one that takes series with no label at all.
     pub fn read(&self) -> Result<Selectors, ApiError> {
-        let wrong = |why: &dyn std::fmt::Display| ApiError::parameter("match[]", why);
-        let all = parse_selectors(self.0.iter().map(String::as_str)).map_err(|why| wrong(&why))?;
-        if all.iter().any(|matchers| matchers.iter().all(|matcher| matcher.takes_value(""))) {
-            return Err(wrong(&"match[] must contain at least one non-empty matcher"));
+        let selectors = self.read_any()?;
+        if selectors.iter().any(|matchers| matchers.iter().all(|matcher| matcher.takes_value(""))) {
+            let why = "match[] must contain at least one non-empty matcher";
+            return Err(ApiError::parameter("match[]", why));
         }
-        Ok(Selectors(all))
+        Ok(selectors)
+    }
+
+    /// The same, also selectors that take every series.
+    ///
+    /// # Errors
+    /// A text that is no selector.
+    pub fn read_any(&self) -> Result<Selectors, ApiError> {
+        let all = parse_selectors(self.0.iter().map(String::as_str));
+        all.map(Selectors).map_err(|why| ApiError::parameter("match[]", why))
     }
 
     /// Reads them in the queue before the store, for calls that do not ask it.
     ///
     /// # Errors
-    /// As [`Self::read`], or there was no place.
-    pub async fn read_in(self, asking: &Asking) -> Result<Selectors, ApiError> {
+    /// As `read`, or there was no place.
+    pub async fn read_in(
+        self,
+        asking: &Asking,
+        read: fn(&Self) -> Result<Selectors, ApiError>,
+    ) -> Result<Selectors, ApiError> {
         if self.is_empty() {
             return Ok(Selectors(Vec::new()));
         }
-        let answered = asking.ask(QUERY_LIMIT, move |_| self.read().map(|read| read.0)).await?;
+        let answered = asking.ask(QUERY_LIMIT, move |_| read(&self).map(|read| read.0)).await?;
         Ok(Selectors(answered.found))
     }
 }
@@ -116,8 +129,11 @@ mod tests {
     fn selectors_take_something() {
         let read = |texts: &[&str]| SelectorTexts::new(texts.iter().copied()).and_then(|texts| texts.read());
         assert_eq!(read(&["up", "{job=~\"a.*\"}", "up"]).map(|all| all.iter().count()).ok(), Some(2));
-        for text in ["{}", "{job=\"\"}", "up[5m]", "up+1", "up(", ""] {
+        for text in ["{}", "{job=\"\"}", "up[5m]", "up+1", "up(", "", "(up)", "+up", "up offset 0s", "up up", "on"] {
             assert!(matches!(read(&[text]), Err(ApiError::BadData(_))), "{text}");
+        }
+        for text in ["{}", "{job=\"\"}", "up{__name__=\"x\"}"] {
+            assert!(SelectorTexts::new([text]).and_then(|texts| texts.read_any()).is_ok(), "{text}");
         }
     }
 

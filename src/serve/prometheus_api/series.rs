@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::extract::Path;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 
 use crate::promql::Notes;
 use crate::serve::Parts;
@@ -18,6 +18,7 @@ use super::parameters::Parameters;
 
 /// `GET|POST /api/v1/series`
 pub async fn series(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
+    let asked = asked.whole()?;
     let (limit, (after, end), texts) = (asked.limit()?, asked.span()?, asked.selectors()?);
     if texts.is_empty() {
         return Err(ApiError::BadData("no match[] parameter provided".into()));
@@ -51,7 +52,13 @@ pub async fn values(
     headers: HeaderMap,
     asked: Parameters,
 ) -> Result<Response, ApiError> {
+    if name.is_empty() || name.contains('/') {
+        return Ok((StatusCode::NOT_FOUND, "404 page not found\n").into_response());
+    }
     let name = unescape(&name);
+    if name.is_empty() {
+        return Err(ApiError::BadData(format!("invalid label name: {name:?}")));
+    }
     let (limit, (after, end), texts) = (asked.limit()?, asked.span()?, asked.selectors()?);
     let snapshot = parts.store.snapshot();
     let work = move |cancel: Arc<AtomicBool>| {
