@@ -85,8 +85,8 @@ fn samples_come_in_with_their_bits() {
 
 #[test]
 fn a_series_of_many_samples_comes_in_pieces() {
-    let many = BATCH_SAMPLES as i64 * 2 + 10;
-    let samples: Vec<_> = (0..many).map(|at| (Millis(at), 1.0)).collect();
+    let many = BATCH_SAMPLES * 2 + 10;
+    let samples: Vec<_> = (0..many).zip(0..).map(|(_, at)| (Millis(at), 1.0)).collect();
     let (mut batch, mut taken) = (Batch::default(), Vec::new());
     let mut hand_over = |series: &mut Vec<store::Series>| {
         let samples: Vec<_> = series.drain(..).flat_map(|series| series.samples).collect();
