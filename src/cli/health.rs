@@ -11,7 +11,7 @@ use crate::runtime::http_client::{HttpClient, Request};
 use crate::runtime::tls::Trust;
 use crate::serve::settings::DEFAULT_PORT;
 
-use super::{complain, runtime, say};
+use super::{complain, runtime, say, shown};
 
 /// A health check that hangs is a failed one; Docker's own time-out is longer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -21,11 +21,11 @@ pub fn run(url: Option<String>) -> ExitCode {
     let address = url.unwrap_or_else(own_address);
     match ask(&address) {
         Ok(status) => {
-            say(format_args!("{address}: {status}"));
+            say(format_args!("{}: {status}", shown(&address)));
             ExitCode::SUCCESS
         }
         Err(why) => {
-            complain(format_args!("{address}: {why}"));
+            complain(format_args!("{}: {why}", shown(&address)));
             ExitCode::FAILURE
         }
     }

@@ -161,3 +161,30 @@ fn complain(line: impl std::fmt::Display) {
 fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
+
+/// An address as it may be printed: who asks, and with which password, is nobody's business.
+fn shown(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").map_or(("", address), |(scheme, rest)| (scheme, rest));
+    // The last one, wherever it stands: an address that cannot be read may have a password anywhere before it.
+    let Some((_, host)) = rest.rsplit_once('@') else { return address.to_owned() };
+    let between = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{between}***@{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn credentials_are_not_printed() {
+        for (address, wanted) in [
+            ("http://user:s3cret@host:9640/x", "http://***@host:9640/x"),
+            ("user:s3cret@host", "***@host"),
+            ("http://user:s3/cr@t@host", "http://***@host"),
+            ("http://host:9640", "http://host:9640"),
+            ("host", "host"),
+        ] {
+            assert_eq!(shown(address), wanted);
+        }
+    }
+}

@@ -14,7 +14,7 @@ use crate::model::{Millis, parse_duration};
 use crate::runtime::http_client::{HttpClient, Request, basic, credentials, sensitive};
 use crate::runtime::tls::Trust;
 
-use super::{complain, health, runtime, say};
+use super::{complain, health, runtime, say, shown};
 
 /// A server gives up on a query after two minutes by default.
 const LIMIT: Duration = Duration::from_secs(130);
@@ -78,7 +78,7 @@ pub fn run(question: &Question) -> ExitCode {
     let answer = match ask(&address, question) {
         Ok(answer) => answer,
         Err(why) => {
-            complain(format_args!("{address}: {why}"));
+            complain(format_args!("{}: {why}", shown(&address)));
             return ExitCode::FAILURE;
         }
     };

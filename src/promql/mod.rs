@@ -96,15 +96,14 @@ pub struct Selector<'q> {
     pub matchers: &'q [Matcher],
 }
 
-/// Parses a plain selector, as `match[]` takes it, into its conditions.
+/// Parses plain selectors, as `match[]` takes them, each into its conditions. All patterns of one request share what
+/// those of one query may take.
 ///
 /// # Errors
-/// A text that is not `PromQL`, or anything but a selector of an instant vector without modifiers.
-pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    match parse::parse(text)? {
-        plan::Expr::Instant(selector) if selector.shift == plan::Shift::default() => Ok(selector.matchers),
-        _ => Err(ParseError { line: 1, column: 1, message: "expected a selector of series and nothing else".into() }),
-    }
+/// A text that is anything but a selector without modifiers. One that takes every series is none.
+pub fn parse_selectors<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Vec<Vec<Matcher>>, ParseError> {
+    let mut allowance = pattern::Allowance::default();
+    texts.into_iter().map(|text| parse::parse_selector(text, &mut allowance)).collect()
 }
 
 /// The names of all functions that a query may use, sorted.
@@ -118,7 +117,7 @@ impl Query {
     /// # Errors
     /// A text that is not `PromQL`, or uses a function that is not supported, with its place.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Ok(Self { text: text.to_owned(), plan: parse::parse(text)? })
+        Ok(Self { text: text.to_owned(), plan: parse::parse(text, &mut pattern::Allowance::default())? })
     }
 
     /// As it was written.
@@ -135,8 +134,8 @@ impl Query {
         all
     }
 
-    /// Whether it gives a number or an instant vector, as rules need.
-    pub fn is_for_rules(&self) -> bool {
+    /// Whether it gives a number or an instant vector, as a range query needs.
+    pub fn is_for_ranges(&self) -> bool {
         matches!(self.plan.kind(), plan::Kind::Scalar | plan::Kind::Vector)
     }
 

@@ -15,7 +15,9 @@ mod tests;
 
 use super::error::ParseError;
 use super::lex::{Token, Word, words};
+use super::pattern::Allowance;
 use super::plan::{Binary, BinaryOp, Cardinality, Expr, Grouping, Matching};
+use crate::store::Matcher;
 use names::{aggregate_op, is_grouping, is_keyword, is_never_a_metric, is_operator, operator, strength};
 
 /// Longer texts are refused: nobody writes them.
@@ -24,11 +26,8 @@ const MAX_TEXT: usize = 16 * 1024;
 const MAX_DEPTH: usize = 100;
 
 /// Parses a query into its plan.
-pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
-    if text.len() > MAX_TEXT {
-        return Err(ParseError::at(text, 0, format!("the query is longer than {MAX_TEXT} bytes")));
-    }
-    let mut parser = Parser { text, tokens: words(text), at: 0, depth: 0 };
+pub(super) fn parse(text: &str, allowance: &mut Allowance) -> Result<Expr, ParseError> {
+    let mut parser = Parser::of(text, allowance)?;
     if parser.peek().word == Word::End {
         return parser.fail(0, "no expression found in input");
     }
@@ -37,6 +36,23 @@ pub(super) fn parse(text: &str) -> Result<Expr, ParseError> {
         Word::End => Ok(part.expr),
         _ => parser.unexpected(""),
     }
+}
+
+/// Parses a selector that stands alone, as `match[]` takes it: no parentheses, no modifiers; one that takes everything may be.
+pub(super) fn parse_selector(text: &str, allowance: &mut Allowance) -> Result<Vec<Matcher>, ParseError> {
+    let mut parser = Parser::of(text, allowance)?;
+    let Token { word, start, .. } = parser.peek().clone();
+    let name = match word {
+        Word::Name(name) if !is_never_a_metric(&name) => {
+            parser.take();
+            Some((name, start))
+        }
+        Word::Sign("{") => None,
+        Word::End => return parser.fail(0, "no expression found in input"),
+        _ => return parser.unexpected(""),
+    };
+    let matchers = parser.matchers(name.as_ref().map(|(name, _)| name.as_str()))?;
+    if parser.peek().word == Word::End { Ok(matchers) } else { parser.unexpected("") }
 }
 
 /// An expression while it is read.
@@ -59,9 +75,19 @@ struct Parser<'t> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    allowance: &'t mut Allowance,
 }
 
 type Parsed<T> = Result<T, ParseError>;
+
+impl<'t> Parser<'t> {
+    fn of(text: &'t str, allowance: &'t mut Allowance) -> Parsed<Self> {
+        if text.len() > MAX_TEXT {
+            return Err(ParseError::at(text, 0, format!("the query is longer than {MAX_TEXT} bytes")));
+        }
+        Ok(Self { text, tokens: words(text), at: 0, depth: 0, allowance })
+    }
+}
 
 impl Parser<'_> {
     fn peek(&self) -> &Token {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{METRIC_NAME, Place, Problems, is_valid_label_name};
+use crate::model::{METRIC_NAME, Place, Problems};
 use crate::promql::Query;
 use crate::yaml::{Fields, Node, parse};
 
@@ -23,8 +23,8 @@ pub struct GroupSpec {
     pub interval: Option<Duration>,
     /// How far in the past it is evaluated; `None`: not at all.
     pub query_offset: Option<Duration>,
-    /// How many alerts or series each rule may give; 0: any number.
-    pub limit: usize,
+    /// How many alerts or series each rule may give; 0 and less: any number.
+    pub limit: i64,
     /// Evaluated in this order.
     pub rules: Vec<RuleSpec>,
 }
@@ -180,12 +180,8 @@ fn query(fields: &mut Fields<'_>) -> Option<Arc<Query>> {
         return None;
     }
     match Query::parse(&text) {
-        Ok(query) if query.is_for_rules() => Some(Arc::new(query)),
-        Ok(_) => {
-            let what = "the expression gives neither a number nor an instant vector";
-            fields.wrong("expr", what, "rules need one: take a function such as rate() over the range");
-            None
-        }
+        // As Prometheus, also one that gives neither a number nor an instant vector: it fails when it is evaluated.
+        Ok(query) => Some(Arc::new(query)),
         Err(error) => {
             // The place within the expression; the file's place is that of the value.
             fields.wrong("expr", format!("could not parse expression: {error}"), "correct the expression");
@@ -195,7 +191,11 @@ fn query(fields: &mut Fields<'_>) -> Option<Arc<Query>> {
 }
 
 fn recording(fields: &mut Fields<'_>, name: String) -> Option<RuleKind> {
-    // As Prometheus, any text; one that is not letters, digits, `_` and `:` stands in `/federate`, not on `/metrics`.
+    // As Prometheus, any other text; one that is not letters, digits, `_` and `:` stands in `/federate`, not on `/metrics`.
+    if name.contains(['{', '}']) {
+        fields.wrong("record", "the metric's name has braces", "a selector belongs in `expr`, labels in `labels`");
+        return None;
+    }
     if name.is_empty() {
         fields.wrong("record", "the metric's name is empty", "give it one");
         return None;
@@ -214,8 +214,8 @@ fn alerting(fields: &mut Fields<'_>, name: String, own: &[(String, String)], pro
     let keep_firing_for = fields.duration("keep_firing_for").unwrap_or_default();
     let annotations = fields.text_map("annotations");
     for (key, text, at) in &annotations {
-        if !is_valid_label_name(key) {
-            problems.add(at, format!("`{key}` cannot be an annotation's name"), "use letters, digits and `_`");
+        if key.is_empty() {
+            problems.add(at, "an annotation's name is empty", "give it one");
         }
         if let Err(wrong) = template::check(text) {
             problems.add(at, format!("the template of `{key}` is wrong: {wrong}"), "correct the template");
@@ -237,9 +237,10 @@ fn alerting(fields: &mut Fields<'_>, name: String, own: &[(String, String)], pro
 fn labels(fields: &mut Fields<'_>) -> Vec<(String, String)> {
     let mut labels: Vec<(String, String)> = Vec::new();
     for (name, value, at) in fields.text_map("labels") {
-        if !is_valid_label_name(&name) || name == METRIC_NAME {
+        // As Prometheus 3, any text but these.
+        if name.is_empty() || name == METRIC_NAME {
             let what = format!("`{name}` cannot be a label of a rule");
-            fields.problems().add(at, what, "use letters, digits and `_`; `__name__` is set by the rule");
+            fields.problems().add(at, what, "give it a name; `__name__` is set by the rule");
             continue;
         }
         labels.push((name, value));
@@ -282,9 +283,21 @@ mod tests {
     fn every_problem_comes_with_its_place() {
         let (_, problems) = read(
             "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up ==\n    labels: {__name__: x}\n  - record: a-b\n    expr: up\n  \
-             - expr: up\n  - alert: B\n    expr: up[5m]\n    annotations: {s: \"{{ .x \"}\n  - record: c\n    expr: up\n    for: 5m\n    colour: red\n",
+             - expr: up\n  - alert: B\n    expr: up[5m]\n    annotations: {s: \"{{ .x \", \"\": y}\n  - record: \"c{x}\"\n    expr: up\n  - record: c\n    expr: up\n    for: 5m\n    colour: red\n",
         );
         insta::assert_snapshot!(problems.join("\n"));
+    }
+
+    #[test]
+    fn what_promtool_takes_is_taken() {
+        for rule in [
+            "{record: a, expr: '\"x\"'}",
+            "{record: a.b, expr: 'up[5m]'}",
+            "{alert: '{a}', expr: '\"x\"', labels: {a-b: c, ü: d}, annotations: {a b: c, __name__: d}}",
+        ] {
+            let (groups, problems) = read(&format!("groups: [{{name: g, limit: -1, rules: [{rule}]}}]"));
+            assert_eq!((groups[0].rules.len(), groups[0].limit, problems), (1, -1, vec![]), "{rule}");
+        }
     }
 
     #[test]

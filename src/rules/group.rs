@@ -405,10 +405,9 @@ impl Group {
 
     /// Prometheus drops all alerts of a rule over its limit. Here they stay: a rule that fails changes no alert.
     fn check_limit(&self, count: usize, what: &str) -> Result<(), String> {
-        match self.spec.limit {
-            0 => Ok(()),
-            limit if count <= limit => Ok(()),
-            limit => Err(format!("exceeded limit of {limit} with {count} {what}")),
+        match usize::try_from(self.spec.limit) {
+            Ok(limit) if limit > 0 && count > limit => Err(format!("exceeded limit of {limit} with {count} {what}")),
+            _ => Ok(()),
         }
     }
 

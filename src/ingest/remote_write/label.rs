@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::model::METRIC_NAME;
 
+/// So many texts are kept. A usual request has some hundreds; one made to hurt has millions, each a few bytes long.
+const MAX_TEXTS: usize = 10_000;
+
 /// Texts of a request: the same names and values stand in most of its series.
 #[derive(Debug, Default)]
 pub(super) struct Texts<'b>(HashMap<&'b str, Arc<str>>);
@@ -12,6 +15,9 @@ pub(super) struct Texts<'b>(HashMap<&'b str, Arc<str>>);
 impl<'b> Texts<'b> {
     /// The text, shared with whoever asked for it before.
     pub(super) fn get(&mut self, text: &'b str) -> Arc<str> {
+        if self.0.len() == MAX_TEXTS {
+            self.0.clear();
+        }
         Arc::clone(self.0.entry(text).or_insert_with(|| text.into()))
     }
 }
@@ -55,4 +61,20 @@ fn shown(labels: &[(&str, &str)]) -> String {
     }
     text.push('}');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_shared_and_bounded() {
+        let all: Vec<_> = (0..3 * MAX_TEXTS).map(|n| n.to_string()).collect();
+        let mut texts = Texts::default();
+        assert!(Arc::ptr_eq(&texts.get("a"), &texts.get("a")));
+        for text in &all {
+            assert_eq!(&*texts.get(text), text);
+            assert!(texts.0.len() <= MAX_TEXTS);
+        }
+    }
 }

@@ -3,8 +3,8 @@
 //! In: a body, packed with snappy: a `prometheus.WriteRequest` in protobuf. Out: its samples in the store, and how many of
 //! them could not be taken, and why.
 //!
-//! Invariants: a body that cannot be read to its end changes nothing; memory is bounded by [`MAX_UNPACKED`] and by
-//! [`BATCH`] series; the store is locked for one batch at a time.
+//! Invariants: a body that cannot be read to its end changes nothing; memory is bounded by [`MAX_UNPACKED`] and by a
+//! batch of [`BATCH`] series and [`BATCH_SAMPLES`] samples; the store is locked for one batch at a time.
 
 mod label;
 mod wire;
@@ -13,7 +13,7 @@ pub use wire::{Malformed, Series, WriteRequest};
 
 use std::fmt;
 
-use crate::model::Labels;
+use crate::model::{Labels, Millis};
 use crate::store::{self, Rejection, Store};
 
 /// Larger bodies are refused. Prometheus sends 2,000 samples in a request, packed well below 100 kB.
@@ -23,6 +23,8 @@ pub const MAX_UNPACKED: usize = 32 << 20;
 
 /// Series handed to the store at once.
 const BATCH: usize = 512;
+/// Samples handed to the store at once, 16 bytes each: a series with more comes in pieces.
+const BATCH_SAMPLES: usize = 32 << 10;
 
 /// Why a whole body was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,26 +111,47 @@ pub fn take(packed: &[u8], store: &Store) -> Result<Outcome, BodyError> {
     }
     let mut outcome = Outcome::default();
     let mut texts = label::Texts::default();
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Batch::default();
     for series in WriteRequest::new(&body).flatten() {
         outcome.not_supported += series.exemplars + series.histograms;
-        match label::check(&series.labels) {
-            Ok(()) if series.samples.is_empty() => {}
-            Ok(()) => {
-                let labels = Labels::new(series.labels.iter().map(|(name, value)| (texts.get(name), texts.get(value))));
-                batch.push(store::Series { labels, samples: series.samples });
-            }
-            Err(why) => {
-                outcome.invalid += series.samples.len() as u64;
-                outcome.first_rejected.get_or_insert(why);
-            }
-        }
-        if batch.len() == BATCH {
-            hand_over(&mut batch, store, &mut outcome);
+        if let Err(why) = label::check(&series.labels) {
+            outcome.invalid += series.samples;
+            outcome.first_rejected.get_or_insert(why);
+        } else if series.samples > 0 {
+            let labels = Labels::new(series.labels.iter().map(|(name, value)| (texts.get(name), texts.get(value))));
+            batch.add(&labels, series.samples(), |batch| hand_over(batch, store, &mut outcome));
         }
     }
-    hand_over(&mut batch, store, &mut outcome);
+    hand_over(&mut batch.series, store, &mut outcome);
     Ok(outcome)
+}
+
+/// Series on their way into the store.
+#[derive(Debug, Default)]
+struct Batch {
+    series: Vec<store::Series>,
+    samples: usize,
+}
+
+impl Batch {
+    /// Adds a series and hands over whenever the batch is full, perhaps in the middle of the series.
+    fn add(
+        &mut self,
+        labels: &Labels,
+        samples: impl Iterator<Item = (Millis, f64)>,
+        mut hand_over: impl FnMut(&mut Vec<store::Series>),
+    ) {
+        let mut samples = samples.peekable();
+        while samples.peek().is_some() {
+            let piece: Vec<_> = samples.by_ref().take(BATCH_SAMPLES - self.samples).collect();
+            self.samples += piece.len();
+            self.series.push(store::Series { labels: labels.clone(), samples: piece });
+            if self.series.len() == BATCH || self.samples == BATCH_SAMPLES {
+                hand_over(&mut self.series);
+                self.samples = 0;
+            }
+        }
+    }
 }
 
 fn hand_over(batch: &mut Vec<store::Series>, store: &Store, outcome: &mut Outcome) {

@@ -84,6 +84,29 @@ fn samples_come_in_with_their_bits() {
 }
 
 #[test]
+fn a_series_of_many_samples_comes_in_pieces() {
+    let many = BATCH_SAMPLES * 2 + 10;
+    let samples: Vec<_> = (0..many).zip(0..).map(|(_, at)| (Millis(at), 1.0)).collect();
+    let (mut batch, mut taken) = (Batch::default(), Vec::new());
+    let mut hand_over = |series: &mut Vec<store::Series>| {
+        let samples: Vec<_> = series.drain(..).flat_map(|series| series.samples).collect();
+        assert!(samples.len() <= BATCH_SAMPLES, "{}", samples.len());
+        taken.extend(samples);
+    };
+    batch.add(&Labels::new([("a", "b")]), samples[..5].iter().copied(), &mut hand_over);
+    batch.add(&Labels::new([("a", "c")]), samples[5..].iter().copied(), &mut hand_over);
+    assert_eq!(batch.samples, 10);
+    hand_over(&mut batch.series);
+    assert_eq!(taken, samples);
+    // The same through the whole.
+    let samples: Vec<_> = samples.iter().map(|(at, value)| (at.0, *value)).collect();
+    let store = store(10);
+    let outcome = take(&packed(&request(&[series(&[("__name__", "a")], &samples)])), &store).unwrap();
+    assert_eq!(outcome, Outcome { taken: many as u64, ..Outcome::default() });
+    assert_eq!(held(&store, "a").len(), samples.len());
+}
+
+#[test]
 fn what_can_be_taken_is_taken_and_the_rest_is_told() {
     let store = store(1);
     let body = request(&[
@@ -172,7 +195,7 @@ proptest! {
         let body = request(&[series(&[("__name__", "a")], &samples)]);
         let read: Vec<_> = WriteRequest::new(&body).collect::<Result<_, _>>().unwrap();
         let bits = |(at, value): &(i64, f64)| (*at, value.to_bits());
-        let found: Vec<_> = read[0].samples.iter().map(|(at, value)| (at.0, value.to_bits())).collect();
+        let found: Vec<_> = read[0].samples().map(|(at, value)| (at.0, value.to_bits())).collect();
         prop_assert_eq!(found, samples.iter().map(bits).collect::<Vec<_>>());
     }
 }

@@ -21,12 +21,29 @@ pub struct Malformed {
 pub struct Series<'b> {
     /// In the order in which they came.
     pub labels: Vec<(&'b str, &'b str)>,
-    /// In the order in which they came; staleness markers keep their bits.
-    pub samples: Vec<(Millis, f64)>,
+    /// How many samples it has.
+    pub samples: u64,
     /// How many exemplars it has.
     pub exemplars: u64,
     /// How many native histograms it has.
     pub histograms: u64,
+    /// Where the samples are read from: there may be millions.
+    message: Message<'b>,
+}
+
+impl<'b> Series<'b> {
+    /// The samples in the order in which they came; staleness markers keep their bits.
+    pub fn samples(&self) -> impl Iterator<Item = (Millis, f64)> + use<'b> {
+        let mut message = self.message;
+        std::iter::from_fn(move || {
+            loop {
+                // It was read to its end before.
+                if let (2, Value::Bytes(sample)) = message.field().ok()?? {
+                    return read_sample(sample).ok();
+                }
+            }
+        })
+    }
 }
 
 /// The series of a request, read one after the other. Ends behind the first error.
@@ -64,7 +81,7 @@ impl<'b> Iterator for WriteRequest<'b> {
 }
 
 fn read_series(mut message: Message<'_>) -> Result<Series<'_>, Malformed> {
-    let mut series = Series::default();
+    let mut series = Series { message, ..Series::default() };
     while let Some(field) = message.field()? {
         match field {
             (1, Value::Bytes(label)) => {
@@ -73,7 +90,10 @@ fn read_series(mut message: Message<'_>) -> Result<Series<'_>, Malformed> {
                 }
                 series.labels.push(read_label(label)?);
             }
-            (2, Value::Bytes(sample)) => series.samples.push(read_sample(sample)?),
+            (2, Value::Bytes(sample)) => {
+                read_sample(sample)?;
+                series.samples += 1;
+            }
             (3, Value::Bytes(_)) => series.exemplars += 1,
             (4, Value::Bytes(_)) => series.histograms += 1,
             (1..=4, _) => return message.wrong("a part of a series of another type"),
@@ -111,7 +131,7 @@ fn read_sample(mut message: Message<'_>) -> Result<(Millis, f64), Malformed> {
 }
 
 /// A part of the body, with its place in it for errors.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Message<'b> {
     bytes: &'b [u8],
     at: usize,

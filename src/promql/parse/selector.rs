@@ -4,7 +4,7 @@ use crate::model::METRIC_NAME;
 use crate::store::{MatchOp, Matcher};
 
 use super::super::lex::{Token, Word};
-use super::super::pattern::anchored;
+use super::super::pattern::MAX_MATCHERS;
 use super::super::plan::{Selector, Shift};
 use super::{Parsed, Parser};
 
@@ -14,9 +14,28 @@ impl Parser<'_> {
     /// The selector behind its name, which may be missing.
     pub(super) fn selector(&mut self, name: Option<(String, usize)>) -> Parsed<Selector> {
         let start = name.as_ref().map_or(self.peek().start, |(_, start)| *start);
-        let mut matchers = Vec::new();
+        let matchers = self.matchers(name.as_ref().map(|(name, _)| name.as_str()))?;
+        if let Some((name, _)) = name
+            && let Some(second) = matchers[1..].iter().find(|matcher: &&Matcher| matcher.name == METRIC_NAME)
+        {
+            let message = format!("metric name must not be set twice: {name:?} or {:?}", second.value);
+            return self.fail(start, message);
+        }
+        if matchers.iter().all(|matcher| matcher.takes_value("")) {
+            return self.fail(start, "vector selector must contain at least one non-empty matcher");
+        }
+        Ok(Selector { matchers, shift: Shift::default() })
+    }
+
+    /// The conditions behind a name, which comes first among them.
+    pub(super) fn matchers(&mut self, name: Option<&str>) -> Parsed<Vec<Matcher>> {
+        let mut matchers: Vec<_> = name.map(|name| Matcher::equal(METRIC_NAME, name)).into_iter().collect();
+        let start = self.peek().start;
         if self.take_sign("{") {
             while !self.take_sign("}") {
+                if !self.allowance.matcher() {
+                    return self.fail(start, format!("more than {MAX_MATCHERS} label matchers"));
+                }
                 let matcher = self.matcher()?;
                 matchers.push(matcher);
                 if !self.is_sign("}") {
@@ -24,17 +43,7 @@ impl Parser<'_> {
                 }
             }
         }
-        if let Some((name, _)) = name {
-            if let Some(second) = matchers.iter().find(|matcher: &&Matcher| matcher.name == METRIC_NAME) {
-                let message = format!("metric name must not be set twice: {name:?} or {:?}", second.value);
-                return self.fail(start, message);
-            }
-            matchers.insert(0, Matcher::equal(METRIC_NAME, name));
-        }
-        if matchers.iter().all(|matcher| matcher.takes_value("")) {
-            return self.fail(start, "vector selector must contain at least one non-empty matcher");
-        }
-        Ok(Selector { matchers, shift: Shift::default() })
+        Ok(matchers)
     }
 
     fn matcher(&mut self) -> Parsed<Matcher> {
@@ -65,7 +74,7 @@ impl Parser<'_> {
         let op = match sign {
             "=" => MatchOp::Equal,
             "!=" => MatchOp::NotEqual,
-            _ => match anchored(&value) {
+            _ => match self.allowance.anchored(&value) {
                 Ok(regex) if sign == "=~" => MatchOp::Matches(regex),
                 Ok(regex) => MatchOp::NotMatches(regex),
                 Err(error) => {

@@ -2,7 +2,8 @@
 
 use promql_parser::parser::parse as crate_parse;
 
-use super::parse;
+use super::super::pattern::{Allowance, MAX_MATCHERS};
+use super::{Expr, ParseError, parse};
 
 /// Text, and what is to be said of it: `ok` or an error; whether the error's words are Prometheus' own.
 fn judged() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
@@ -16,11 +17,15 @@ fn judged() -> impl Iterator<Item = (&'static str, &'static str, bool)> {
     })
 }
 
+fn of(text: &str) -> Result<Expr, ParseError> {
+    parse(text, &mut Allowance::default())
+}
+
 #[test]
 fn texts_are_taken_and_refused_as_promtool_does() {
     let mut wrong = Vec::new();
     for (text, verdict, same_words) in judged() {
-        let got = parse(text).map_or_else(|error| error.to_string(), |_| "ok".to_owned());
+        let got = of(text).map_or_else(|error| error.to_string(), |_| "ok".to_owned());
         let alike = if same_words { got == verdict } else { got != verdict && got != "ok" };
         if !alike {
             wrong.push(format!("{text}\n    exp: {verdict}\n    got: {got}"));
@@ -52,8 +57,18 @@ fn depth_is_bounded_however_it_comes_about() {
         format!("{}x{}", "abs(".repeat(300), ")".repeat(300)),
         format!("x{}", "[5m:]".repeat(300)),
     ] {
-        assert!(parse(&text).is_err(), "{}", &text[..20]);
+        assert!(of(&text).is_err(), "{}", &text[..20]);
     }
-    assert!(parse(&vec!["x"; 90].join("+")).is_ok());
-    assert!(parse(&"x".repeat(20_000)).is_err());
+    assert!(of(&vec!["x"; 90].join("+")).is_ok());
+    assert!(of(&"x".repeat(20_000)).is_err());
+}
+
+#[test]
+fn matchers_are_bounded_over_all_selectors() {
+    let wide = |count: usize| vec![format!("x{{{}}}", vec!["a=\"\""; count].join(",")); 10].join("+");
+    assert!(of(&wide(MAX_MATCHERS / 10)).is_ok());
+    assert!(of(&wide(MAX_MATCHERS / 10 + 1)).is_err());
+    let one = |count: usize| format!("x{{{}}}", vec!["a=\"\""; count].join(","));
+    assert!(of(&one(MAX_MATCHERS)).is_ok());
+    assert!(of(&one(MAX_MATCHERS + 1)).is_err_and(|error| error.message == "more than 1000 label matchers"));
 }

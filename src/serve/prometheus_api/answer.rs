@@ -1,7 +1,7 @@
 //! The envelope around every answer, `{"status":"success","data":…}`, and the errors with their status codes.
 
-use std::convert::Infallible;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,14 +9,19 @@ use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream;
+use tokio::time::Instant;
 
 use crate::exposition::negotiate;
 use crate::promql::{EvalError, Notes, ParseError};
 
 use super::json::{write_strings, write_text};
+use super::room::Room;
 
 /// How long a piece of an answer grows before it is handed on, but for an element that is longer by itself.
 const PIECE: usize = 32 << 10;
+
+/// A reader has so long to take an answer. One that takes nothing at all is cut by the kernel long before that.
+const SENDING_LIMIT: Duration = Duration::from_mins(5);
 
 /// What is wrong with a request, in Prometheus' words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +117,8 @@ const JSON: Form = Form { content_type: "application/json", separator: "," };
 /// A good answer around `data`, which is JSON.
 pub fn success(headers: &HeaderMap, data: &str, notes: &Notes) -> Response {
     let body = format!(r#"{{"status":"success","data":{data}{}"#, behind_data(notes));
-    Listed { before: body, items: std::iter::empty::<fn(&mut String)>(), after: String::new() }.respond(headers)
+    Listed { before: body, items: std::iter::empty::<fn(&mut String)>(), after: String::new() }
+        .respond(headers, Room::default())
 }
 
 /// `,"warnings":[…],"infos":[…]}` with what there is of it.
@@ -137,32 +143,38 @@ where
     W: FnOnce(&mut String),
 {
     /// The answer as JSON.
-    pub fn respond(self, headers: &HeaderMap) -> Response {
-        self.respond_as(JSON, headers)
+    pub fn respond(self, headers: &HeaderMap, room: Room) -> Response {
+        self.respond_as(JSON, headers, room)
     }
 
-    /// The answer, packed if the client takes that. What is short goes in one piece, with its length.
-    pub fn respond_as(self, form: Form, headers: &HeaderMap) -> Response {
+    /// The answer, packed if the client takes that. What is short goes in one piece, with its length; what is not holds
+    /// its room until it is sent or its reader has gone.
+    pub fn respond_as(self, form: Form, headers: &HeaderMap, room: Room) -> Response {
         let encodings = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
         let head = [(header::CONTENT_TYPE, form.content_type), (header::VARY, "Accept-Encoding")];
         let pieces =
             Pieces { before: Some(self.before), items: self.items, after: Some(self.after), between: "", form };
         if negotiate(None, encodings).gzip {
             let packed = Packed { pieces, packer: Some(GzEncoder::new(Vec::new(), Compression::fast())) };
-            return (head, [(header::CONTENT_ENCODING, "gzip")], body(packed)).into_response();
+            return (head, [(header::CONTENT_ENCODING, "gzip")], body(packed, room)).into_response();
         }
-        (head, body(pieces.map(Bytes::from))).into_response()
+        (head, body(pieces.map(Bytes::from), room)).into_response()
     }
 }
 
 /// A body out of pieces that are made when they are asked for.
-fn body(mut pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Body {
+fn body(mut pieces: impl Iterator<Item = Bytes> + Send + 'static, room: Room) -> Body {
     let Some(first) = pieces.next() else { return Body::empty() };
     match pieces.next() {
         None => Body::from(first),
         Some(second) => {
-            let all = [first, second].into_iter().chain(pieces);
-            Body::from_stream(stream::iter(all.map(Ok::<_, Infallible>)))
+            let end = Instant::now() + SENDING_LIMIT;
+            let all = [first, second].into_iter().chain(pieces).map(move |piece| {
+                let _held = &room;
+                // The error ends the connection: what was sent is no whole answer.
+                if Instant::now() < end { Ok(piece) } else { Err(io::Error::from(io::ErrorKind::TimedOut)) }
+            });
+            Body::from_stream(stream::iter(all))
         }
     }
 }
@@ -219,7 +231,10 @@ impl<P: Iterator<Item = String>> Iterator for Packed<P> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
+
     use super::*;
+    use crate::serve::prometheus_api::room::Rooms;
 
     fn listed(count: usize) -> Listed<impl Iterator<Item = impl FnOnce(&mut String)> + Send + 'static> {
         let items = (0..count).map(|n| move |out: &mut String| out.push_str(&n.to_string()));
@@ -234,14 +249,28 @@ mod tests {
     async fn a_list_is_the_same_in_one_piece_in_many_and_packed() {
         for count in [0, 1, 2, 50_000] {
             let wanted = serde_json::to_vec(&(0..count).collect::<Vec<_>>()).unwrap();
-            assert_eq!(sent(listed(count).respond(&HeaderMap::new())).await, wanted);
+            assert_eq!(sent(listed(count).respond(&HeaderMap::new(), Room::default())).await, wanted);
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static("gzip"));
-            let packed = sent(listed(count).respond(&headers)).await;
+            let packed = sent(listed(count).respond(&headers, Room::default())).await;
             let mut plain = Vec::new();
-            std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut plain).unwrap();
+            io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut plain).unwrap();
             assert_eq!(plain, wanted);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_taken_in_time_breaks_off_and_gives_its_room_back() {
+        let rooms = Rooms::new();
+        let room = rooms.take(1 << 20).await.unwrap();
+        let free = rooms.free();
+        let mut sending = listed(50_000).respond(&HeaderMap::new(), room).into_body().into_data_stream();
+        assert!(sending.next().await.unwrap().is_ok());
+        tokio::time::advance(SENDING_LIMIT).await;
+        assert!(sending.next().await.unwrap().is_err());
+        assert_eq!(rooms.free(), free);
+        drop(sending);
+        assert!(rooms.free() > free);
     }
 
     #[tokio::test]

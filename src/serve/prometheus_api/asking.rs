@@ -10,6 +10,7 @@ use tokio::time::{self, Instant};
 use crate::runtime::own_metrics::QueryMetrics;
 
 use super::answer::ApiError;
+use super::room::{Bulk, Room, Rooms};
 
 /// Questions that run at once. Each may hold as many samples as `promql::Options` allows, so they are few.
 pub(super) const AT_ONCE: usize = 4;
@@ -23,7 +24,19 @@ pub struct Asking {
     places: Arc<Semaphore>,
     readers: Arc<Semaphore>,
     writers: Arc<Semaphore>,
+    rooms: Rooms,
     metrics: QueryMetrics,
+}
+
+/// An answer that is to be sent.
+#[derive(Debug)]
+pub struct Answered<T> {
+    /// What was found.
+    pub found: T,
+    /// How long that took.
+    pub took: Took,
+    /// The room that it takes until it is sent.
+    pub room: Room,
 }
 
 /// How long a question waited and worked.
@@ -49,29 +62,29 @@ impl Asking {
     pub fn new(metrics: QueryMetrics) -> Self {
         // Written samples are unpacked in memory: one request after the other, but for one that waits for its processor.
         let places = |count| Arc::new(Semaphore::new(count));
-        Self { places: places(AT_ONCE), readers: places(BODIES), writers: places(2), metrics }
+        Self { places: places(AT_ONCE), readers: places(BODIES), writers: places(2), rooms: Rooms::new(), metrics }
     }
 
     /// Runs `work` when there is a place, and gives up after `limit`, waiting among it. The flag that `work` gets is
-    /// raised when nobody waits for it any more.
-    pub async fn ask<T: Send + 'static>(
+    /// raised when nobody waits for it any more. A large answer must find room among those that are being sent.
+    pub async fn ask<T: Bulk + Send + 'static>(
         &self,
         limit: Duration,
         work: impl FnOnce(Arc<AtomicBool>) -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<(T, Took), ApiError> {
+    ) -> Result<Answered<T>, ApiError> {
         let outcome = self.within(limit, work).await;
         match &outcome {
-            Ok((_, took)) => self.metrics.answered(took.waited + took.worked),
+            Ok(Answered { took, .. }) => self.metrics.answered(took.waited + took.worked),
             Err(error) => self.metrics.failed(error.kind()),
         }
         outcome
     }
 
-    async fn within<T: Send + 'static>(
+    async fn within<T: Bulk + Send + 'static>(
         &self,
         limit: Duration,
         work: impl FnOnce(Arc<AtomicBool>) -> Result<T, ApiError> + Send + 'static,
-    ) -> Result<(T, Took), ApiError> {
+    ) -> Result<Answered<T>, ApiError> {
         let came = Instant::now();
         let place = time::timeout(limit, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.map_err(|_| ApiError::Timeout("query timed out in query queue".into()))?;
@@ -81,8 +94,13 @@ impl Asking {
         let _raise = RaiseOnDrop(Arc::clone(&cancel));
         let working = run(place, move || work(cancel));
         let answered = time::timeout(limit.saturating_sub(came.elapsed()), working).await;
-        let answer = answered.map_err(|_| ApiError::Timeout("query timed out in expression evaluation".into()))??;
-        Ok((answer, Took { waited: started - came, worked: started.elapsed() }))
+        let (found, place) =
+            answered.map_err(|_| ApiError::Timeout("query timed out in expression evaluation".into()))??;
+        let took = Took { waited: started - came, worked: started.elapsed() };
+        let room = self.rooms.take(found.bytes()).await?;
+        // What waits for room holds its place meanwhile: so few do.
+        drop(place);
+        Ok(Answered { found, took, room })
     }
 
     /// Waits until a body may be read. It may be as long as the place is held.
@@ -95,20 +113,16 @@ impl Asking {
     pub async fn write<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
         let place = Arc::clone(&self.writers).acquire_owned().await;
         let place = place.map_err(|_| ApiError::Unavailable("the agent is stopping".into()))?;
-        run(place, move || Ok(work())).await
+        run(place, move || Ok(work())).await.map(|(outcome, _)| outcome)
     }
 }
 
-/// The place is free again when the work has really ended, not when nobody waits for it.
+/// The place is free again when the work has really ended, not when nobody waits for it; who waits gets it back.
 async fn run<T: Send + 'static>(
     place: OwnedSemaphorePermit,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    let working = tokio::task::spawn_blocking(move || {
-        let answer = work();
-        drop(place);
-        answer
-    });
+) -> Result<(T, OwnedSemaphorePermit), ApiError> {
+    let working = tokio::task::spawn_blocking(move || work().map(|answer| (answer, place)));
     working.await.unwrap_or_else(|error| {
         tracing::error!(%error, "a question could not be worked on to its end");
         Err(ApiError::Internal("the question could not be worked on to its end; the log says why".into()))
@@ -136,9 +150,9 @@ mod tests {
         let asking = asking();
         let work = |cancel: Arc<AtomicBool>| {
             endless(&cancel);
-            Ok(())
+            Ok(Vec::new())
         };
-        let given_up = asking.ask(Duration::from_millis(5), work).await.map(|_| ());
+        let given_up = asking.ask(Duration::from_millis(5), work).await.map(|_: Answered<Vec<()>>| ());
         assert_eq!(given_up, Err(ApiError::Timeout("query timed out in expression evaluation".into())));
         let all = asking.places.acquire_many(u32::try_from(AT_ONCE).unwrap()).await;
         assert!(all.is_ok(), "the work has seen the flag and ended");
@@ -148,16 +162,17 @@ mod tests {
     async fn who_finds_no_place_is_told_so() {
         let asking = asking();
         let all = asking.places.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
-        let waited = asking.ask(Duration::from_millis(5), |_| Ok(1)).await.map(|_| ());
+        let waited = asking.ask(Duration::from_millis(5), |_| Ok(vec![1])).await.map(|_| ());
         assert_eq!(waited, Err(ApiError::Timeout("query timed out in query queue".into())));
         drop(all);
-        assert_eq!(asking.ask(Duration::from_mins(1), |_| Ok(1)).await.map(|(answer, _)| answer), Ok(1));
+        assert_eq!(asking.ask(Duration::from_mins(1), |_| Ok(vec![1])).await.map(|answer| answer.found), Ok(vec![1]));
     }
 
     #[tokio::test]
     async fn a_panic_is_an_answer_too() {
         let asking = asking();
-        let answer = asking.ask(Duration::from_mins(1), |_| -> Result<(), _> { panic!("a bug") }).await.map(|_| ());
+        let answer =
+            asking.ask(Duration::from_mins(1), |_| -> Result<Vec<()>, _> { panic!("a bug") }).await.map(|_| ());
         assert!(matches!(answer, Err(ApiError::Internal(_))));
         assert_eq!(asking.places.available_permits(), AT_ONCE);
     }

@@ -4,6 +4,9 @@
 //! labels where the series has none of that name, and `instance=""` where it has no instance, so that the scraper, told
 //! to honour labels, adds none.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -11,23 +14,23 @@ use crate::exposition::{Format, write_escaped};
 use crate::model::{Labels, METRIC_NAME, Millis, is_stale, is_valid_label_name, is_valid_metric_name, write_float};
 use crate::promql::Options;
 use crate::serve::Parts;
-use crate::store::{Matcher, Newest, Snapshot};
+use crate::store::{Newest, Snapshot};
 
 use super::QUERY_LIMIT;
 use super::answer::{ApiError, Form, Listed};
+use super::asking::Answered;
 use super::parameters::Parameters;
+use super::selectors::Selectors;
 
 /// Writes the page.
 pub async fn show(parts: Parts, headers: HeaderMap, asked: Parameters) -> Response {
-    let selectors = match asked.selectors() {
-        Ok(selectors) => selectors,
-        Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
-    };
     let globals = parts.rules.globals();
     let snapshot = parts.store.snapshot();
     let now = Millis::now();
-    match parts.asking.ask(QUERY_LIMIT, move |_| Ok(newest(&snapshot, &selectors, now))).await {
-        Ok((found, _)) => {
+    let texts = asked.whole().and_then(|asked| asked.selectors());
+    let work = move |cancel: Arc<AtomicBool>| newest(&snapshot, &texts?.read_any()?, now, &cancel);
+    match parts.asking.ask(QUERY_LIMIT, work).await {
+        Ok(Answered { found, room, .. }) => {
             let mut before = None;
             let items = found.into_iter().map(move |series| {
                 let name = series.labels.metric_name().to_owned();
@@ -37,21 +40,27 @@ pub async fn show(parts: Parts, headers: HeaderMap, asked: Parameters) -> Respon
                 move |out: &mut String| write_series(out, &series, &globals.external_labels, is_first)
             });
             let form = Form { content_type: Format::Text.content_type(), separator: "" };
-            Listed { before: String::new(), items, after: String::new() }.respond_as(form, &headers)
+            Listed { before: String::new(), items, after: String::new() }.respond_as(form, &headers, room)
         }
+        Err(ApiError::BadData(why)) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
         Err(ApiError::Internal(why)) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{why}\n")).into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }
 
 /// The newest sample of each series that goes on, by name and then by labels, each once.
-fn newest(snapshot: &Snapshot, selectors: &[Vec<Matcher>], now: Millis) -> Vec<Newest> {
+fn newest(
+    snapshot: &Snapshot,
+    selectors: &Selectors,
+    now: Millis,
+    cancel: &AtomicBool,
+) -> Result<Vec<Newest>, ApiError> {
     let after = now - Options::default().lookback;
-    let mut found: Vec<_> = selectors.iter().flat_map(|matchers| snapshot.newest(matchers, after, now)).collect();
+    let mut found = selectors.each(cancel, |matchers| snapshot.newest(matchers, after, now))?;
     found.retain(|series| !is_stale(series.value));
     found.sort_by(|a, b| (a.labels.metric_name(), &a.labels).cmp(&(b.labels.metric_name(), &b.labels)));
     found.dedup_by(|a, b| a.labels == b.labels);
-    found
+    Ok(found)
 }
 
 fn write_series(out: &mut String, series: &Newest, external: &Labels, is_first: bool) {

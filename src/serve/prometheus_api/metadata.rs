@@ -13,7 +13,8 @@ use crate::serve::Parts;
 use crate::store::Picture;
 
 use super::answer::{ApiError, success};
-use super::parameters::{Parameters, selector};
+use super::parameters::Parameters;
+use super::selectors::SelectorTexts;
 
 /// `GET /api/v1/metadata`
 pub async fn metrics(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
@@ -36,10 +37,9 @@ pub async fn metrics(parts: Parts, headers: HeaderMap, asked: Parameters) -> Res
 /// `GET /api/v1/targets/metadata`
 pub async fn of_targets(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
     let (limit, only) = (limit(&asked, "limit")?, asked.text("metric"));
-    let matchers = match asked.text("match_target") {
-        "" => Vec::new(),
-        text => selector(text)?,
-    };
+    let texts = SelectorTexts::new(Some(asked.text("match_target")).filter(|text| !text.is_empty()))?;
+    let selectors = texts.read_in(&parts.asking, SelectorTexts::read_any).await?;
+    let matchers: Vec<_> = selectors.iter().flatten().collect();
     let mut all = Vec::new();
     for picture in measured(&parts) {
         // As Prometheus: the limit is looked at before each target.

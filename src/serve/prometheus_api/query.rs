@@ -12,7 +12,7 @@ use crate::store::Series;
 
 use super::QUERY_LIMIT;
 use super::answer::{ApiError, Listed, TRUNCATED, behind_data, success};
-use super::asking::Took;
+use super::asking::{Answered, Took};
 use super::json::{write_labels, write_sample, write_scalar, write_text};
 use super::parameters::Parameters;
 
@@ -24,11 +24,13 @@ pub async fn instant(parts: Parts, headers: HeaderMap, asked: Parameters) -> Res
     let limit = asked.limit()?;
     let at = asked.time_or("time", Millis::now())?;
     let (timeout, options) = (asked.timeout(QUERY_LIMIT)?, options(&parts, &asked)?);
-    let query = parse(asked.text("query"))?;
-    let snapshot = parts.store.snapshot();
-    let work = move |cancel| Ok(query.instant(&snapshot, at, &Options { cancel: Some(cancel), ..options })?);
-    let (answer, took) = parts.asking.ask(timeout, work).await?;
-    Ok(respond(&headers, answer, at, limit, &stats(&asked, took)))
+    let (store, text) = (parts.store, asked.text("query").to_owned());
+    let work = move |cancel| {
+        let query = parse(&text)?;
+        Ok(query.instant(&store.snapshot(), at, &Options { cancel: Some(cancel), ..options })?)
+    };
+    let answered = parts.asking.ask(timeout, work).await?;
+    Ok(respond(&headers, answered, at, limit, &asked))
 }
 
 /// `GET|POST /api/v1/query_range`
@@ -41,29 +43,34 @@ pub async fn range(parts: Parts, headers: HeaderMap, asked: Parameters) -> Resul
     let step = asked.step()?;
     let (timeout, options) = (asked.timeout(QUERY_LIMIT)?, options(&parts, &asked)?);
     refuse_too_many(start, end, step)?;
-    let query = parse(asked.text("query"))?;
-    if !query.is_for_rules() {
-        let kind = query.type_name();
-        let why = format!("invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector");
-        return Err(ApiError::parameter("query", why));
-    }
-    let snapshot = parts.store.snapshot();
-    let work =
-        move |cancel| Ok(query.range(&snapshot, start, end, step, &Options { cancel: Some(cancel), ..options })?);
-    let (answer, took) = parts.asking.ask(timeout, work).await?;
-    Ok(respond(&headers, answer, end, limit, &stats(&asked, took)))
+    let (store, text) = (parts.store, asked.text("query").to_owned());
+    let work = move |cancel| {
+        let query = parse(&text)?;
+        if !query.is_for_ranges() {
+            let kind = query.type_name();
+            let why = format!("invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector");
+            return Err(ApiError::parameter("query", why));
+        }
+        let options = Options { cancel: Some(cancel), ..options };
+        Ok(query.range(&store.snapshot(), start, end, step, &options)?)
+    };
+    let answered = parts.asking.ask(timeout, work).await?;
+    Ok(respond(&headers, answered, end, limit, &asked))
 }
 
 /// `GET|POST /api/v1/query_exemplars`: exemplars are not kept, so there are none.
-pub async fn exemplars(headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
+pub async fn exemplars(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
     let (start, end) = asked.span()?;
     if end < start {
         return Err(ApiError::BadData("end timestamp must not be before start timestamp".into()));
     }
-    Query::parse(asked.text("query"))?;
+    let text = asked.text("query").to_owned();
+    let work = move |_| Ok(Query::parse(&text).map(|_| Vec::<()>::new())?);
+    parts.asking.ask(QUERY_LIMIT, work).await?;
     Ok(success(&headers, "[]", &Notes::default()))
 }
 
+/// Reading a text can take long, as answering does: both are done where there is a place for them.
 fn parse(text: &str) -> Result<Query, ApiError> {
     if text.trim().is_empty() {
         let why = "unknown position: parse error: no expression found in input";
@@ -98,8 +105,9 @@ fn stats(asked: &Parameters, took: Took) -> String {
     )
 }
 
-fn respond(headers: &HeaderMap, answer: Answer, at: Millis, limit: usize, stats: &str) -> Response {
-    let Answer { value, mut notes } = answer;
+fn respond(headers: &HeaderMap, answered: Answered<Answer>, at: Millis, limit: usize, asked: &Parameters) -> Response {
+    let Answered { found: Answer { value, mut notes }, took, room } = answered;
+    let stats = stats(asked, took);
     let before = format!(r#"{{"status":"success","data":{{"resultType":"{}","result":"#, value.type_name());
     let length = match &value {
         Value::Vector(elements) => elements.len(),
@@ -115,16 +123,16 @@ fn respond(headers: &HeaderMap, answer: Answer, at: Millis, limit: usize, stats:
             let write =
                 move |(labels, value): (Labels, f64)| move |out: &mut String| write_element(out, &labels, at, value);
             let items = elements.into_iter().take(limit).map(write);
-            Listed { before: before + "[", items, after: after("]") }.respond(headers)
+            Listed { before: before + "[", items, after: after("]") }.respond(headers, room)
         }
         Value::Matrix(series) => {
             let write = |series: Series| move |out: &mut String| write_series(out, &series);
             let items = series.into_iter().take(limit).map(write);
-            Listed { before: before + "[", items, after: after("]") }.respond(headers)
+            Listed { before: before + "[", items, after: after("]") }.respond(headers, room)
         }
         Value::Scalar(value) => {
             let item = move |out: &mut String| write_scalar(out, at, value);
-            Listed { before, items: std::iter::once(item), after: after("") }.respond(headers)
+            Listed { before, items: std::iter::once(item), after: after("") }.respond(headers, room)
         }
         Value::String(text) => {
             let item = move |out: &mut String| {
@@ -132,7 +140,7 @@ fn respond(headers: &HeaderMap, answer: Answer, at: Millis, limit: usize, stats:
                 write_text(out, &text);
                 out.push(']');
             };
-            Listed { before, items: std::iter::once(item), after: after("") }.respond(headers)
+            Listed { before, items: std::iter::once(item), after: after("") }.respond(headers, room)
         }
     }
     .into_response()

@@ -16,11 +16,14 @@ use crate::store::Matcher;
 use super::answer::{ApiError, success};
 use super::json::rfc3339;
 use super::parameters::Parameters;
+use super::selectors::{SelectorTexts, Selectors};
 use super::targets::object;
 
 /// `GET /api/v1/rules`
 pub async fn rules(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
-    let filter = Filter::read(&asked)?;
+    let asked = asked.whole()?;
+    let selectors = asked.selectors()?.read_in(&parts.asking, SelectorTexts::read).await?;
+    let filter = Filter::read(&asked, selectors)?;
     let page = Page::read(&asked)?;
     let mut groups = parts.rules.groups();
     groups.sort_by(|a, b| (&a.spec.file, &a.spec.name).cmp(&(&b.spec.file, &b.spec.name)));
@@ -51,12 +54,12 @@ struct Filter {
     groups: Vec<String>,
     names: Vec<String>,
     /// A rule is taken if any of them takes its labels.
-    selectors: Vec<Vec<Matcher>>,
+    selectors: Selectors,
     without_alerts: bool,
 }
 
 impl Filter {
-    fn read(asked: &Parameters) -> Result<Self, ApiError> {
+    fn read(asked: &Parameters, selectors: Selectors) -> Result<Self, ApiError> {
         let all = |name| asked.all(name).map(str::to_owned).collect();
         let types = match asked.text("type").to_lowercase().as_str() {
             "" => (true, true),
@@ -81,7 +84,7 @@ impl Filter {
             files: all("file[]"),
             groups: all("rule_group[]"),
             names: all("rule_name[]"),
-            selectors: asked.selectors()?,
+            selectors,
             without_alerts,
         })
     }
@@ -93,7 +96,7 @@ impl Filter {
     fn takes_rule(&self, rule: &RuleSpec) -> bool {
         let is_alert = matches!(rule.kind, RuleKind::Alert { .. });
         let labels = Labels::new(rule.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let is_taken = |selector: &Vec<Matcher>| selector.iter().all(|matcher| matcher.takes(&labels));
+        let is_taken = |selector: &[Matcher]| selector.iter().all(|matcher| matcher.takes(&labels));
         (if is_alert { self.types.0 } else { self.types.1 })
             && is_among(&self.names, rule.name())
             && (self.selectors.is_empty() || self.selectors.iter().any(is_taken))

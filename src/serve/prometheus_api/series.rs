@@ -1,41 +1,47 @@
 //! `series`, `labels`, `label/NAME/values`: which series there are, and what they are told apart by.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use axum::extract::Path;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 
 use crate::promql::Notes;
 use crate::serve::Parts;
-use crate::store::Matcher;
 
 use super::QUERY_LIMIT;
 use super::answer::{ApiError, Listed, TRUNCATED, behind_data};
+use super::asking::Answered;
 use super::json::{write_labels, write_text};
 use super::parameters::Parameters;
 
 /// `GET|POST /api/v1/series`
 pub async fn series(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
-    let (limit, (after, end), selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
-    if selectors.is_empty() {
+    let asked = asked.whole()?;
+    let (limit, (after, end), texts) = (asked.limit()?, asked.span()?, asked.selectors()?);
+    if texts.is_empty() {
         return Err(ApiError::BadData("no match[] parameter provided".into()));
     }
     let snapshot = parts.store.snapshot();
-    let work = move |_| Ok(merged(&selectors, |matchers| snapshot.labels_of(matchers, after, end)));
-    let (found, _) = parts.asking.ask(QUERY_LIMIT, work).await?;
-    Ok(respond(&headers, found, limit, write_labels))
+    let work = move |cancel: Arc<AtomicBool>| {
+        texts.read()?.merged(&cancel, |matchers| snapshot.labels_of(matchers, after, end))
+    };
+    let answered = parts.asking.ask(QUERY_LIMIT, work).await?;
+    Ok(respond(&headers, answered, limit, write_labels))
 }
 
 /// `GET|POST /api/v1/labels`
 pub async fn names(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result<Response, ApiError> {
-    let (limit, (after, end), selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
+    let (limit, (after, end), texts) = (asked.limit()?, asked.span()?, asked.selectors()?);
     let snapshot = parts.store.snapshot();
-    let work = move |_| {
-        if selectors.is_empty() {
+    let work = move |cancel: Arc<AtomicBool>| {
+        if texts.is_empty() {
             return Ok(snapshot.label_names());
         }
-        Ok(merged(&selectors, |matchers| snapshot.label_names_of(matchers, after, end)))
+        texts.read()?.merged(&cancel, |matchers| snapshot.label_names_of(matchers, after, end))
     };
-    let (names, _) = parts.asking.ask(QUERY_LIMIT, work).await?;
+    let names = parts.asking.ask(QUERY_LIMIT, work).await?;
     Ok(respond(&headers, names, limit, |out, name| write_text(out, name)))
 }
 
@@ -46,38 +52,37 @@ pub async fn values(
     headers: HeaderMap,
     asked: Parameters,
 ) -> Result<Response, ApiError> {
+    if name.is_empty() || name.contains('/') {
+        return Ok((StatusCode::NOT_FOUND, "404 page not found\n").into_response());
+    }
     let name = unescape(&name);
-    let (limit, (after, end), selectors) = (asked.limit()?, asked.span()?, asked.selectors()?);
+    if name.is_empty() {
+        return Err(ApiError::BadData(format!("invalid label name: {name:?}")));
+    }
+    let (limit, (after, end), texts) = (asked.limit()?, asked.span()?, asked.selectors()?);
     let snapshot = parts.store.snapshot();
-    let work = move |_| {
-        if selectors.is_empty() {
+    let work = move |cancel: Arc<AtomicBool>| {
+        if texts.is_empty() {
             return Ok(snapshot.label_values(&name));
         }
-        Ok(merged(&selectors, |matchers| snapshot.label_values_of(&name, matchers, after, end)))
+        texts.read()?.merged(&cancel, |matchers| snapshot.label_values_of(&name, matchers, after, end))
     };
-    let (values, _) = parts.asking.ask(QUERY_LIMIT, work).await?;
+    let values = parts.asking.ask(QUERY_LIMIT, work).await?;
     Ok(respond(&headers, values, limit, |out, value| write_text(out, value)))
-}
-
-/// What any of the selectors finds, sorted, each once.
-fn merged<T: Ord>(selectors: &[Vec<Matcher>], find: impl FnMut(&Vec<Matcher>) -> Vec<T>) -> Vec<T> {
-    let mut all: Vec<_> = selectors.iter().flat_map(find).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
 }
 
 fn respond<T: Send + 'static>(
     headers: &HeaderMap,
-    all: Vec<T>,
+    answered: Answered<Vec<T>>,
     limit: usize,
     write: impl Fn(&mut String, &T) + Copy + Send + 'static,
 ) -> Response {
+    let Answered { found: all, room, .. } = answered;
     let warnings = if all.len() > limit { vec![TRUNCATED.to_owned()] } else { Vec::new() };
     let notes = Notes { warnings, infos: Vec::new() };
     let items = all.into_iter().take(limit).map(move |item| move |out: &mut String| write(out, &item));
     let before = r#"{"status":"success","data":["#.to_owned();
-    Listed { before, items, after: format!("]{}", behind_data(&notes)) }.respond(headers)
+    Listed { before, items, after: format!("]{}", behind_data(&notes)) }.respond(headers, room)
 }
 
 /// A label's name out of the spelling for addresses: `U__`, then `__` for `_` and `_1F600_` for a character. What is not

@@ -139,10 +139,10 @@ pub async fn tsdb(parts: Parts, headers: HeaderMap, asked: Parameters) -> Result
     let work = move |_| {
         let now = Millis::now();
         let all = snapshot.labels_of(&[], now - retention, Millis(i64::MAX));
-        Ok(Tally::of(&all).show(all.len(), most, (now - retention, now)))
+        Ok(Tally::of(&all).show(all.len(), most, (now - retention, now)).to_string())
     };
-    let (data, _) = parts.asking.ask(QUERY_LIMIT, work).await?;
-    Ok(success(&headers, &data.to_string(), &Notes::default()))
+    let answered = parts.asking.ask(QUERY_LIMIT, work).await?;
+    Ok(success(&headers, &answered.found, &Notes::default()))
 }
 
 /// `GET /api/v1/status/walreplay`: the agent answers when it has read what there is.

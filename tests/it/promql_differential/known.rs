@@ -1,6 +1,6 @@
 //! Every difference that is left, with its reason. Nothing else may differ.
 
-use super::answer::{Answer, Difference};
+use super::answer::{Answer, Difference, Outcome};
 use super::question::Question;
 
 /// Prometheus walks what operators and most functions give in the order of a hash table, another each time. Which of equal
@@ -54,7 +54,29 @@ pub const KNOWN: &[Known] = &[
                 && has_any(question, &["offset"])
         },
     },
+    Known {
+        reason: "Prometheus takes a space and a letter in brackets for a colon: x[20 m] is a subquery over 20 seconds \
+                 there; it is refused here",
+        example: ("d_level[20 m]", 0),
+        is: |question, difference, _, agent| {
+            let refused_here = matches!(&agent.outcome, Outcome::Refused { .. });
+            difference == Difference::Refusal
+                && refused_here
+                && has_letter_behind_blank_in_brackets(&question.expression)
+        },
+    },
 ];
+
+/// As in `[20 m]`, and as in none of what Prometheus means by brackets.
+fn has_letter_behind_blank_in_brackets(expression: &str) -> bool {
+    expression.split('[').skip(1).any(|rest| {
+        let inside = rest.split([']', ':']).next().unwrap_or_default();
+        inside
+            .chars()
+            .zip(inside.chars().skip(1))
+            .any(|(blank, letter)| blank.is_whitespace() && letter.is_alphabetic())
+    })
+}
 
 const TRANSCENDENTAL: &[&str] = &[
     "^", "exp", "ln", "log2", "log10", "acos", "acosh", "asin", "asinh", "atan", "atanh", "atan2", "cos", "cosh",
