@@ -9,8 +9,7 @@ use super::channels::{Defaults, Integration};
 use super::route::{GroupBy, Route, Timing};
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
-const LATER_CHANNELS: [&str; 17] = [
-    "discord_configs",
+const LATER_CHANNELS: [&str; 16] = [
     "incidentio_configs",
     "jira_configs",
     "mattermost_configs",

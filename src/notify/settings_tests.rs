@@ -45,7 +45,7 @@ fn the_contracts_section_reads() {
         .iter()
         .map(|integration| match &integration.channel {
             ChannelKind::Email(email) => email.security,
-            ChannelKind::Webhook(_) => panic!(),
+            _ => panic!(),
         })
         .collect();
     assert_eq!(security, [Security::StartTls, Security::ImplicitTls, Security::Plain]);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
@@ -17,6 +17,8 @@ use super::{ChannelError, FailureReason, Retry};
 
 /// How much of a refusing answer goes into the log, in characters.
 const EXCERPT: usize = 200;
+/// A piece of a URL's path or query as long as this may be a token that a service repeats alone.
+const TOKEN: usize = 16;
 
 /// Prometheus' `http_config`, as far as it is built.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -96,6 +98,8 @@ pub(super) struct Endpoint {
     /// The URL's own, for nobody's log.
     password: Option<Secret>,
     authorization: Option<HeaderValue>,
+    /// What goes into bodies and must not come back out of answers.
+    hidden: Vec<Secret>,
     timeout: Duration,
 }
 
@@ -110,12 +114,36 @@ impl Endpoint {
                 sensitive(&secret).ok_or("the credentials hold a character that no HTTP header may have")
             });
         let password = in_url.map(|(_, password)| password);
-        Ok(Self { client, url, password, authorization: authorization.transpose()?, timeout })
+        let authorization = authorization.transpose()?;
+        Ok(Self { client, url, password, authorization, hidden: Vec::new(), timeout })
+    }
+
+    /// Keeps a secret that stands in bodies out of errors too.
+    pub(super) fn hiding(mut self, secret: Secret) -> Self {
+        self.hidden.push(secret);
+        self
+    }
+
+    /// Where it goes, without user and password.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Sends a JSON body; any 2xx is success, and its answer comes back.
     pub(super) async fn post(&self, body: Vec<u8>, headers: &[(HeaderName, String)]) -> Result<Reply, ChannelError> {
-        let mut request = Request::post_json(self.url.clone(), body, Instant::now() + self.timeout);
+        let reply = self.ask(Method::POST, self.url.clone(), body, headers).await?;
+        if reply.status.is_success() { Ok(reply) } else { Err(self.refused(&reply)) }
+    }
+
+    /// Sends a JSON body to this or another address of the same server; any answer comes back.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        body: Vec<u8>,
+        headers: &[(HeaderName, String)],
+    ) -> Result<Reply, ChannelError> {
+        let mut request = Request { method, ..Request::post_json(url, body, Instant::now() + self.timeout) };
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::from_str(value) {
                 request.headers.insert(name.clone(), value);
@@ -125,18 +153,20 @@ impl Endpoint {
             request.headers.insert(AUTHORIZATION, authorization.clone());
         }
         let (outcome, _timings) = self.client.send(request).await;
-        match outcome {
-            Ok(reply) if reply.status.is_success() => Ok(reply),
-            Ok(reply) => Err(self.refused(&reply)),
-            Err(error) => Err(no_answer(&error)),
-        }
+        outcome.map_err(|error| no_answer(&error))
     }
 
-    fn refused(&self, reply: &Reply) -> ChannelError {
+    /// What an answer means that is no success, by its status alone.
+    pub(super) fn refused(&self, reply: &Reply) -> ChannelError {
+        let retry = judge(reply.status, &reply.headers, Millis::now());
+        ChannelError { retry, ..ChannelError::lasting(reason(reply.status), self.told(reply)) }
+    }
+
+    /// An answer for the log: its status and how its body begins, without secrets.
+    pub(super) fn told(&self, reply: &Reply) -> String {
         let body = excerpt(&String::from_utf8_lossy(&reply.body), &self.secrets());
         let colon = if body.is_empty() { "" } else { ": " };
-        let retry = judge(reply.status, &reply.headers, Millis::now());
-        ChannelError { what: format!("answered {}{colon}{body}", reply.status), reason: reason(reply.status), retry }
+        format!("answered {}{colon}{body}", reply.status)
     }
 
     /// What an answer must not repeat into our logs.
@@ -145,7 +175,12 @@ impl Endpoint {
         let credentials = authorization.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
         let password = self.password.as_ref().map(Secret::expose);
         let parts = [Some(self.url.path()), self.url.query(), password, credentials];
-        parts.into_iter().flatten().filter(|part| part.len() > 1).collect()
+        let hidden = self.hidden.iter().map(Secret::expose);
+        let pieces = self.url.path_segments().into_iter().flatten();
+        let values = self.url.query().into_iter().flat_map(|query| query.split(['&', '=']));
+        let long = pieces.chain(values).filter(|piece| piece.len() >= TOKEN);
+        let parts = parts.into_iter().flatten().chain(hidden).filter(|part| part.len() > 1);
+        parts.chain(long).collect()
     }
 }
 
@@ -182,12 +217,20 @@ fn reason(status: StatusCode) -> FailureReason {
 }
 
 fn no_answer(error: &HttpError) -> ChannelError {
-    match error {
+    // Once the request is on its way, silence does not say whether it was taken.
+    let may_have_arrived = matches!(
+        error,
+        HttpError::Timeout { phase: "processing" | "transfer" }
+            | HttpError::Protocol { .. }
+            | HttpError::TooLarge { .. }
+    );
+    let failure = match error {
         HttpError::Timeout { .. } => ChannelError::passing(FailureReason::DeadlineExceeded, error.to_string()),
         // Its text may quote the URL's path, which is a secret.
         HttpError::Request(_) => ChannelError::lasting(FailureReason::ClientError, "the URL cannot be asked over HTTP"),
         _ => ChannelError::passing(FailureReason::Other, error.to_string()),
-    }
+    };
+    ChannelError { may_have_arrived, ..failure }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! How a receiver is told. One file or folder each, which tells everything of its kind by [`ChannelSettings`]; here stands
 //! one line for each.
 
+pub mod discord;
 pub mod email;
 mod http;
+mod limit;
+mod service;
+#[cfg(test)]
+mod testing;
 pub mod webhook;
 
 use std::fmt::{self, Debug};
@@ -104,17 +109,19 @@ pub struct ChannelError {
     pub reason: FailureReason,
     /// Whether to try again.
     pub retry: Retry,
+    /// The message was sent, but no answer came: it may have been taken all the same.
+    pub may_have_arrived: bool,
 }
 
 impl ChannelError {
     /// A failure that trying again could mend.
     pub fn passing(reason: FailureReason, what: impl Into<String>) -> Self {
-        Self { what: what.into(), reason, retry: Retry::Backoff }
+        Self { what: what.into(), reason, retry: Retry::Backoff, may_have_arrived: false }
     }
 
     /// A failure that would only happen again.
     pub fn lasting(reason: FailureReason, what: impl Into<String>) -> Self {
-        Self { what: what.into(), reason, retry: Retry::Never }
+        Self { what: what.into(), reason, retry: Retry::Never, may_have_arrived: false }
     }
 }
 
@@ -212,6 +219,8 @@ channels! {
     Webhook(webhook),
     /// `email_configs`
     Email(email),
+    /// `discord_configs`
+    Discord(discord),
 }
 
 /// One channel of a receiver.
