@@ -9,19 +9,15 @@ use super::channels::{Defaults, Integration};
 use super::route::{GroupBy, Route, Timing};
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
-const LATER_CHANNELS: [&str; 16] = [
+const LATER_CHANNELS: [&str; 12] = [
     "incidentio_configs",
     "jira_configs",
     "mattermost_configs",
     "msteams_configs",
-    "msteamsv2_configs",
     "opsgenie_configs",
-    "pagerduty_configs",
     "pushover_configs",
     "rocketchat_configs",
-    "slack_configs",
     "sns_configs",
-    "telegram_configs",
     "victorops_configs",
     "webex_configs",
     "wechat_configs",
@@ -29,21 +25,14 @@ const LATER_CHANNELS: [&str; 16] = [
 ];
 
 /// Keys of `global` that belong to those channels, or to templates.
-const LATER_GLOBALS: [&str; 18] = [
+const LATER_GLOBALS: [&str; 11] = [
     "smtp_auth_secret",
     "smtp_auth_secret_file",
     "smtp_auth_identity",
-    "slack_api_url",
-    "slack_api_url_file",
-    "slack_app_token",
-    "slack_app_url",
     "victorops_api_key",
     "victorops_api_url",
-    "pagerduty_url",
     "opsgenie_api_key",
     "opsgenie_api_url",
-    "telegram_api_url",
-    "telegram_bot_token",
     "webex_api_url",
     "wechat_api_url",
     "jira_api_url",

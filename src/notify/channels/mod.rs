@@ -5,7 +5,11 @@ pub mod discord;
 pub mod email;
 mod http;
 mod limit;
+pub mod msteamsv2;
+pub mod pagerduty;
 mod service;
+pub mod slack;
+pub mod telegram;
 #[cfg(test)]
 mod testing;
 pub mod webhook;
@@ -221,6 +225,14 @@ channels! {
     Email(email),
     /// `discord_configs`
     Discord(discord),
+    /// `slack_configs`
+    Slack(slack),
+    /// `pagerduty_configs`
+    PagerDuty(pagerduty),
+    /// `msteamsv2_configs`
+    MsTeamsV2(msteamsv2),
+    /// `telegram_configs`
+    Telegram(telegram),
 }
 
 /// One channel of a receiver.

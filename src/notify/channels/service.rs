@@ -144,22 +144,28 @@ impl<'c> Texts<'c> {
         Self { templates, notification: notification.clone() }
     }
 
-    /// The alerts' own texts go through a function first, so that they cannot be taken for markup.
-    pub(super) fn escaped(templates: &'c Templates, notification: &Notification, escape: fn(&str) -> String) -> Self {
-        let escape_all = |labels: &Labels| {
+    /// The alerts' own texts go through functions first, so that they cannot be taken for markup: `escape`, and
+    /// `annotation` for what the rules' author wrote.
+    pub(super) fn escaped(
+        templates: &'c Templates,
+        notification: &Notification,
+        escape: fn(&str) -> String,
+        annotation: fn(&str) -> String,
+    ) -> Self {
+        let escape_all = |labels: &Labels, escape: fn(&str) -> String| {
             let pairs: Vec<_> = labels.iter().map(|(name, value)| (name.to_owned(), escape(value))).collect();
             Labels::new(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         };
         let one = |alert: &Arc<Alert>| {
             Arc::new(Alert {
-                labels: escape_all(&alert.labels),
-                annotations: escape_all(&alert.annotations),
+                labels: escape_all(&alert.labels, escape),
+                annotations: escape_all(&alert.annotations, annotation),
                 generator_url: escape(&alert.generator_url),
                 ..Alert::clone(alert)
             })
         };
         let notification = Notification {
-            group_labels: escape_all(&notification.group_labels),
+            group_labels: escape_all(&notification.group_labels, escape),
             alerts: notification.alerts.iter().map(one).collect(),
             external_url: escape(&notification.external_url).into(),
             ..notification.clone()
