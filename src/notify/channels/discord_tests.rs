@@ -64,6 +64,6 @@ fn what_is_wrong_is_said_without_the_secret() {
         said("webhook_url: 'ftp://h/s3cret'"),
         "f.yml:1:14: `webhook_url` is neither http:// nor https://; write `https://…`"
     );
-    assert!(said("{webhook_url: 'http://h/', title: '{{ .X'}").starts_with("f.yml:1:34: `title`: not a template: "));
+    assert!(said("{webhook_url: 'http://h/', title: '{{ .X'}").starts_with("f.yml:1:35: `title`: not a template: "));
     assert!(said("{webhook_url: 'http://h/', titel: x}").contains("did you mean `title`?"));
 }

@@ -87,7 +87,7 @@ fn what_is_wrong_is_said_without_the_secret() {
     );
     assert_eq!(
         said("{api_url: 'http://h/s3cret', update_message: true}", "{}"),
-        "f.yml:1:47: `update_message` cannot be had from an incoming webhook; use `app_token`, or write `api_url: https://slack.com/api/chat.postMessage`"
+        "f.yml:1:46: `update_message` cannot be had from an incoming webhook; use `app_token`, or write `api_url: https://slack.com/api/chat.postMessage`"
     );
     assert_eq!(
         said("{app_token: t, http_config: {authorization: {credentials: s3cret}}}", "{}"),
