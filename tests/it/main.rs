@@ -7,6 +7,7 @@ mod support;
 
 mod asked_for;
 mod black_hole;
+mod channels;
 mod dashboard;
 mod demo;
 mod discovery;

@@ -308,7 +308,8 @@ impl PagerDuty {
             images: images.into_iter().filter(|image| !image.src.is_empty()).collect(),
             links: links.into_iter().filter(|link| !link.href.is_empty()).collect(),
         };
-        Ok(event.within(size.of(EVENT)))
+        // An event that PagerDuty called too large goes without its details, whatever our count says.
+        Ok(event.within(if size == Size::Whole { EVENT } else { 0 }))
     }
 }
 
@@ -317,8 +318,8 @@ impl Event {
     fn within(mut self, limit: usize) -> Self {
         let length = serde_json::to_vec(&self).map_or(usize::MAX, |json| json.len());
         if length > limit {
-            let what = format!("The details are left out: with them the event is larger than {limit} bytes.");
-            self.payload.custom_details = BTreeMap::from([("error".into(), Json::String(what))]);
+            let what = "The details are left out: with them the event is larger than PagerDuty takes.";
+            self.payload.custom_details = BTreeMap::from([("error".into(), what.into())]);
         }
         self
     }

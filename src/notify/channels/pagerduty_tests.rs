@@ -57,9 +57,9 @@ fn an_event_that_is_too_large_goes_without_its_details() {
     assert!(length(&event) > 500_000 && event.payload.custom_details.len() == 4);
     let event = short("").event(&firing(&"x".repeat(600_000)), Size::Whole).unwrap();
     assert!(length(&event) < 1000);
-    assert!(event.payload.custom_details["error"].as_str().unwrap().contains("larger than 512000 bytes"));
-    let title = short(", source: x").event(&firing("x"), Size::Short).unwrap().payload.summary;
-    assert!(title.chars().count() <= 256);
+    assert!(event.payload.custom_details["error"].as_str().unwrap().contains("larger than PagerDuty takes"));
+    let refused = short("").event(&firing("x"), Size::Short).unwrap();
+    assert_eq!(refused.payload.custom_details.len(), 1, "it was too large for PagerDuty");
 }
 
 #[test]
