@@ -9,7 +9,7 @@ use super::channels::{Defaults, Integration};
 use super::route::{GroupBy, Route, Timing};
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
-const LATER_CHANNELS: [&str; 12] = [
+const LATER_CHANNELS: [&str; 11] = [
     "incidentio_configs",
     "jira_configs",
     "mattermost_configs",
@@ -21,7 +21,6 @@ const LATER_CHANNELS: [&str; 12] = [
     "victorops_configs",
     "webex_configs",
     "wechat_configs",
-    "googlechat_configs",
 ];
 
 /// Keys of `global` that belong to those channels, or to templates.

@@ -2,103 +2,39 @@
 
 use std::time::Duration;
 
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::model::{Millis, Secret};
 use crate::notify::retry::retry_after;
-use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request, basic, bearer, credentials, sensitive};
-use crate::runtime::tls::Trust;
-use crate::yaml::Fields;
+use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request, basic, credentials, sensitive};
 
 use super::{ChannelError, FailureReason, Retry};
+
+mod settings;
+
+pub use settings::HttpSettings;
+pub(super) use settings::read_trust;
 
 /// How much of a refusing answer goes into the log, in characters.
 const EXCERPT: usize = 200;
 /// A piece of a URL's path or query as long as this may be a token that a service repeats alone.
 const TOKEN: usize = 16;
+/// So many redirects are followed, as Go's client does.
+const REDIRECTS: usize = 10;
 
-/// Prometheus' `http_config`, as far as it is built.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct HttpSettings {
-    /// The whole value of the `Authorization` header.
-    pub authorization: Option<Secret>,
-    /// From `tls_config`.
-    pub trust: Trust,
-}
-
-impl HttpSettings {
-    /// Reads `http_config` of a receiver or of `global`.
-    pub fn read(mut fields: Fields<'_>) -> Self {
-        let authorization = [basic_auth(&mut fields), authorization(&mut fields), bearer_token(&mut fields)];
-        if authorization.iter().flatten().count() > 1 {
-            let at = fields.at();
-            fields.problems().add(at, "more than one way to authenticate is given", "keep one of them");
-        }
-        let trust = fields.section("tls_config").map(read_trust).unwrap_or_default();
-        for key in ["oauth2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header", "http_headers"]
-        {
-            fields.not_built(key);
-        }
-        // What we do anyway may be said; what we do not do may not.
-        if fields.bool("follow_redirects") == Some(true) {
-            fields.wrong("follow_redirects", "following redirects is not built yet", "write the final URL");
-        }
-        if fields.bool("enable_http2") == Some(false) {
-            fields.wrong("enable_http2", "HTTP/2 cannot be turned off yet", "remove it");
-        }
-        fields.finish();
-        Self { authorization: authorization.into_iter().flatten().next(), trust }
-    }
-
-    /// What a user who configured this should be reminded of at start.
-    pub(super) fn caution(&self) -> Option<&'static str> {
-        self.trust.insecure_skip_verify.then_some("TLS certificates are not checked")
-    }
-}
-
-fn basic_auth(fields: &mut Fields<'_>) -> Option<Secret> {
-    let mut section = fields.section("basic_auth")?;
-    let user = section.secret("username", "username_file").unwrap_or_default();
-    let password = section.secret("password", "password_file").unwrap_or_default();
-    section.finish();
-    Some(basic(user.expose(), &password))
-}
-
-fn authorization(fields: &mut Fields<'_>) -> Option<Secret> {
-    let mut section = fields.section("authorization")?;
-    let scheme = section.text("type").unwrap_or_else(|| "Bearer".into());
-    let credentials = section.secret("credentials", "credentials_file");
-    section.finish();
-    Some(Secret::new(format!("{scheme} {}", credentials?.expose())))
-}
-
-fn bearer_token(fields: &mut Fields<'_>) -> Option<Secret> {
-    fields.secret("bearer_token", "bearer_token_file").as_ref().map(bearer)
-}
-
-/// Reads a `tls_config`.
-pub(super) fn read_trust(mut fields: Fields<'_>) -> Trust {
-    let ca_file = fields.text("ca_file");
-    let insecure_skip_verify = fields.bool("insecure_skip_verify").unwrap_or(false);
-    for key in ["ca", "cert", "cert_file", "key", "key_file", "server_name", "min_version", "max_version"] {
-        fields.not_built(key);
-    }
-    fields.finish();
-    Trust { ca_file, insecure_skip_verify, ..Trust::default() }
-}
-
-/// A URL to POST to, with all that goes along. The URL is a secret: it is in no error.
+/// Where requests go, with all that goes along. The URL is a secret: it is in no error.
 pub(super) struct Endpoint {
     client: HttpClient,
     /// Without user and password.
     url: Url,
-    /// The URL's own, for nobody's log.
-    password: Option<Secret>,
     authorization: Option<HeaderValue>,
-    /// What goes into bodies and must not come back out of answers.
+    /// `http_headers`.
+    headers: HeaderMap,
+    follow_redirects: bool,
+    /// What goes out beside the URL and `Authorization` and must not come back out of answers.
     hidden: Vec<Secret>,
     timeout: Duration,
 }
@@ -107,18 +43,26 @@ impl Endpoint {
     /// Prepares for requests. Credentials stand in the URL or in `http_config`; whoever reads the settings refuses both.
     pub(super) fn new(mut url: Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
         let client = HttpClient::new(&settings.trust)?;
+        let client = if settings.http1_only { client.without_http2() } else { client };
         let in_url = credentials(&mut url);
         let from_url = in_url.as_ref().map(|(user, password)| basic(user, password));
         let authorization =
             settings.authorization.clone().or(from_url).map(|secret| {
                 sensitive(&secret).ok_or("the credentials hold a character that no HTTP header may have")
             });
-        let password = in_url.map(|(_, password)| password);
         let authorization = authorization.transpose()?;
-        Ok(Self { client, url, password, authorization, hidden: Vec::new(), timeout })
+        let mut hidden: Vec<_> = in_url.into_iter().map(|(_, password)| password).collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settings.headers {
+            let wrong = || format!("the value of the header `{name}` holds a character that no HTTP header may have");
+            headers.append(name.clone(), sensitive(value).ok_or_else(wrong)?);
+            hidden.push(value.clone());
+        }
+        let follow_redirects = !settings.no_redirects;
+        Ok(Self { client, url, authorization, headers, follow_redirects, hidden, timeout })
     }
 
-    /// Keeps a secret that stands in bodies out of errors too.
+    /// Keeps a secret that stands in bodies or in headers of the channel's own out of errors too.
     pub(super) fn hiding(mut self, secret: Secret) -> Self {
         self.hidden.push(secret);
         self
@@ -135,7 +79,8 @@ impl Endpoint {
         if reply.status.is_success() { Ok(reply) } else { Err(self.refused(&reply)) }
     }
 
-    /// Sends a JSON body to this or another address of the same server; any answer comes back.
+    /// Sends a JSON body to this or another address of the same server; any answer comes back. Another `Content-Type` among
+    /// the headers counts.
     pub(super) async fn ask(
         &self,
         method: Method,
@@ -144,16 +89,34 @@ impl Endpoint {
         headers: &[(HeaderName, String)],
     ) -> Result<Reply, ChannelError> {
         let mut request = Request { method, ..Request::post_json(url, body, Instant::now() + self.timeout) };
+        if request.body.is_empty() {
+            request.headers.remove(CONTENT_TYPE);
+        }
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::from_str(value) {
                 request.headers.insert(name.clone(), value);
             }
         }
+        request.headers.extend(self.headers.clone());
         if let Some(authorization) = &self.authorization {
-            request.headers.insert(AUTHORIZATION, authorization.clone());
+            // What a channel computes for the request itself, such as a signature, goes before.
+            request.headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());
         }
-        let (outcome, _timings) = self.client.send(request).await;
-        outcome.map_err(|error| no_answer(&error))
+        self.follow(request).await
+    }
+
+    /// Follows redirects where the message arrives by it: a POST that became a GET (301, 302, 303) would be lost without a
+    /// word, so that such an answer is taken for the refusal that it is.
+    async fn follow(&self, mut request: Request) -> Result<Reply, ChannelError> {
+        for _ in 0..=REDIRECTS {
+            let (outcome, _timings) = self.client.send(request.clone()).await;
+            let reply = outcome.map_err(|error| no_answer(&error))?;
+            match redirect(&request, &reply).filter(|_| self.follow_redirects) {
+                Some(next) => request = next,
+                None => return Ok(reply),
+            }
+        }
+        Err(ChannelError::lasting(FailureReason::ClientError, format!("redirected more than {REDIRECTS} times")))
     }
 
     /// What an answer means that is no success, by its status alone.
@@ -173,8 +136,7 @@ impl Endpoint {
     fn secrets(&self) -> Vec<&str> {
         let authorization = self.authorization.as_ref().and_then(|value| value.to_str().ok());
         let credentials = authorization.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
-        let password = self.password.as_ref().map(Secret::expose);
-        let parts = [Some(self.url.path()), self.url.query(), password, credentials];
+        let parts = [Some(self.url.path()), self.url.query(), credentials];
         let hidden = self.hidden.iter().map(Secret::expose);
         let pieces = self.url.path_segments().into_iter().flatten();
         let values = self.url.query().into_iter().flat_map(|query| query.split(['&', '=']));
@@ -182,6 +144,24 @@ impl Endpoint {
         let parts = parts.into_iter().flatten().chain(hidden).filter(|part| part.len() > 1);
         parts.chain(long).collect()
     }
+}
+
+/// Where a redirecting answer sends a request that stays what it is. Credentials and headers of the user's stay with the host
+/// they are for.
+fn redirect(request: &Request, reply: &Reply) -> Option<Request> {
+    let keeps_method = matches!(reply.status.as_u16(), 307 | 308);
+    let reads = matches!(request.method, Method::GET | Method::HEAD) && matches!(reply.status.as_u16(), 301..=303);
+    if !keeps_method && !reads {
+        return None;
+    }
+    let location = reply.headers.get(LOCATION)?.to_str().ok()?;
+    let url = request.url.join(location).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let mut next = Request { url, ..request.clone() };
+    if next.url.origin() != request.url.origin() {
+        next.headers =
+            request.headers.get(CONTENT_TYPE).map(|value| (CONTENT_TYPE, value.clone())).into_iter().collect();
+    }
+    Some(next)
 }
 
 /// The beginning of an answer on one line, without secrets.

@@ -44,7 +44,12 @@ fn slack_token(text: &str) -> usize {
     closed.map_or_else(|| text.chars().next().map_or(0, char::len_utf8), |end| end + 1)
 }
 
-fn closing_fence<'t>(text: &'t str, most: usize, shorten: impl Fn(&'t str, usize) -> Cow<'t, str>) -> Cow<'t, str> {
+/// Cuts with `shorten`; a block of code that the cut leaves open is closed.
+pub(super) fn closing_fence<'t>(
+    text: &'t str,
+    most: usize,
+    shorten: impl Fn(&'t str, usize) -> Cow<'t, str>,
+) -> Cow<'t, str> {
     let short = shorten(text, most);
     if matches!(short, Cow::Borrowed(_)) || is_closed(&short) {
         return short;

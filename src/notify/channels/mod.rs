@@ -3,10 +3,15 @@
 
 pub mod discord;
 pub mod email;
+pub mod googlechat;
 mod http;
 mod limit;
 pub mod msteamsv2;
 pub mod pagerduty;
+pub mod ntfy;
+pub mod ping;
+#[cfg(test)]
+mod recorder;
 mod service;
 pub mod slack;
 pub mod telegram;
@@ -233,6 +238,12 @@ channels! {
     MsTeamsV2(msteamsv2),
     /// `telegram_configs`
     Telegram(telegram),
+    /// `ntfy_configs`
+    Ntfy(ntfy),
+    /// `googlechat_configs`
+    GoogleChat(googlechat),
+    /// `ping_configs`
+    Ping(ping),
 }
 
 /// One channel of a receiver.

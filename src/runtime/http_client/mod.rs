@@ -18,6 +18,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -56,6 +57,14 @@ impl HttpClient {
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+    }
+
+    /// The same client without the offer of HTTP/2.
+    #[must_use]
+    pub fn without_http2(&self) -> Self {
+        let mut config = ClientConfig::clone(self.tls.config());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { tls: TlsConnector::from(Arc::new(config)) }
     }
 
     /// Asks once. The timings are there also when the answer is not.
