@@ -9,22 +9,18 @@ use super::channels::{Defaults, Integration};
 use super::route::{GroupBy, Route, Timing};
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
-const LATER_CHANNELS: [&str; 11] = [
+const LATER_CHANNELS: [&str; 7] = [
     "incidentio_configs",
     "jira_configs",
-    "mattermost_configs",
     "msteams_configs",
     "opsgenie_configs",
-    "pushover_configs",
-    "rocketchat_configs",
-    "sns_configs",
     "victorops_configs",
     "webex_configs",
     "wechat_configs",
 ];
 
 /// Keys of `global` that belong to those channels, or to templates.
-const LATER_GLOBALS: [&str; 11] = [
+const LATER_GLOBALS: [&str; 10] = [
     "smtp_auth_secret",
     "smtp_auth_secret_file",
     "smtp_auth_identity",
@@ -35,7 +31,6 @@ const LATER_GLOBALS: [&str; 11] = [
     "webex_api_url",
     "wechat_api_url",
     "jira_api_url",
-    "rocketchat_api_url",
 ];
 
 /// How long Alertmanager keeps an alert without `endsAt`; see [`Settings::resolve_timeout`].

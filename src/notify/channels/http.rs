@@ -127,9 +127,14 @@ impl Endpoint {
 
     /// An answer for the log: its status and how its body begins, without secrets.
     pub(super) fn told(&self, reply: &Reply) -> String {
-        let body = excerpt(&String::from_utf8_lossy(&reply.body), &self.secrets());
+        let body = self.excerpt(&String::from_utf8_lossy(&reply.body));
         let colon = if body.is_empty() { "" } else { ": " };
         format!("answered {}{colon}{body}", reply.status)
+    }
+
+    /// The beginning of what a server said, on one line and without secrets.
+    pub(super) fn excerpt(&self, text: &str) -> String {
+        excerpt(text, &self.secrets())
     }
 
     /// What an answer must not repeat into our logs.

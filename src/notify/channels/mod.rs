@@ -10,11 +10,13 @@ pub mod msteamsv2;
 pub mod pagerduty;
 pub mod ntfy;
 pub mod ping;
+pub mod pushover;
 #[cfg(test)]
 mod recorder;
 mod service;
 pub mod slack;
 pub mod telegram;
+pub mod sns;
 #[cfg(test)]
 mod testing;
 pub mod webhook;
@@ -244,6 +246,10 @@ channels! {
     GoogleChat(googlechat),
     /// `ping_configs`
     Ping(ping),
+    /// `pushover_configs`
+    Pushover(pushover),
+    /// `sns_configs`
+    Sns(sns),
 }
 
 /// One channel of a receiver.
