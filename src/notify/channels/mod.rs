@@ -6,17 +6,19 @@ pub mod email;
 pub mod googlechat;
 mod http;
 mod limit;
+pub mod mattermost;
 pub mod msteamsv2;
-pub mod pagerduty;
 pub mod ntfy;
+pub mod pagerduty;
 pub mod ping;
 pub mod pushover;
 #[cfg(test)]
 mod recorder;
+pub mod rocketchat;
 mod service;
 pub mod slack;
-pub mod telegram;
 pub mod sns;
+pub mod telegram;
 #[cfg(test)]
 mod testing;
 pub mod webhook;
@@ -250,6 +252,10 @@ channels! {
     Pushover(pushover),
     /// `sns_configs`
     Sns(sns),
+    /// `mattermost_configs`
+    Mattermost(mattermost),
+    /// `rocketchat_configs`
+    RocketChat(rocketchat),
 }
 
 /// One channel of a receiver.

@@ -25,6 +25,7 @@ use super::service::{
     Deliver, POSSIBLE_DUPLICATE, Refusal, Size, Texts, not_the_service, parse_url, read_http, read_template, read_url,
     refused, shorter_if_too_large,
 };
+use super::telegram::html;
 use super::{Channel, ChannelError, ChannelSettings, FailureReason, HttpSettings, Receipt, Retry};
 
 const API: &str = "https://api.pushover.net/";
@@ -72,6 +73,8 @@ pub struct Settings {
     pub expire: Duration,
     /// When the message vanishes; zero for never.
     pub ttl: Duration,
+    /// Whether the message is in Pushover's HTML.
+    pub html: bool,
     /// Whether the message is in a font of equal widths.
     pub monospace: bool,
     /// Authentication and TLS.
@@ -100,7 +103,10 @@ impl ChannelSettings for Settings {
         if expire > LONGEST_EXPIRE {
             fields.wrong("expire", "Pushover rings for three hours at most", "write `expire: 3h` or less");
         }
-        fields.not_built("html");
+        let (html, monospace) = (fields.bool("html").unwrap_or(false), fields.bool("monospace").unwrap_or(false));
+        if html && monospace {
+            fields.wrong("monospace", "a message is HTML or in a font of equal widths", "keep `html` or `monospace`");
+        }
         Some(Self {
             api_url: api_url.unwrap_or_else(|| Secret::new(API)),
             user_key: user_key?,
@@ -115,7 +121,8 @@ impl ChannelSettings for Settings {
             retry,
             expire,
             ttl: fields.duration("ttl").unwrap_or_default(),
-            monospace: fields.bool("monospace").unwrap_or(false),
+            html,
+            monospace,
             http,
             timeout,
         })
@@ -171,11 +178,7 @@ impl Pushover {
                 return Err(ChannelError::lasting(FailureReason::ClientError, what));
             }
         };
-        let mut message = trimmed(&settings.message)?;
-        if notification.possible_duplicate {
-            message.insert_str(0, &format!("{POSSIBLE_DUPLICATE}\n"));
-        }
-        let message = characters(if message.is_empty() { NOTHING } else { &message }, size.of(MESSAGE)).into_owned();
+        let message = self.text(notification, size.of(MESSAGE))?;
         let mut form = vec![
             ("token", texts.of(settings.token.expose())?),
             ("user", texts.of(settings.user_key.expose())?),
@@ -192,17 +195,36 @@ impl Pushover {
         let url = Some(trimmed(&settings.url)?).filter(|url| url.chars().count() <= URL).unwrap_or_default();
         let url_title = characters(&trimmed(&settings.url_title)?, URL_TITLE).into_owned();
         let ttl = if settings.ttl.is_zero() { String::new() } else { settings.ttl.as_secs().to_string() };
-        let monospace = if settings.monospace { "1".to_owned() } else { String::new() };
+        let flag = |set: bool| if set { "1".to_owned() } else { String::new() };
         let more = [
             ("url", url),
             ("url_title", url_title),
             ("device", trimmed(&settings.device)?),
             ("sound", trimmed(&settings.sound)?),
             ("ttl", ttl),
-            ("monospace", monospace),
+            ("html", flag(settings.html)),
+            ("monospace", flag(settings.monospace)),
         ];
         form.extend(more.into_iter().filter(|(_, value)| !value.is_empty()));
         Ok(form)
+    }
+
+    fn text(&self, notification: &Notification, room: usize) -> Result<String, ChannelError> {
+        let texts = if self.settings.html {
+            Texts::escaped(&self.templates, notification, html::escape, html::escape)
+        } else {
+            Texts::plain(&self.templates, notification)
+        };
+        let mut text = texts.of(&self.settings.message)?.trim().to_owned();
+        if text.is_empty() {
+            NOTHING.clone_into(&mut text);
+        }
+        if notification.possible_duplicate {
+            text.insert_str(0, &format!("{POSSIBLE_DUPLICATE}\n"));
+        }
+        // Pushover counts characters with the markup; so many bytes are never more of them.
+        let short = if self.settings.html { html::cut(&text, room, room) } else { characters(&text, room) };
+        Ok(short.into_owned())
     }
 
     async fn post(&self, path: &[&str], form: Vec<(&'static str, String)>) -> Result<Reply, ChannelError> {

@@ -21,7 +21,7 @@ enum Token<'t> {
 }
 
 /// Cuts to so many visible characters and to so many bytes in all; open tags are closed.
-pub(super) fn cut(text: &str, characters: usize, bytes: usize) -> Cow<'_, str> {
+pub fn cut(text: &str, characters: usize, bytes: usize) -> Cow<'_, str> {
     let seen = tokens(text).filter(|token| matches!(token, Token::Text { .. })).count();
     if seen <= characters && text.len() <= bytes {
         return Cow::Borrowed(text);
@@ -56,7 +56,7 @@ pub(super) fn cut(text: &str, characters: usize, bytes: usize) -> Cow<'_, str> {
 }
 
 /// What the markup shows; links with their addresses behind them.
-pub(super) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let (mut out, mut addresses) = (String::with_capacity(text.len()), Vec::new());
     for token in tokens(text) {
         match token {
@@ -76,7 +76,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// Text that must not be taken for markup.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

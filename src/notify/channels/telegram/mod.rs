@@ -3,7 +3,7 @@
 //! <https://core.telegram.org/bots/api>. A text that Telegram cannot parse is sent once more without its markup: an alert
 //! without bold letters is better than none.
 
-mod html;
+pub(super) mod html;
 
 use std::borrow::Cow;
 use std::sync::Arc;
