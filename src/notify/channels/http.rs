@@ -13,8 +13,10 @@ use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request, basic, 
 
 use super::{ChannelError, FailureReason, Retry};
 
+mod oauth2;
 mod settings;
 
+use oauth2::Tokens;
 pub use settings::HttpSettings;
 pub(super) use settings::read_trust;
 
@@ -31,6 +33,8 @@ pub(super) struct Endpoint {
     /// Without user and password.
     url: Url,
     authorization: Option<HeaderValue>,
+    /// Where the value of `Authorization` comes from instead.
+    tokens: Option<Tokens>,
     /// `http_headers`.
     headers: HeaderMap,
     follow_redirects: bool,
@@ -42,7 +46,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Prepares for requests. Credentials stand in the URL or in `http_config`; whoever reads the settings refuses both.
     pub(super) fn new(mut url: Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
-        let client = HttpClient::new(&settings.trust)?;
+        let client = HttpClient::new(&settings.trust)?.over(settings.proxies.clone());
         let client = if settings.http1_only { client.without_http2() } else { client };
         let in_url = credentials(&mut url);
         let from_url = in_url.as_ref().map(|(user, password)| basic(user, password));
@@ -59,7 +63,8 @@ impl Endpoint {
             hidden.push(value.clone());
         }
         let follow_redirects = !settings.no_redirects;
-        Ok(Self { client, url, authorization, headers, follow_redirects, hidden, timeout })
+        let tokens = settings.oauth2.as_deref().map(Tokens::new).transpose()?;
+        Ok(Self { client, url, authorization, tokens, headers, follow_redirects, hidden, timeout })
     }
 
     /// Keeps a secret that stands in bodies or in headers of the channel's own out of errors too.
@@ -102,6 +107,19 @@ impl Endpoint {
             // What a channel computes for the request itself, such as a signature, goes before.
             request.headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());
         }
+        let Some(tokens) = &self.tokens else {
+            return self.follow(request).await;
+        };
+        let (token, kept) = tokens.authorization(request.deadline).await?;
+        request.headers.insert(AUTHORIZATION, token.clone());
+        let reply = self.follow(request.clone()).await?;
+        if reply.status != StatusCode::UNAUTHORIZED || !kept {
+            return Ok(reply);
+        }
+        // A token may end before its time.
+        tokens.forget(&token).await;
+        let (token, _) = tokens.authorization(request.deadline).await?;
+        request.headers.insert(AUTHORIZATION, token);
         self.follow(request).await
     }
 
@@ -255,3 +273,7 @@ mod tests {
         assert_eq!(endpoint.authorization.unwrap(), basic("u@x", &Secret::new("p+w&x=y")).expose());
     }
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod sending;

@@ -14,6 +14,8 @@ pub mod ping;
 pub mod pushover;
 #[cfg(test)]
 mod recorder;
+#[cfg(test)]
+mod refusals_tests;
 pub mod rocketchat;
 mod service;
 pub mod slack;
