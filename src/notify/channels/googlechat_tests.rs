@@ -37,6 +37,6 @@ async fn neither_a_long_text_nor_a_told_token_gets_through() {
 fn a_url_is_needed() {
     assert_eq!(
         read::<Settings>("text: x", "").1,
-        ["f.yml:1:1: a Google Chat config has no `url`; add `url: https://…` or `url_file: …`"]
+        ["f.yml:1:1: there is no `url`; add `url: https://…` or `url_file: …`"]
     );
 }

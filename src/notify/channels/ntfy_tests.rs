@@ -33,7 +33,7 @@ async fn a_long_message_is_cut_and_cut_again_where_the_server_takes_less() {
     let ntfy = channel::<Settings>(&format!("url: {}\ntopic: t\ntitle: x\nmessage: {long}", recorder.url("/")));
     ntfy.send(&firing("app")).await.unwrap();
     let lengths: Vec<_> = recorder.requests().iter().map(|r| r.json()["message"].as_str().unwrap().len()).collect();
-    assert_eq!(lengths, [4095, 2047]);
+    assert_eq!(lengths, [4095, 1023]);
 }
 
 #[tokio::test]
