@@ -96,9 +96,9 @@ fn mail_addresses_and_servers_are_checked_where_they_stand() {
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    let text = "route: {receiver: a, routes: []}\nreceivers:\n- name: a\n  slack_configs: []\ninhibit_rules: []\nhold_missing: 1h\n";
+    let text = "route: {receiver: a, routes: []}\nreceivers:\n- name: a\n  webex_configs: []\ninhibit_rules: []\nhold_missing: 1h\n";
     let problems = read(text).1;
-    for key in ["routes", "slack_configs", "inhibit_rules", "hold_missing"] {
+    for key in ["routes", "webex_configs", "inhibit_rules", "hold_missing"] {
         assert!(problems.iter().any(|said| said.contains(&format!("`{key}` is not built yet"))), "{problems:?}");
     }
 }

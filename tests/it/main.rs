@@ -39,3 +39,4 @@ mod redis_load;
 mod reload;
 mod remote_write;
 mod rule_tests;
+mod sns;

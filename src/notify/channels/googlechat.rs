@@ -82,6 +82,11 @@ fn threaded(mut url: Url) -> Url {
     url
 }
 
+/// `<users/all>` would call up everybody: an alert's own texts cannot.
+fn harmless(text: &str) -> String {
+    text.replace("<users/", "<\u{200b}users/")
+}
+
 struct GoogleChat {
     endpoint: Endpoint,
     settings: Settings,
@@ -104,7 +109,10 @@ struct Thread {
 #[async_trait]
 impl Deliver for GoogleChat {
     async fn deliver(&self, notification: &Notification, size: Size) -> Result<Receipt, Refusal> {
-        let mut text = Texts::plain(&self.templates, notification).of(&self.settings.text)?.trim().to_owned();
+        let mut text = Texts::escaped(&self.templates, notification, harmless, harmless)
+            .of(&self.settings.text)?
+            .trim()
+            .to_owned();
         if notification.possible_duplicate {
             text = format!("{POSSIBLE_DUPLICATE}\n{text}");
         }

@@ -40,3 +40,8 @@ fn a_url_is_needed() {
         ["f.yml:1:1: there is no `url`; add `url: https://…` or `url_file: …`"]
     );
 }
+
+#[test]
+fn a_label_calls_nobody_up() {
+    assert_eq!(harmless("a <users/all> <b>"), "a <\u{200b}users/all> <b>");
+}
