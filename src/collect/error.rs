@@ -58,6 +58,7 @@ impl Reason {
     fn of_http(error: &HttpError) -> Self {
         match error {
             HttpError::Resolve { .. } => Self::Resolve,
+            HttpError::Proxy { .. } => Self::Unreachable,
             HttpError::Connect { source, .. } | HttpError::ConnectUnix { source, .. } => Self::of_io(source),
             HttpError::Tls { .. } => Self::Tls,
             HttpError::Timeout { .. } => Self::Timeout,

@@ -168,9 +168,8 @@ async fn what_is_refused_for_good_is_tried_again_only_at_the_next_interval() {
 async fn a_server_that_asks_to_wait_is_not_asked_earlier() {
     let hook = Arc::new(Fake::default());
     let busy = ChannelError {
-        what: "answered 429".into(),
-        reason: FailureReason::RateLimited,
         retry: Retry::After(seconds(90)),
+        ..ChannelError::lasting(FailureReason::RateLimited, "answered 429")
     };
     hook.answers.lock().unwrap().push_back(Err(busy));
     let rig = start(plan(&[("http://a", &hook)]));

@@ -15,46 +15,28 @@ use super::inhibit::InhibitRule;
 use super::route::Route;
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
-const LATER_CHANNELS: [&str; 17] = [
-    "discord_configs",
+const LATER_CHANNELS: [&str; 7] = [
     "incidentio_configs",
     "jira_configs",
-    "mattermost_configs",
     "msteams_configs",
-    "msteamsv2_configs",
     "opsgenie_configs",
-    "pagerduty_configs",
-    "pushover_configs",
-    "rocketchat_configs",
-    "slack_configs",
-    "sns_configs",
-    "telegram_configs",
     "victorops_configs",
     "webex_configs",
     "wechat_configs",
-    "googlechat_configs",
 ];
 
 /// Keys of `global` that belong to those channels, or to templates.
-const LATER_GLOBALS: [&str; 18] = [
+const LATER_GLOBALS: [&str; 10] = [
     "smtp_auth_secret",
     "smtp_auth_secret_file",
     "smtp_auth_identity",
-    "slack_api_url",
-    "slack_api_url_file",
-    "slack_app_token",
-    "slack_app_url",
     "victorops_api_key",
     "victorops_api_url",
-    "pagerduty_url",
     "opsgenie_api_key",
     "opsgenie_api_url",
-    "telegram_api_url",
-    "telegram_bot_token",
     "webex_api_url",
     "wechat_api_url",
     "jira_api_url",
-    "rocketchat_api_url",
 ];
 
 /// How long Alertmanager keeps an alert without `endsAt`; see [`Settings::resolve_timeout`].

@@ -3,17 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::ClientConfig;
+use rustls::ConfigBuilder;
 use rustls::RootCertStore;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// Whom a TLS client trusts.
+/// Whom a TLS client trusts, and how it shows itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trust {
     /// A PEM file of authorities to trust instead of the public ones.
@@ -22,6 +23,21 @@ pub struct Trust {
     pub insecure_skip_verify: bool,
     /// The authority is checked, the name in the certificate is not: libpq's `verify-ca`.
     pub any_name: bool,
+    /// PEM files of the client's own certificate (with what leads to its authority) and key.
+    pub identity: Option<(String, String)>,
+    /// The name to ask for and to find in the certificate, instead of the host's. Whoever connects heeds it.
+    pub server_name: Option<String>,
+    /// Only this version of TLS; 1.2 and 1.3 where it is `None`.
+    pub only: Option<TlsVersion>,
+}
+
+/// The versions that can be spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2
+    Tls12,
+    /// 1.3
+    Tls13,
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -43,12 +59,17 @@ pub fn public_roots() -> RootCertStore {
 /// # Errors
 /// The CA file cannot be read or holds no certificate.
 pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
+    let versions: &[&rustls::SupportedProtocolVersion] = match trust.only {
+        None => rustls::DEFAULT_VERSIONS,
+        Some(TlsVersion::Tls12) => &[&rustls::version::TLS12],
+        Some(TlsVersion::Tls13) => &[&rustls::version::TLS13],
+    };
     let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| error.to_string())?;
     if trust.insecure_skip_verify {
         let verifier = Arc::new(AcceptAny(provider().signature_verification_algorithms));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
+        return identify(builder.dangerous().with_custom_certificate_verifier(verifier), trust);
     }
     let verifier = match &trust.ca_file {
         None if !trust.any_name => public_verifier()?,
@@ -58,7 +79,19 @@ pub fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
             Arc::new(Checked { inner: verifier(roots_of(path, &named)?)?, named, any_name: trust.any_name })
         }
     };
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    identify(builder.dangerous().with_custom_certificate_verifier(verifier), trust)
+}
+
+fn identify(builder: ConfigBuilder<ClientConfig, WantsClientCert>, trust: &Trust) -> Result<ClientConfig, String> {
+    let Some((certificate, key)) = &trust.identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = read_certificates(certificate)?;
+    let private =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| format!("cannot read a key from {key}: {error}"))?;
+    builder
+        .with_client_auth_cert(chain, private)
+        .map_err(|error| format!("{certificate} and {key} cannot be used together: {error}"))
 }
 
 fn verifier(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, String> {

@@ -69,7 +69,7 @@ fn client_config(settings: &Settings) -> Result<ClientConfig, String> {
         TlsMode::VerifyCa | TlsMode::VerifyFull => true,
     };
     let any_name = settings.tls != TlsMode::VerifyFull;
-    tls::client_config(&Trust { ca_file, insecure_skip_verify: !checks_authority, any_name })
+    tls::client_config(&Trust { ca_file, insecure_skip_verify: !checks_authority, any_name, ..Trust::default() })
 }
 
 impl TlsConnect<Stream> for Connector {

@@ -2,151 +2,189 @@
 
 use std::time::Duration;
 
-use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
 use crate::model::{Millis, Secret};
 use crate::notify::retry::retry_after;
-use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request, basic, bearer, credentials, sensitive};
-use crate::runtime::tls::Trust;
-use crate::yaml::Fields;
+use crate::runtime::http_client::{HttpClient, HttpError, Reply, Request, basic, credentials, sensitive};
 
 use super::{ChannelError, FailureReason, Retry};
 
+mod oauth2;
+mod settings;
+
+use oauth2::Tokens;
+pub use settings::HttpSettings;
+pub(super) use settings::read_trust;
+
 /// How much of a refusing answer goes into the log, in characters.
 const EXCERPT: usize = 200;
+/// A piece of a URL's path or query as long as this may be a token that a service repeats alone.
+const TOKEN: usize = 16;
+/// So many redirects are followed, as Go's client does.
+const REDIRECTS: usize = 10;
 
-/// Prometheus' `http_config`, as far as it is built.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct HttpSettings {
-    /// The whole value of the `Authorization` header.
-    pub authorization: Option<Secret>,
-    /// From `tls_config`.
-    pub trust: Trust,
-}
-
-impl HttpSettings {
-    /// Reads `http_config` of a receiver or of `global`.
-    pub fn read(mut fields: Fields<'_>) -> Self {
-        let authorization = [basic_auth(&mut fields), authorization(&mut fields), bearer_token(&mut fields)];
-        if authorization.iter().flatten().count() > 1 {
-            let at = fields.at();
-            fields.problems().add(at, "more than one way to authenticate is given", "keep one of them");
-        }
-        let trust = fields.section("tls_config").map(read_trust).unwrap_or_default();
-        for key in ["oauth2", "proxy_url", "no_proxy", "proxy_from_environment", "proxy_connect_header", "http_headers"]
-        {
-            fields.not_built(key);
-        }
-        // What we do anyway may be said; what we do not do may not.
-        if fields.bool("follow_redirects") == Some(true) {
-            fields.wrong("follow_redirects", "following redirects is not built yet", "write the final URL");
-        }
-        if fields.bool("enable_http2") == Some(false) {
-            fields.wrong("enable_http2", "HTTP/2 cannot be turned off yet", "remove it");
-        }
-        fields.finish();
-        Self { authorization: authorization.into_iter().flatten().next(), trust }
-    }
-
-    /// What a user who configured this should be reminded of at start.
-    pub(super) fn caution(&self) -> Option<&'static str> {
-        self.trust.insecure_skip_verify.then_some("TLS certificates are not checked")
-    }
-}
-
-fn basic_auth(fields: &mut Fields<'_>) -> Option<Secret> {
-    let mut section = fields.section("basic_auth")?;
-    let user = section.secret("username", "username_file").unwrap_or_default();
-    let password = section.secret("password", "password_file").unwrap_or_default();
-    section.finish();
-    Some(basic(user.expose(), &password))
-}
-
-fn authorization(fields: &mut Fields<'_>) -> Option<Secret> {
-    let mut section = fields.section("authorization")?;
-    let scheme = section.text("type").unwrap_or_else(|| "Bearer".into());
-    let credentials = section.secret("credentials", "credentials_file");
-    section.finish();
-    Some(Secret::new(format!("{scheme} {}", credentials?.expose())))
-}
-
-fn bearer_token(fields: &mut Fields<'_>) -> Option<Secret> {
-    fields.secret("bearer_token", "bearer_token_file").as_ref().map(bearer)
-}
-
-/// Reads a `tls_config`.
-pub(super) fn read_trust(mut fields: Fields<'_>) -> Trust {
-    let ca_file = fields.text("ca_file");
-    let insecure_skip_verify = fields.bool("insecure_skip_verify").unwrap_or(false);
-    for key in ["ca", "cert", "cert_file", "key", "key_file", "server_name", "min_version", "max_version"] {
-        fields.not_built(key);
-    }
-    fields.finish();
-    Trust { ca_file, insecure_skip_verify, ..Trust::default() }
-}
-
-/// A URL to POST to, with all that goes along. The URL is a secret: it is in no error.
+/// Where requests go, with all that goes along. The URL is a secret: it is in no error.
 pub(super) struct Endpoint {
     client: HttpClient,
     /// Without user and password.
     url: Url,
-    /// The URL's own, for nobody's log.
-    password: Option<Secret>,
     authorization: Option<HeaderValue>,
+    /// Where the value of `Authorization` comes from instead.
+    tokens: Option<Tokens>,
+    /// `http_headers`.
+    headers: HeaderMap,
+    follow_redirects: bool,
+    /// What goes out beside the URL and `Authorization` and must not come back out of answers.
+    hidden: Vec<Secret>,
     timeout: Duration,
 }
 
 impl Endpoint {
     /// Prepares for requests. Credentials stand in the URL or in `http_config`; whoever reads the settings refuses both.
     pub(super) fn new(mut url: Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
-        let client = HttpClient::new(&settings.trust)?;
+        let client = HttpClient::new(&settings.trust)?.over(settings.proxies.clone());
+        let client = if settings.http1_only { client.without_http2() } else { client };
         let in_url = credentials(&mut url);
         let from_url = in_url.as_ref().map(|(user, password)| basic(user, password));
         let authorization =
             settings.authorization.clone().or(from_url).map(|secret| {
                 sensitive(&secret).ok_or("the credentials hold a character that no HTTP header may have")
             });
-        let password = in_url.map(|(_, password)| password);
-        Ok(Self { client, url, password, authorization: authorization.transpose()?, timeout })
+        let authorization = authorization.transpose()?;
+        let mut hidden: Vec<_> = in_url.into_iter().map(|(_, password)| password).collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settings.headers {
+            let wrong = || format!("the value of the header `{name}` holds a character that no HTTP header may have");
+            headers.append(name.clone(), sensitive(value).ok_or_else(wrong)?);
+            hidden.push(value.clone());
+        }
+        let follow_redirects = !settings.no_redirects;
+        let tokens = settings.oauth2.as_deref().map(Tokens::new).transpose()?;
+        Ok(Self { client, url, authorization, tokens, headers, follow_redirects, hidden, timeout })
+    }
+
+    /// Keeps a secret that stands in bodies or in headers of the channel's own out of errors too.
+    pub(super) fn hiding(mut self, secret: Secret) -> Self {
+        self.hidden.push(secret);
+        self
+    }
+
+    /// Where it goes, without user and password.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Sends a JSON body; any 2xx is success, and its answer comes back.
     pub(super) async fn post(&self, body: Vec<u8>, headers: &[(HeaderName, String)]) -> Result<Reply, ChannelError> {
-        let mut request = Request::post_json(self.url.clone(), body, Instant::now() + self.timeout);
+        let reply = self.ask(Method::POST, self.url.clone(), body, headers).await?;
+        if reply.status.is_success() { Ok(reply) } else { Err(self.refused(&reply)) }
+    }
+
+    /// Sends a JSON body to this or another address of the same server; any answer comes back. Another `Content-Type` among
+    /// the headers counts.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        body: Vec<u8>,
+        headers: &[(HeaderName, String)],
+    ) -> Result<Reply, ChannelError> {
+        let mut request = Request { method, ..Request::post_json(url, body, Instant::now() + self.timeout) };
+        if request.body.is_empty() {
+            request.headers.remove(CONTENT_TYPE);
+        }
         for (name, value) in headers {
             if let Ok(value) = HeaderValue::from_str(value) {
                 request.headers.insert(name.clone(), value);
             }
         }
+        request.headers.extend(self.headers.clone());
         if let Some(authorization) = &self.authorization {
-            request.headers.insert(AUTHORIZATION, authorization.clone());
+            // What a channel computes for the request itself, such as a signature, goes before.
+            request.headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());
         }
-        let (outcome, _timings) = self.client.send(request).await;
-        match outcome {
-            Ok(reply) if reply.status.is_success() => Ok(reply),
-            Ok(reply) => Err(self.refused(&reply)),
-            Err(error) => Err(no_answer(&error)),
+        let Some(tokens) = &self.tokens else {
+            return self.follow(request).await;
+        };
+        let (token, kept) = tokens.authorization(request.deadline).await?;
+        request.headers.insert(AUTHORIZATION, token.clone());
+        let reply = self.follow(request.clone()).await?;
+        if reply.status != StatusCode::UNAUTHORIZED || !kept {
+            return Ok(reply);
         }
+        // A token may end before its time.
+        tokens.forget(&token).await;
+        let (token, _) = tokens.authorization(request.deadline).await?;
+        request.headers.insert(AUTHORIZATION, token);
+        self.follow(request).await
     }
 
-    fn refused(&self, reply: &Reply) -> ChannelError {
-        let body = excerpt(&String::from_utf8_lossy(&reply.body), &self.secrets());
-        let colon = if body.is_empty() { "" } else { ": " };
+    /// Follows redirects where the message arrives by it: a POST that became a GET (301, 302, 303) would be lost without a
+    /// word, so that such an answer is taken for the refusal that it is.
+    async fn follow(&self, mut request: Request) -> Result<Reply, ChannelError> {
+        for _ in 0..=REDIRECTS {
+            let (outcome, _timings) = self.client.send(request.clone()).await;
+            let reply = outcome.map_err(|error| no_answer(&error))?;
+            match redirect(&request, &reply).filter(|_| self.follow_redirects) {
+                Some(next) => request = next,
+                None => return Ok(reply),
+            }
+        }
+        Err(ChannelError::lasting(FailureReason::ClientError, format!("redirected more than {REDIRECTS} times")))
+    }
+
+    /// What an answer means that is no success, by its status alone.
+    pub(super) fn refused(&self, reply: &Reply) -> ChannelError {
         let retry = judge(reply.status, &reply.headers, Millis::now());
-        ChannelError { what: format!("answered {}{colon}{body}", reply.status), reason: reason(reply.status), retry }
+        ChannelError { retry, ..ChannelError::lasting(reason(reply.status), self.told(reply)) }
+    }
+
+    /// An answer for the log: its status and how its body begins, without secrets.
+    pub(super) fn told(&self, reply: &Reply) -> String {
+        let body = self.excerpt(&String::from_utf8_lossy(&reply.body));
+        let colon = if body.is_empty() { "" } else { ": " };
+        format!("answered {}{colon}{body}", reply.status)
+    }
+
+    /// The beginning of what a server said, on one line and without secrets.
+    pub(super) fn excerpt(&self, text: &str) -> String {
+        excerpt(text, &self.secrets())
     }
 
     /// What an answer must not repeat into our logs.
     fn secrets(&self) -> Vec<&str> {
         let authorization = self.authorization.as_ref().and_then(|value| value.to_str().ok());
         let credentials = authorization.and_then(|value| value.split_once(' ')).map(|(_, credentials)| credentials);
-        let password = self.password.as_ref().map(Secret::expose);
-        let parts = [Some(self.url.path()), self.url.query(), password, credentials];
-        parts.into_iter().flatten().filter(|part| part.len() > 1).collect()
+        let parts = [Some(self.url.path()), self.url.query(), credentials];
+        let hidden = self.hidden.iter().map(Secret::expose);
+        let pieces = self.url.path_segments().into_iter().flatten();
+        let values = self.url.query().into_iter().flat_map(|query| query.split(['&', '=']));
+        let long = pieces.chain(values).filter(|piece| piece.len() >= TOKEN);
+        let parts = parts.into_iter().flatten().chain(hidden).filter(|part| part.len() > 1);
+        parts.chain(long).collect()
     }
+}
+
+/// Where a redirecting answer sends a request that stays what it is. Credentials and headers of the user's stay with the host
+/// they are for.
+fn redirect(request: &Request, reply: &Reply) -> Option<Request> {
+    let keeps_method = matches!(reply.status.as_u16(), 307 | 308);
+    let reads = matches!(request.method, Method::GET | Method::HEAD) && matches!(reply.status.as_u16(), 301..=303);
+    if !keeps_method && !reads {
+        return None;
+    }
+    let location = reply.headers.get(LOCATION)?.to_str().ok()?;
+    let url = request.url.join(location).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let mut next = Request { url, ..request.clone() };
+    if next.url.origin() != request.url.origin() {
+        next.headers =
+            request.headers.get(CONTENT_TYPE).map(|value| (CONTENT_TYPE, value.clone())).into_iter().collect();
+    }
+    Some(next)
 }
 
 /// The beginning of an answer on one line, without secrets.
@@ -182,12 +220,20 @@ fn reason(status: StatusCode) -> FailureReason {
 }
 
 fn no_answer(error: &HttpError) -> ChannelError {
-    match error {
+    // Once the request is on its way, silence does not say whether it was taken.
+    let may_have_arrived = matches!(
+        error,
+        HttpError::Timeout { phase: "processing" | "transfer" }
+            | HttpError::Protocol { .. }
+            | HttpError::TooLarge { .. }
+    );
+    let failure = match error {
         HttpError::Timeout { .. } => ChannelError::passing(FailureReason::DeadlineExceeded, error.to_string()),
         // Its text may quote the URL's path, which is a secret.
         HttpError::Request(_) => ChannelError::lasting(FailureReason::ClientError, "the URL cannot be asked over HTTP"),
         _ => ChannelError::passing(FailureReason::Other, error.to_string()),
-    }
+    };
+    ChannelError { may_have_arrived, ..failure }
 }
 
 #[cfg(test)]
@@ -227,3 +273,7 @@ mod tests {
         assert_eq!(endpoint.authorization.unwrap(), basic("u@x", &Secret::new("p+w&x=y")).expose());
     }
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod sending;

@@ -1,8 +1,28 @@
 //! How a receiver is told. One file or folder each, which tells everything of its kind by [`ChannelSettings`]; here stands
 //! one line for each.
 
+pub mod discord;
 pub mod email;
+pub mod googlechat;
 mod http;
+mod limit;
+pub mod mattermost;
+pub mod msteamsv2;
+pub mod ntfy;
+pub mod pagerduty;
+pub mod ping;
+pub mod pushover;
+#[cfg(test)]
+mod recorder;
+#[cfg(test)]
+mod refusals_tests;
+pub mod rocketchat;
+mod service;
+pub mod slack;
+pub mod sns;
+pub mod telegram;
+#[cfg(test)]
+mod testing;
 pub mod webhook;
 
 use std::fmt::{self, Debug};
@@ -104,17 +124,19 @@ pub struct ChannelError {
     pub reason: FailureReason,
     /// Whether to try again.
     pub retry: Retry,
+    /// The message was sent, but no answer came: it may have been taken all the same.
+    pub may_have_arrived: bool,
 }
 
 impl ChannelError {
     /// A failure that trying again could mend.
     pub fn passing(reason: FailureReason, what: impl Into<String>) -> Self {
-        Self { what: what.into(), reason, retry: Retry::Backoff }
+        Self { what: what.into(), reason, retry: Retry::Backoff, may_have_arrived: false }
     }
 
     /// A failure that would only happen again.
     pub fn lasting(reason: FailureReason, what: impl Into<String>) -> Self {
-        Self { what: what.into(), reason, retry: Retry::Never }
+        Self { what: what.into(), reason, retry: Retry::Never, may_have_arrived: false }
     }
 }
 
@@ -212,6 +234,30 @@ channels! {
     Webhook(webhook),
     /// `email_configs`
     Email(email),
+    /// `discord_configs`
+    Discord(discord),
+    /// `slack_configs`
+    Slack(slack),
+    /// `pagerduty_configs`
+    PagerDuty(pagerduty),
+    /// `msteamsv2_configs`
+    MsTeamsV2(msteamsv2),
+    /// `telegram_configs`
+    Telegram(telegram),
+    /// `ntfy_configs`
+    Ntfy(ntfy),
+    /// `googlechat_configs`
+    GoogleChat(googlechat),
+    /// `ping_configs`
+    Ping(ping),
+    /// `pushover_configs`
+    Pushover(pushover),
+    /// `sns_configs`
+    Sns(sns),
+    /// `mattermost_configs`
+    Mattermost(mattermost),
+    /// `rocketchat_configs`
+    RocketChat(rocketchat),
 }
 
 /// One channel of a receiver.

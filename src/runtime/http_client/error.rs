@@ -31,6 +31,12 @@ pub enum HttpError {
         /// The system's error.
         source: io::Error,
     },
+    /// The proxy is there, but does not let us through.
+    #[error("the proxy does not open the way: {detail}")]
+    Proxy {
+        /// How it answered, or how the connection ended.
+        detail: String,
+    },
     /// TLS failed.
     #[error("TLS with {host} failed: {source}")]
     Tls {

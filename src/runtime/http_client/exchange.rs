@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{self, Instant};
 
-use super::request::outgoing;
+use super::request::{Form, outgoing};
 use super::{Head, HttpError, Overflow, Reply, Request, Trace, within};
 
 /// Sends the request and reads the answer.
@@ -27,16 +27,16 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     request: Request,
     overflow: Overflow,
-    h2: bool,
+    form: Form,
     trace: &mut Trace,
 ) -> Result<Reply, HttpError> {
     let Request { deadline, max_body: limit, enough, .. } = request;
     let reading = Reading { deadline, limit, overflow, enough, start: Instant::now() };
-    let outgoing = outgoing(request, h2)?;
+    let outgoing = outgoing(request, form)?;
     let failed = |source| HttpError::Protocol { phase: "processing", source };
     let io = TokioIo::new(stream);
     // The sender is kept until the body is read: dropping it would close the connection.
-    let (head, body) = if h2 {
+    let (head, body) = if form == Form::Http2 {
         let (spawner, mut side_tasks) = side_tasks();
         let hello = http2::handshake(spawner, io);
         let (mut sender, connection) = reading.in_time(hello).await?.map_err(failed)?;
@@ -171,7 +171,7 @@ mod tests {
         let url = url::Url::parse("https://a/").unwrap();
         let mut trace = Trace { peer: Some(([127, 0, 0, 1], 1).into()), ..Trace::default() };
         let request = Request::get(url, Instant::now() + patience);
-        (talk(stream, request, Overflow::Fail, true, &mut trace).await, trace)
+        (talk(stream, request, Overflow::Fail, Form::Http2, &mut trace).await, trace)
     }
 
     #[tokio::test]

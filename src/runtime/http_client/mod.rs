@@ -6,11 +6,13 @@
 mod credentials;
 mod error;
 mod exchange;
+mod proxy;
 mod reply;
 mod request;
 
 pub use credentials::{basic, bearer, credentials, sensitive};
 pub use error::HttpError;
+pub use proxy::{NoProxy, Proxies, Proxy};
 pub use reply::{Head, Reply, Timings, TlsFacts, Trace};
 pub use request::{Overflow, Request};
 
@@ -18,6 +20,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::header::PROXY_AUTHORIZATION;
+use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,6 +34,8 @@ use super::connect::connect;
 use super::resolve::resolve;
 use super::tls::{self, Trust};
 
+use request::Form;
+
 /// How the agent names itself to servers.
 pub const AGENT: &str = concat!("sidewatch/", env!("CARGO_PKG_VERSION"));
 
@@ -37,6 +43,9 @@ pub const AGENT: &str = concat!("sidewatch/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone)]
 pub struct HttpClient {
     tls: TlsConnector,
+    /// The name that certificates must have, instead of the host's.
+    server_name: Option<Arc<str>>,
+    proxies: Arc<Proxies>,
 }
 
 impl std::fmt::Debug for HttpClient {
@@ -55,7 +64,22 @@ impl HttpClient {
         // A resumed session shows the certificate of the first one, and a handshake shorter than a user's.
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        let server_name = trust.server_name.as_deref().map(Arc::from);
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), server_name, proxies: Arc::default() })
+    }
+
+    /// The same client without the offer of HTTP/2.
+    #[must_use]
+    pub fn without_http2(&self) -> Self {
+        let mut config = ClientConfig::clone(self.tls.config());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { tls: TlsConnector::from(Arc::new(config)), ..self.clone() }
+    }
+
+    /// The same client, over proxies.
+    #[must_use]
+    pub fn over(&self, proxies: Proxies) -> Self {
+        Self { proxies: Arc::new(proxies), ..self.clone() }
     }
 
     /// Asks once. The timings are there also when the answer is not.
@@ -84,19 +108,28 @@ impl HttpClient {
                 UnixStream::connect(&path).await.map_err(|source| HttpError::ConnectUnix { path, source })
             })
             .await?;
-            return Box::pin(self.converse(stream, &host, request, overflow, trace)).await;
+            return Box::pin(self.converse(stream, &host, request, None, overflow, trace)).await;
         }
+        let proxy = self.proxies.on_the_way_to(&request.url);
+        let (first, first_port) = proxy.map_or((host.as_str(), port), |proxy| (&proxy.host, proxy.port));
         let peers = within("resolve", deadline, &mut trace.timings.resolve, async {
-            resolve(&host, port).await.map_err(|source| HttpError::Resolve { host: host.clone(), source })
+            resolve(first, first_port).await.map_err(|source| HttpError::Resolve { host: first.to_owned(), source })
         })
         .await?;
         trace.peer = peers.first().copied();
+        let authority = format!("{}:{port}", request.url.host_str().unwrap_or_default());
+        let encrypted = request.url.scheme() == "https";
         let (stream, peer) = within("connect", deadline, &mut trace.timings.connect, async {
-            connect(&peers).await.map_err(|(peer, source)| HttpError::Connect { peer, source })
+            let (mut stream, peer) =
+                connect(&peers).await.map_err(|(peer, source)| HttpError::Connect { peer, source })?;
+            if let Some(proxy) = proxy.filter(|_| encrypted) {
+                proxy.tunnel(&mut stream, &authority).await?;
+            }
+            Ok((stream, peer))
         })
         .await?;
         trace.peer = Some(peer);
-        Box::pin(self.converse(stream, &host, request, overflow, trace)).await
+        Box::pin(self.converse(stream, &host, request, proxy, overflow, trace)).await
     }
 
     /// Puts TLS over the connection where the URL asks for it, and asks.
@@ -104,18 +137,23 @@ impl HttpClient {
         &self,
         stream: S,
         host: &str,
-        request: Request,
+        mut request: Request,
+        proxy: Option<&Proxy>,
         overflow: Overflow,
         trace: &mut Trace,
     ) -> Result<Reply, HttpError> {
         if request.url.scheme() != "https" {
-            return exchange::talk(stream, request, overflow, false, trace).await;
+            let form = if proxy.is_some() { Form::Absolute } else { Form::Origin };
+            if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization.clone()) {
+                request.headers.insert(PROXY_AUTHORIZATION, authorization);
+            }
+            return exchange::talk(stream, request, overflow, form, trace).await;
         }
         let stream = self.secure(host, stream, request.deadline, &mut trace.timings.tls).await?;
         let connection = stream.get_ref().1;
         trace.tls = Some(TlsFacts::of(connection));
-        let h2 = connection.alpn_protocol() == Some(b"h2");
-        exchange::talk(stream, request, overflow, h2, trace).await
+        let form = if connection.alpn_protocol() == Some(b"h2") { Form::Http2 } else { Form::Origin };
+        exchange::talk(stream, request, overflow, form, trace).await
     }
 
     async fn secure<S: AsyncRead + AsyncWrite + Unpin>(
@@ -125,6 +163,7 @@ impl HttpClient {
         deadline: Instant,
         took: &mut Duration,
     ) -> Result<TlsStream<S>, HttpError> {
+        let host = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| HttpError::Request(format!("{host} is no TLS server name")))?;
         within("tls", deadline, took, async {

@@ -56,14 +56,30 @@ impl Request {
     }
 }
 
+/// How the first line names what is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Path and query: for the server itself.
+    Origin,
+    /// The whole URL: for a proxy.
+    Absolute,
+    /// As HTTP/2 says it.
+    Http2,
+}
+
 /// The request in hyper's form.
-pub(super) fn outgoing(request: Request, h2: bool) -> Result<hyper::Request<Full<Bytes>>, HttpError> {
+pub(super) fn outgoing(request: Request, form: Form) -> Result<hyper::Request<Full<Bytes>>, HttpError> {
+    let h2 = form == Form::Http2;
     let url = &request.url;
     let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     // HTTP/2 says the host in the address; a `Host` of the caller's own counts as in HTTP/1.1.
     let asked = request.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let uri = if h2 { format!("https://{}{path}", asked.unwrap_or(authority)) } else { path.to_owned() };
+    let uri = match form {
+        Form::Origin => path.to_owned(),
+        Form::Absolute => format!("{}://{authority}{path}", url.scheme()),
+        Form::Http2 => format!("https://{}{path}", asked.unwrap_or(authority)),
+    };
     let mut outgoing = hyper::Request::new(Full::new(request.body));
     *outgoing.method_mut() = request.method;
     *outgoing.uri_mut() =

@@ -103,19 +103,27 @@ impl Drop for HttpServer {
 }
 
 fn serve(stream: &TcpStream, handler: &(impl Fn(Request) -> Answer + ?Sized)) {
+    if let Some(request) = read_request(stream) {
+        write_answer(stream, &handler(request));
+    }
+}
+
+/// The one request of a connection.
+pub(super) fn read_request(stream: &TcpStream) -> Option<Request> {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
-    let mut reader = BufReader::new(stream);
-    let Some((start, headers, body)) = read_message(&mut reader, false) else { return };
+    let (start, headers, body) = read_message(&mut BufReader::new(stream), false)?;
     let mut words = start.split(' ').map(str::to_owned);
-    let (Some(method), Some(path)) = (words.next(), words.next()) else { return };
-    let answer = handler(Request { method, path, headers, body });
+    Some(Request { method: words.next()?, path: words.next()?, headers, body })
+}
+
+/// The answer to it, and the connection's end.
+pub(super) fn write_answer(mut stream: &TcpStream, answer: &Answer) {
     let mut head =
         format!("HTTP/1.1 {} -\r\nconnection: close\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
         head.extend([name.as_ref(), ": ", value.as_ref(), "\r\n"]);
     }
-    let mut out = stream;
-    let _ = out.write_all(format!("{head}\r\n{}", answer.body).as_bytes());
+    let _ = stream.write_all(format!("{head}\r\n{}", answer.body).as_bytes());
     let _ = stream.shutdown(Shutdown::Write);
 }
 

@@ -8,6 +8,11 @@ pub fn newest(program: &str) -> PathBuf {
     provided(&format!("peers/{program}"))
 }
 
+/// moto's server, from a Python environment of its own.
+pub fn moto_server() -> PathBuf {
+    provided("moto/bin/moto_server")
+}
+
 /// The root file system with PostgreSQL 18, pgvector, Redis 8 and Valkey, for `chroot`.
 pub fn newest_root() -> PathBuf {
     provided("root")

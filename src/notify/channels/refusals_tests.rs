@@ -1,0 +1,105 @@
+//! What every channel over HTTP does about a server's bad days.
+
+use std::time::Duration;
+
+use super::recorder::{Play, Recorder, channel};
+use super::testing::firing;
+use super::{Channel, Retry, googlechat, mattermost, ntfy, ping, pushover, rocketchat, sns};
+
+/// Each with secrets in every place that it has.
+async fn all(script: &[Play]) -> Vec<(&'static str, Box<dyn Channel>)> {
+    async fn one<S: super::ChannelSettings>(script: &[Play], yaml: &str) -> (&'static str, Box<dyn Channel>) {
+        let recorder = Recorder::playing(script.to_vec()).await;
+        let yaml = yaml
+            .replace("URL", &recorder.url("/s3cret-path-of-the-hook?key=s3cret-key"))
+            .replace("ROOT", &recorder.url("/"));
+        (S::KIND, Box::new(Shared(channel::<S>(&format!("{yaml}\ntimeout: 300ms")))))
+    }
+    vec![
+        one::<ntfy::Settings>(script, "url: ROOT\ntopic: s3cret-topic\ntoken: s3cret-token\ntitle: t\nmessage: m").await,
+        one::<googlechat::Settings>(script, "url: URL\ntext: t").await,
+        one::<ping::Settings>(script, "url: URL\ntext: t").await,
+        one::<pushover::Settings>(
+            script,
+            "api_url: ROOT\nuser_key: s3cret-user\ntoken: s3cret-token\ntitle: t\nmessage: m\nurl: u",
+        )
+        .await,
+        one::<sns::Settings>(
+            script,
+            "api_url: ROOT\nsigv4: {region: eu-central-1, access_key: A, secret_key: s3cret-key}\ntopic_arn: a\nmessage: m\nsubject: s",
+        )
+        .await,
+        one::<mattermost::Settings>(
+            script,
+            "webhook_url: URL\nusername: u\ntext: t\ntitle: t\ntitle_link: l\nfallback: f\ncolor: c",
+        )
+        .await,
+        one::<rocketchat::Settings>(
+            script,
+            "api_url: ROOT\ntoken: s3cret-token\ntoken_id: s3cret-id\ntitle: t\ntext: t\ntitle_link: l\nemoji: e\nicon_url: i",
+        )
+        .await,
+    ]
+}
+
+struct Shared(std::sync::Arc<dyn Channel>);
+
+#[async_trait::async_trait]
+impl Channel for Shared {
+    async fn send(
+        &self,
+        notification: &crate::notify::notification::Notification,
+    ) -> Result<super::Receipt, super::ChannelError> {
+        self.0.send(notification).await
+    }
+}
+
+const TOLD: &str = "s3cret-path-of-the-hook s3cret-key s3cret-topic s3cret-token s3cret-user";
+
+#[tokio::test]
+async fn bad_days_are_understood_and_secrets_kept() {
+    let week: &[(&str, Play, fn(Retry) -> bool, bool)] = &[
+        (
+            "seconds",
+            Play::Answer(429, &[("Retry-After", "7")], TOLD),
+            |r| r == Retry::After(Duration::from_secs(7)),
+            false,
+        ),
+        // Long past: at once, or after the usual wait.
+        (
+            "a date",
+            Play::Answer(429, &[("Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT")], TOLD),
+            |r| r == Retry::After(Duration::ZERO),
+            false,
+        ),
+        ("no word", Play::Answer(429, &[], TOLD), |r| r == Retry::Backoff, false),
+        ("500", Play::Answer(500, &[], TOLD), |r| r != Retry::Never, false),
+        (
+            "503",
+            Play::Answer(503, &[("Retry-After", "3")], "<html>busy</html>"),
+            |r| r == Retry::After(Duration::from_secs(3)),
+            false,
+        ),
+        ("400", Play::Answer(400, &[], TOLD), |r| r == Retry::Never, false),
+        ("404", Play::Answer(404, &[], TOLD), |r| r == Retry::Never, false),
+        ("closed", Play::Close, |r| r == Retry::Backoff, true),
+        ("hang", Play::Hang, |r| r == Retry::Backoff, true),
+    ];
+    for (what, play, is_expected, may_have_arrived) in week {
+        for (kind, channel) in all(std::slice::from_ref(play)).await {
+            let error = channel.send(&firing("app")).await.expect_err(kind);
+            assert!(is_expected(error.retry), "{kind}, {what}: {error:?}");
+            assert_eq!(error.may_have_arrived, *may_have_arrived, "{kind}, {what}: {error:?}");
+            assert!(!error.what.contains("s3cret"), "{kind}, {what}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn too_large_is_not_tried_for_ever() {
+    let script = [Play::Answer(413, &[], TOLD), Play::Answer(413, &[], TOLD)];
+    for (kind, channel) in all(&script).await {
+        let error = channel.send(&firing("app")).await.expect_err(kind);
+        assert!(error.retry == Retry::Never && !error.what.contains("s3cret"), "{kind}: {error:?}");
+    }
+}

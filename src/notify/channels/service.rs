@@ -1,0 +1,247 @@
+//! What the channels to chat and paging services share: how they read their settings, fill in their texts, ask, and
+//! understand a "no".
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper::Method;
+use serde::Serialize;
+use url::Url;
+
+use crate::model::{Alert, Labels, Millis, Secret};
+use crate::notify::notification::Notification;
+use crate::notify::retry::retry_after;
+use crate::notify::template::Templates;
+use crate::runtime::http_client::{Reply, credentials};
+use crate::yaml::Fields;
+
+use super::http::Endpoint;
+use super::{ChannelError, FailureReason, HttpSettings, Receipt, Retry};
+
+/// One attempt's time, where `timeout` gives none.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// What messages say when an attempt before them may have arrived.
+pub(super) const POSSIBLE_DUPLICATE: &str = "Possible duplicate: an earlier attempt may have arrived.";
+
+/// How much of a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// As much as the service says that it takes.
+    Whole,
+    /// A quarter, after it refused the whole as too large.
+    Short,
+}
+
+impl Size {
+    /// What of a limit may be used.
+    pub(super) fn of(self, limit: usize) -> usize {
+        match self {
+            Self::Whole => limit,
+            Self::Short => limit / 4,
+        }
+    }
+}
+
+/// What a service made of a message.
+pub(super) enum Refusal {
+    /// It is too large for it.
+    TooLarge(ChannelError),
+    /// Anything else.
+    Other(ChannelError),
+}
+
+impl Refusal {
+    /// As what the caller gets.
+    pub(super) fn into_error(self) -> ChannelError {
+        match self {
+            Self::TooLarge(error) | Self::Other(error) => error,
+        }
+    }
+
+    /// Whether the same question would be refused again, for what it asks rather than for who asks.
+    pub(super) fn is_for_good(&self) -> bool {
+        match self {
+            Self::TooLarge(_) => false,
+            Self::Other(error) => error.retry == Retry::Never && error.reason != FailureReason::AuthError,
+        }
+    }
+}
+
+impl From<ChannelError> for Refusal {
+    fn from(error: ChannelError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// A channel whose message may turn out too large.
+#[async_trait]
+pub(super) trait Deliver: Sync {
+    /// Sends once.
+    async fn deliver(&self, notification: &Notification, size: Size) -> Result<Receipt, Refusal>;
+}
+
+/// Sends a message, and a shorter one at once if it is too large. No third.
+pub(super) async fn shorter_if_too_large(
+    channel: &impl Deliver,
+    notification: &Notification,
+) -> Result<Receipt, ChannelError> {
+    let outcome = match channel.deliver(notification, Size::Whole).await {
+        Err(Refusal::TooLarge(_)) => channel.deliver(notification, Size::Short).await,
+        other => other,
+    };
+    outcome.map_err(Refusal::into_error)
+}
+
+/// Sends JSON; any answer comes back.
+pub(super) async fn ask(
+    endpoint: &Endpoint,
+    method: Method,
+    url: Url,
+    body: &impl Serialize,
+) -> Result<Reply, ChannelError> {
+    let body = serde_json::to_vec(body).map_err(|error| {
+        ChannelError::lasting(FailureReason::Other, format!("the message has no JSON form: {error}"))
+    })?;
+    endpoint.ask(method, url, body, &[]).await
+}
+
+/// What an answer that is no success means, by its status.
+pub(super) fn refused(endpoint: &Endpoint, reply: &Reply) -> Refusal {
+    let error = endpoint.refused(reply);
+    if reply.status.as_u16() == 413 { Refusal::TooLarge(error) } else { Refusal::Other(error) }
+}
+
+/// A success by its status whose body is not the service's: a portal's or a proxy's page, which may go away.
+pub(super) fn not_the_service(endpoint: &Endpoint, reply: &Reply) -> Refusal {
+    let what = format!("{} (this is not the service's own answer)", endpoint.told(reply));
+    Refusal::Other(ChannelError::passing(FailureReason::Other, what))
+}
+
+/// Takes up how long a service asks to wait in its answer's body, in seconds; the header counts too.
+pub(super) fn wait_as_told(refusal: Refusal, seconds: Option<f64>) -> Refusal {
+    let Refusal::Other(mut error) = refusal else {
+        return refusal;
+    };
+    let asked = seconds.filter(|seconds| *seconds >= 0.0 && error.retry != Retry::Never);
+    // Through the reader of the header, which caps it.
+    if let Some(wait) = asked.and_then(|seconds| retry_after(&format!("{:.0}", seconds.ceil()), Millis(0))) {
+        let known = if let Retry::After(known) = error.retry { known } else { Duration::ZERO };
+        error.retry = Retry::After(wait.max(known));
+    }
+    Refusal::Other(error)
+}
+
+/// Fills in the texts of one message.
+pub(super) struct Texts<'c> {
+    templates: &'c Templates,
+    notification: Notification,
+}
+
+impl<'c> Texts<'c> {
+    /// The alerts' own texts go in as they are.
+    pub(super) fn plain(templates: &'c Templates, notification: &Notification) -> Self {
+        Self { templates, notification: notification.clone() }
+    }
+
+    /// The alerts' own texts go through functions first, so that they cannot be taken for markup: `escape`, and
+    /// `annotation` for what the rules' author wrote.
+    pub(super) fn escaped(
+        templates: &'c Templates,
+        notification: &Notification,
+        escape: fn(&str) -> String,
+        annotation: fn(&str) -> String,
+    ) -> Self {
+        let escape_all = |labels: &Labels, escape: fn(&str) -> String| {
+            let pairs: Vec<_> = labels.iter().map(|(name, value)| (name.to_owned(), escape(value))).collect();
+            Labels::new(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        };
+        let one = |alert: &Arc<Alert>| {
+            Arc::new(Alert {
+                labels: escape_all(&alert.labels, escape),
+                annotations: escape_all(&alert.annotations, annotation),
+                generator_url: escape(&alert.generator_url),
+                ..Alert::clone(alert)
+            })
+        };
+        let notification = Notification {
+            group_labels: escape_all(&notification.group_labels, escape),
+            alerts: notification.alerts.iter().map(one).collect(),
+            external_url: escape(&notification.external_url).into(),
+            ..notification.clone()
+        };
+        Self { templates, notification }
+    }
+
+    /// A template's text.
+    ///
+    /// # Errors
+    /// The template cannot be filled in; it would not be next time either.
+    pub(super) fn of(&self, template: &str) -> Result<String, ChannelError> {
+        // Most keys hold no template, or nothing.
+        if !template.contains("{{") {
+            return Ok(template.to_owned());
+        }
+        self.templates
+            .text(template, &self.notification)
+            .map_err(|error| ChannelError::lasting(FailureReason::Other, format!("a template of the message: {error}")))
+    }
+}
+
+/// Reads a template; a wrong one is a problem. `otherwise` where the key is not given.
+pub(super) fn read_template(fields: &mut Fields<'_>, key: &'static str, otherwise: &str) -> String {
+    let parse = |text: &str| match crate::template::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("not a template: {error}")),
+    };
+    fields.parsed(key, parse).unwrap_or_else(|| otherwise.to_owned())
+}
+
+/// Reads `http_config` and `timeout`. Alertmanager's `timeout: 0` sets no bound; ours always holds.
+pub(super) fn read_http(fields: &mut Fields<'_>, default_http: &HttpSettings) -> (HttpSettings, Duration) {
+    let http = fields.section("http_config").map_or_else(|| default_http.clone(), HttpSettings::read);
+    let timeout = fields.duration("timeout").filter(|timeout| !timeout.is_zero()).unwrap_or(TIMEOUT);
+    (http, timeout)
+}
+
+/// Reads a URL that is a secret. A wrong one is a problem, which never quotes it.
+pub(super) fn read_url(fields: &mut Fields<'_>, key: &'static str, file_key: &'static str) -> Option<Secret> {
+    let url = Secret::new(fields.secret(key, file_key)?.expose().trim());
+    let given = if fields.has(key) { key } else { file_key };
+    match parse_url(&url) {
+        Ok(_) => Some(url),
+        Err(complaint) => {
+            fields.wrong(given, format!("`{given}` {complaint}"), "write `https://…`");
+            None
+        }
+    }
+}
+
+/// As [`read_url`], and without it there is no channel.
+pub(super) fn require_url(fields: &mut Fields<'_>, key: &'static str, file_key: &'static str) -> Option<Secret> {
+    let url = read_url(fields, key, file_key);
+    if !fields.has(key) && !fields.has(file_key) {
+        let what = format!("there is no `{key}`");
+        fields.problems().add(fields.at(), what, format!("add `{key}: https://…` or `{file_key}: …`"));
+    }
+    url
+}
+
+/// The complaint never quotes the URL.
+pub(super) fn parse_url(url: &Secret) -> Result<Url, String> {
+    let parsed = Url::parse(url.expose()).map_err(|error| format!("is not a URL: {error}"))?;
+    match parsed.scheme() {
+        "http" | "https" if parsed.has_host() => Ok(parsed),
+        _ => Err("is neither http:// nor https://".into()),
+    }
+}
+
+/// Refuses credentials both in the URL and in `http_config`.
+pub(super) fn credentials_once(fields: &Fields<'_>, key: &str, url: &Secret, http: &HttpSettings) -> Option<()> {
+    let in_url = parse_url(url).ok().and_then(|mut url| credentials(&mut url)).is_some();
+    if in_url && http.authorization.is_some() {
+        fields.wrong(key, "credentials are given twice", "keep those of the URL or those of `http_config`");
+        return None;
+    }
+    Some(())
+}
