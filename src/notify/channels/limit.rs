@@ -34,8 +34,12 @@ pub(super) fn slack(text: &str, most: usize) -> Cow<'_, str> {
     closing_fence(text, most, |text, most| cut(text, most, slack_token))
 }
 
+/// No link is longer, in bytes: what begins like one and does not end is text, and is found out quickly.
+const LINK: usize = 4096;
+
 /// The length in bytes of what must not be cut at the beginning of a text in Slack's markup.
 fn slack_token(text: &str) -> usize {
+    let text = &text[..text.floor_char_boundary(LINK)];
     let closed = match text.chars().next() {
         Some('<') => text.find(['>', '\n']).filter(|end| text[*end..].starts_with('>')),
         Some('&') => text.find([';', ' ', '\n']).filter(|end| *end <= 5 && text[*end..].starts_with(';')),

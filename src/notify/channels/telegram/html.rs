@@ -5,6 +5,9 @@
 use std::borrow::Cow;
 
 const ELLIPSIS: &str = "…";
+/// No tag and no entity is longer, in bytes: what begins like one and does not end is text, and is found out quickly.
+const TAG: usize = 4096;
+const ENTITY: usize = 10;
 
 enum Token<'t> {
     Open {
@@ -110,11 +113,13 @@ fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
         let first = rest.chars().next()?;
         let tag_end = || {
             let opens = rest[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-            rest.find('>').filter(|_| opens).map(|end| end + 1)
+            let window = &rest[..rest.floor_char_boundary(TAG)];
+            window.find('>').filter(|_| opens).map(|end| end + 1)
         };
         let entity_end = || {
-            let end = rest.find(';')? + 1;
-            rest.get(..end).filter(|text| end <= 10 && entity(text).is_some()).map(|_| end)
+            let window = &rest[..rest.floor_char_boundary(ENTITY)];
+            let end = window.find(';')? + 1;
+            entity(&window[..end]).map(|_| end)
         };
         let end = match first {
             '<' => tag_end(),

@@ -128,7 +128,10 @@ impl ChannelSettings for Settings {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([&format!("bot{}", self.bot_token.expose()), SEND]);
         }
-        let endpoint = Endpoint::new(url, &self.http, self.timeout)?.hiding(self.bot_token.clone());
+        // The part behind the bot's id is the secret one.
+        let key = self.bot_token.expose().rsplit(':').next().unwrap_or_default();
+        let endpoint = Endpoint::new(url, &self.http, self.timeout)?;
+        let endpoint = endpoint.hiding(self.bot_token.clone()).hiding(Secret::new(key));
         Ok(Arc::new(Telegram { settings: self.clone(), endpoint, templates: Arc::clone(templates) }))
     }
 }
@@ -244,6 +247,16 @@ impl Telegram {
         })
     }
 
+    /// Ids of messages count within their chat, and the configuration may name another one tomorrow.
+    fn receipt(&self, message_id: i64) -> Receipt {
+        Some(format!("{}/{message_id}", self.settings.chat_id).into())
+    }
+
+    fn message_id(&self, receipt: &str) -> Option<i64> {
+        let (chat, message) = receipt.split_once('/')?;
+        message.parse().ok().filter(|_| chat == self.settings.chat_id.to_string())
+    }
+
     async fn post(&self, message: &Message) -> Result<Receipt, No> {
         self.ask_in_any_form(SEND, message).await
     }
@@ -254,7 +267,7 @@ impl Telegram {
             Message { message_id: Some(id), message_thread_id: None, disable_notification: None, ..message.clone() };
         match self.ask_in_any_form(EDIT, &edited).await {
             // An earlier attempt did it.
-            Err(no) if no.description.contains("message is not modified") => Ok(Some(id.to_string().into())),
+            Err(no) if no.description.contains("message is not modified") => Ok(self.receipt(id)),
             Err(no) if no.refusal.is_for_good() => {
                 let reply_parameters = Some(ReplyTo { message_id: id, allow_sending_without_reply: true });
                 self.post(&Message { reply_parameters, ..message.clone() }).await
@@ -295,7 +308,7 @@ impl Telegram {
             return Err(No { refusal, description: String::new() });
         };
         if answer.ok && reply.status.is_success() {
-            return Ok(answer.result.map(|posted| posted.message_id.to_string().into()));
+            return Ok(answer.result.and_then(|posted| self.receipt(posted.message_id)));
         }
         let seconds = answer.parameters.and_then(|parameters| parameters.retry_after);
         let refusal = if answer.description.contains("message is too long") {
@@ -313,7 +326,7 @@ impl Telegram {
 impl Deliver for Telegram {
     async fn deliver(&self, notification: &Notification, size: Size) -> Result<Receipt, Refusal> {
         let message = self.message(notification, size)?;
-        let told = notification.receipt.as_deref().and_then(|receipt| receipt.parse().ok());
+        let told = notification.receipt.as_deref().and_then(|receipt| self.message_id(receipt));
         let outcome = match told {
             Some(id) if !notification.is_firing() => self.edit(id, &message).await,
             _ => self.post(&message).await,

@@ -52,3 +52,10 @@ fn what_is_wrong_is_said() {
     assert_eq!(problems, [""; 0]);
     assert_eq!(from_global.unwrap().api_url.expose(), "http://h/");
 }
+
+#[test]
+fn a_message_of_another_chat_is_not_edited() {
+    let channel = channel("message: x");
+    let receipt = channel.receipt(815).unwrap();
+    assert_eq!((channel.message_id(&receipt), channel.message_id("-101/815")), (Some(815), None));
+}
