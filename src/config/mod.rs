@@ -151,7 +151,9 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     let targets = targets::read(fields.list("targets"), &global, problems);
     let rules = read_rules(&mut fields, folder, problems);
     let alerting = match fields.take("alerting") {
-        Some(node) => Fields::of(node, "`alerting`", problems).map(notify::Settings::read)?,
+        Some(node) => {
+            Fields::of(node, "`alerting`", problems).map(|section| notify::Settings::read_in(section, folder))?
+        }
         None => notify::Settings::default(),
     };
     let llm = match fields.take("llm") {

@@ -52,6 +52,7 @@ pub use notification::{Notification, Reason};
 pub use plan::Plan;
 pub use route::{GroupBy, Route, Timing};
 pub use settings::{Receiver, Settings};
+pub use template::{Files as TemplateFiles, Templates};
 
 /// The handle for everybody else. Cheap to clone.
 #[derive(Clone)]

@@ -1,12 +1,14 @@
 //! The configuration's `alerting:` section: Alertmanager's schema, as far as it is built.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::yaml::Fields;
 
 use super::channels::{Defaults, Integration};
 use super::route::{GroupBy, Route, Timing};
+use super::template::Files;
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
 const LATER_CHANNELS: [&str; 17] = [
@@ -61,6 +63,8 @@ pub struct Settings {
     pub route: Option<Route>,
     /// Receivers by name.
     pub receivers: Vec<Receiver>,
+    /// The user's own texts.
+    pub templates: Files,
     /// When an alert that came over the API without an end counts as ended. Alerts of our own rules always end
     /// by a transition, so nothing uses it before the API takes alerts.
     pub resolve_timeout: Duration,
@@ -77,20 +81,27 @@ pub struct Receiver {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { route: None, receivers: Vec::new(), resolve_timeout: RESOLVE_TIMEOUT }
+        Self { route: None, receivers: Vec::new(), templates: Files::default(), resolve_timeout: RESOLVE_TIMEOUT }
     }
 }
 
 impl Settings {
-    /// Reads the section and ends the reading.
-    pub fn read(mut fields: Fields<'_>) -> Self {
+    /// As [`Self::read_in`], with no folder.
+    #[cfg(test)]
+    pub fn read(fields: Fields<'_>) -> Self {
+        Self::read_in(fields, Path::new(""))
+    }
+
+    /// Reads the section and ends the reading. Relative paths in it start at `folder`.
+    pub fn read_in(mut fields: Fields<'_>, folder: &Path) -> Self {
+        let templates = Files::read(fields.list("templates"), folder, fields.problems());
         let global = Global::read(fields.section("global"));
         let receivers = read_receivers(&mut fields, &global);
         let route = fields.section("route").and_then(|route| read_route(route, &receivers));
         if !fields.has("route") {
             fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
         }
-        for key in ["inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "config_file"] {
+        for key in ["inhibit_rules", "time_intervals", "mute_time_intervals", "config_file"] {
             fields.not_built(key);
         }
         for key in ["hold_missing", "alertmanagers", "tracing"] {
@@ -98,7 +109,7 @@ impl Settings {
         }
         fields.finish();
         let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
-        Self { route, receivers, resolve_timeout: global.resolve_timeout }
+        Self { route, receivers, templates, resolve_timeout: global.resolve_timeout }
     }
 }
 

@@ -109,9 +109,8 @@ pub fn member(receiver: &Value, name: &str, args: &[Value]) -> Result<Value> {
         Value::List(items) => list_member(items, name),
         _ => None,
     };
-    let found = found.ok_or_else(|| {
-        TemplateError::Exec(format!("can't evaluate field {name} in type {}", type_name(receiver)))
-    })?;
+    let found = found
+        .ok_or_else(|| TemplateError::Exec(format!("can't evaluate field {name} in type {}", type_name(receiver))))?;
     let takes = matches!(kind(receiver), Some(Kind::Time | Kind::Duration));
     if !takes && !args.is_empty() {
         return Err(TemplateError::Exec(format!("{name} has arguments but cannot be invoked as function")));

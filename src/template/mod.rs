@@ -22,14 +22,14 @@ pub use display::{json, text as shown};
 pub use functions::{add, add_with, go_functions, number, numbers, regex, text, texts, texts_of};
 pub use limit::MAX_TEXT;
 pub use set::Set;
-pub use tree::{Tree, parse};
+pub use tree::{Tree, parse, parse_file};
 
 /// Expands any text over any data.
 ///
 /// # Errors
 /// What is wrong with the template, in Go's words.
 pub fn expand(text: &str, data: &Value, functions: FuncMap) -> Result<String, String> {
-    let expanded = parse("", text).and_then(|tree| {
+    let expanded = parse(text).and_then(|tree| {
         tree.check(&functions)?;
         Set::default().text(tree, data, functions)
     });

@@ -44,8 +44,7 @@ fn made(since_1970: SignedDuration, zone: &str) -> Value {
     if nano < 0 {
         (second, nano) = (second - 1, nano + 1_000_000_000);
     }
-    let fields =
-        [(SECOND, Value::Int(second)), (NANO, Value::Int(i64::from(nano))), (ZONE, Value::from(zone))];
+    let fields = [(SECOND, Value::Int(second)), (NANO, Value::Int(i64::from(nano))), (ZONE, Value::from(zone))];
     structure(Kind::Time, fields)
 }
 

@@ -10,7 +10,7 @@ use super::limit::{Bounded, MAX_ROUNDS, bounded};
 use super::tree::{self, MAIN, Tree};
 
 /// Named templates, ready to be executed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Set {
     named: BTreeMap<String, Arc<ListNode>>,
 }
@@ -61,12 +61,14 @@ impl Set {
     /// What goes wrong on the way.
     pub fn html(&self, text: Tree, data: &Value, mut functions: FuncMap) -> Result<String> {
         tree::add_functions(&mut functions);
-        let mut template = html::Template::new(MAIN).funcs(bounded(functions)).max_range_iters(MAX_ROUNDS);
+        let template = html::Template::new("").funcs(bounded(functions)).max_range_iters(MAX_ROUNDS);
+        // The engine escapes from a text of its own on.
+        let mut template = template.parse(&format!("{{{{template {MAIN:?} .}}}}"))?;
         for (name, list) in self.needed(text)? {
             template = template.add_parse_tree(&name, list)?;
         }
         let mut out = Bounded::default();
-        let outcome = template.execute_template_fmt(&mut out, MAIN, data);
+        let outcome = template.execute_fmt(&mut out, data);
         out.finish(outcome)
     }
 

@@ -33,8 +33,13 @@ pub struct Tree {
     pub defines: Vec<DefineNode>,
 }
 
-/// Parses a text. `name` is the file's, for errors; empty for a text that is in none.
-pub fn parse(name: &str, text: &str) -> Result<Tree> {
+/// Parses a text.
+pub fn parse(text: &str) -> Result<Tree> {
+    parse_file("", text)
+}
+
+/// Parses a file's text. `name` stands in errors.
+pub fn parse_file(name: &str, text: &str) -> Result<Tree> {
     let name = (!name.is_empty()).then_some(name);
     let (main, defines) = Parser::with_name(name, text, "{{", "}}")?.parse()?;
     Ok(Tree { main, defines })

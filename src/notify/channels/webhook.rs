@@ -14,7 +14,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::model::{Alert, Labels, Millis, Secret};
-use crate::notify::identity::render_fingerprint;
+use crate::notify::identity::{quote_meta, render_fingerprint};
 use crate::notify::notification::{Notification, common};
 use crate::notify::template::Templates;
 use crate::runtime::http_client::credentials;
@@ -179,7 +179,7 @@ fn body(notification: &Notification, max_alerts: usize) -> Vec<u8> {
     let common_labels = common(alerts.iter().map(|alert| &alert.labels));
     let common_annotations = common(alerts.iter().map(|alert| &alert.annotations));
     let body = Body {
-        receiver: go_quote_meta(&notification.receiver),
+        receiver: quote_meta(&notification.receiver),
         status: notification.status(),
         alerts: alerts.iter().map(|alert| BodyAlert::from(alert.as_ref())).collect(),
         group_labels: map(&notification.group_labels),
@@ -201,18 +201,6 @@ fn map(labels: &Labels) -> BTreeMap<&str, &str> {
 /// Go's `RFC3339Nano`: fractions without zeros at the end.
 fn go_time(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.to_string(), |at| at.to_string())
-}
-
-/// Alertmanager passes the receiver's name through `regexp.QuoteMeta`, and consumers have come to expect it.
-fn go_quote_meta(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

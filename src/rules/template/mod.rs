@@ -46,7 +46,7 @@ pub fn check(text: &str) -> Result<(), String> {
     }
     let nobody: Asker = Arc::new(|_| Err("no query while checking".into()));
     let functions = functions(&nobody, "");
-    parse("", &format!("{DEFINITIONS}{text}")).and_then(|tree| tree.check(&functions)).map_err(|error| match error {
+    parse(&format!("{DEFINITIONS}{text}")).and_then(|tree| tree.check(&functions)).map_err(|error| match error {
         // Columns count from the text's own beginning.
         TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. } => {
             let before = if line == 1 { DEFINITIONS.len() } else { 0 };
