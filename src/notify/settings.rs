@@ -32,10 +32,7 @@ const LATER_CHANNELS: [&str; 17] = [
 ];
 
 /// Keys of `global` that belong to those channels, or to templates.
-const LATER_GLOBALS: [&str; 18] = [
-    "smtp_auth_secret",
-    "smtp_auth_secret_file",
-    "smtp_auth_identity",
+const LATER_GLOBALS: [&str; 15] = [
     "slack_api_url",
     "slack_api_url_file",
     "slack_app_token",
