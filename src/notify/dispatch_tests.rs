@@ -42,6 +42,8 @@ impl Channel for Fake {
 
 fn integration(url: &str) -> Integration {
     let webhook = webhook::Settings {
+        payload: None,
+        signing_secret: None,
         url: Secret::new(url),
         max_alerts: 0,
         http: HttpSettings::default(),

@@ -26,6 +26,18 @@ pub(super) fn render_fingerprint(labels: &Labels) -> String {
     format!("{:016x}", fingerprint(labels))
 }
 
+/// Alertmanager passes the receiver's name through `regexp.QuoteMeta`, and consumers have come to expect it.
+pub(super) fn quote_meta(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// A group's key: the route's own key and the group's labels, `{}:{alertname="X"}`.
 pub(super) fn group_key(route: &str, labels: &Labels) -> String {
     let mut key = format!("{route}:{{");

@@ -69,6 +69,7 @@ pub use plan::{Facts, Plan};
 pub use route::{GroupBy, Hours, Route, Timing};
 pub use settings::{Receiver, Settings};
 use silence::Silences;
+pub use template::{Files as TemplateFiles, Templates};
 pub use time_interval::{Span, TimeInterval};
 
 /// Alerts of others are looked at this often at most, and at least.

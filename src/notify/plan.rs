@@ -43,7 +43,7 @@ impl Plan {
     /// # Errors
     /// What only building can find, such as a CA file that cannot be read; with the receiver's name.
     pub fn build(settings: &Settings) -> Result<Self, String> {
-        let (templates, mut integrations) = (Arc::new(Templates::new()), Vec::new());
+        let (templates, mut integrations) = (Arc::new(Templates::with(&settings.templates)), Vec::new());
         for receiver in &settings.receivers {
             let mut seen: HashMap<&str, usize> = HashMap::new();
             for settings in &receiver.integrations {

@@ -13,6 +13,7 @@ use crate::yaml::{self, Fields};
 use super::channels::{Defaults, Integration};
 use super::inhibit::InhibitRule;
 use super::route::Route;
+use super::template::Files;
 
 /// Channels of Alertmanager's that have no file under `channels/` yet.
 const LATER_CHANNELS: [&str; 7] = [
@@ -26,10 +27,7 @@ const LATER_CHANNELS: [&str; 7] = [
 ];
 
 /// Keys of `global` that belong to those channels, or to templates.
-const LATER_GLOBALS: [&str; 10] = [
-    "smtp_auth_secret",
-    "smtp_auth_secret_file",
-    "smtp_auth_identity",
+const LATER_GLOBALS: [&str; 7] = [
     "victorops_api_key",
     "victorops_api_url",
     "opsgenie_api_key",
@@ -52,6 +50,8 @@ pub struct Settings {
     pub route: Option<Route>,
     /// Receivers by name.
     pub receivers: Vec<Receiver>,
+    /// The user's own texts.
+    pub templates: Files,
     /// Which alerts keep which others quiet.
     pub inhibit_rules: Vec<InhibitRule>,
     /// When an alert that came over the API without an end counts as ended.
@@ -76,6 +76,7 @@ impl Default for Settings {
         Self {
             route: None,
             receivers: Vec::new(),
+            templates: Files::default(),
             inhibit_rules: Vec::new(),
             resolve_timeout: RESOLVE_TIMEOUT,
             hold_missing: HOLD_MISSING,
@@ -96,7 +97,7 @@ impl Settings {
         fields.not_built("alertmanagers");
         let settings = match fields.text("config_file") {
             Some(path) => read_file(fields, &folder.join(path)),
-            None => read_schema(fields),
+            None => read_schema(fields, folder),
         };
         Self { hold_missing, ..settings }
     }
@@ -119,11 +120,12 @@ fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
             return Settings::default();
         }
     };
-    let problems = fields.problems();
+    let (problems, folder) = (fields.problems(), path.parent().unwrap_or(Path::new(".")));
     fields.finish();
     match yaml::parse(&text, &path.display().to_string()) {
         Ok(node) => {
-            let settings = Fields::of(&node, "the file", problems).map(read_schema).unwrap_or_default();
+            let settings =
+                Fields::of(&node, "the file", problems).map(|fields| read_schema(fields, folder)).unwrap_or_default();
             Settings { original: super::original(Some(&node)), ..settings }
         }
         Err(problem) => {
@@ -137,7 +139,8 @@ fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
 const SCHEMA: [&str; 8] =
     ["global", "route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "tracing"];
 
-fn read_schema(mut fields: Fields<'_>) -> Settings {
+fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
+    let templates = Files::read(fields.list("templates"), folder, fields.problems());
     let global = Global::read(fields.section("global"));
     let receivers = read_receivers(&mut fields, &global);
     let intervals = hours::read_all(&mut fields);
@@ -147,13 +150,12 @@ fn read_schema(mut fields: Fields<'_>) -> Settings {
         fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
     }
     let inhibit_rules = matchers::read_inhibit_rules(&mut fields);
-    for key in ["templates", "tracing"] {
-        fields.not_built(key);
-    }
+    fields.not_built("tracing");
     fields.finish();
     let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
     let resolve_timeout = global.resolve_timeout;
-    Settings { route, receivers, inhibit_rules, resolve_timeout, hold_missing: HOLD_MISSING, original: String::new() }
+    let (hold_missing, original) = (HOLD_MISSING, String::new());
+    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, hold_missing, original }
 }
 
 /// What `global` gives to channels that do not say it themselves.

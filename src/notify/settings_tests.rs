@@ -73,14 +73,14 @@ fn a_receiver_that_is_not_there_or_twice_is_named_with_its_place() {
 
 #[test]
 fn a_mail_without_server_sender_or_recipient_says_what_is_missing() {
-    let text = "route: {receiver: a}\nreceivers:\n- name: a\n  email_configs:\n  - headers: {Subject: '{{ .x }}'}\n";
+    let text = "route: {receiver: a}\nreceivers:\n- name: a\n  email_configs:\n  - headers: {Subject: '{{ nope }}'}\n";
     assert_eq!(
         read(text).1,
         [
             "f.yml:5:5: an email config has no `from`; add `from: …` here, or `smtp_from` under `global`",
             "f.yml:5:5: an email config has no `smarthost`; add `smarthost: …` here, or `smtp_smarthost` under `global`",
             "f.yml:5:5: an email config has no `to`; add `to: …`",
-            "f.yml:5:24: the header `Subject` is a template; templates are not built yet; write plain text",
+            "f.yml:5:24: the header `Subject` is no template: function \"nope\" not defined",
         ]
     );
 }
@@ -97,9 +97,9 @@ fn mail_addresses_and_servers_are_checked_where_they_stand() {
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    let text = "route: {receiver: a}\nreceivers:\n- name: a\n  webex_configs: []\ntemplates: []\nalertmanagers: []\n";
+    let text = "route: {receiver: a}\nreceivers:\n- name: a\n  webex_configs: []\ntracing: {}\nalertmanagers: []\n";
     let problems = read(text).1;
-    for key in ["webex_configs", "templates", "alertmanagers"] {
+    for key in ["webex_configs", "tracing", "alertmanagers"] {
         assert!(problems.iter().any(|said| said.contains(&format!("`{key}` is not built yet"))), "{problems:?}");
     }
 }

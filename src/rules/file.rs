@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use crate::model::{METRIC_NAME, Place, Problems};
 use crate::promql::Query;
-use crate::yaml::{Fields, Node, parse};
+use crate::yaml::{Fields, Node, glob, parse};
 
-use super::glob;
 use super::template;
 
 /// A group of rules as it is written.

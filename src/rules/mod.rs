@@ -7,7 +7,6 @@
 //! A rule that cannot be evaluated changes no alert.
 
 mod file;
-mod glob;
 mod group;
 mod hold;
 mod lint;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use gotmpl::{Result, TemplateError, Value};
 
-use super::moment;
+use super::{display, member};
 use crate::model::{render_float, render_scientific, render_significant};
 
 /// A number wider than this is refused: a template must not take the machine's memory.
@@ -26,21 +26,27 @@ struct Verb {
 }
 
 /// `print`: a space between two of which neither is a text.
-pub fn print(args: &[Value]) -> String {
+///
+/// # Errors
+/// It is too long.
+pub fn print(args: &[Value]) -> Result<String> {
     let mut out = String::new();
-    let is_text = |value: &Value| matches!(value, Value::String(_));
+    let is_text = |value: &Value| matches!(value, Value::String(_) | Value::Safe { .. });
     for (at, value) in args.iter().enumerate() {
         if at > 0 && !is_text(value) && !is_text(&args[at - 1]) {
             out.push(' ');
         }
-        out += &plain(value);
+        out += &plain(value)?;
     }
-    out
+    Ok(out)
 }
 
 /// `println`: a space between any two, and a new line.
-pub fn println(args: &[Value]) -> String {
-    args.iter().map(plain).collect::<Vec<_>>().join(" ") + "\n"
+///
+/// # Errors
+/// It is too long.
+pub fn println(args: &[Value]) -> Result<String> {
+    Ok(args.iter().map(plain).collect::<Result<Vec<_>>>()?.join(" ") + "\n")
 }
 
 /// `printf` with its arguments, the format first.
@@ -90,11 +96,11 @@ pub fn printf(args: &[Value]) -> Result<Value> {
                 None => {
                     let _ = write!(out, "%!{letter}(MISSING)");
                 }
-                Some(value) => out.push_str(&verb.written(letter, value)),
+                Some(value) => out.push_str(&verb.written(letter, value)?),
             },
         }
     }
-    let extra: Vec<_> = args.map(|value| format!("{}={}", go_type(value), plain(value))).collect();
+    let extra = args.map(|value| Ok(format!("{}={}", go_type(value), plain(value)?))).collect::<Result<Vec<_>>>()?;
     if !extra.is_empty() {
         let _ = write!(out, "%!(EXTRA {})", extra.join(", "));
     }
@@ -102,27 +108,28 @@ pub fn printf(args: &[Value]) -> Result<Value> {
 }
 
 impl Verb {
-    fn written(self, letter: char, value: &Value) -> String {
+    fn written(self, letter: char, value: &Value) -> Result<String> {
         let text = match (letter, value) {
             ('t', Value::Bool(value)) => value.to_string(),
             ('q', Value::Int(value)) => format!("{:?}", character(*value)),
-            ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(value)) => return self.float(letter, *value),
-            ('v', Value::Float(value)) => return self.float('g', *value),
-            ('d' | 'v', Value::Int(value)) => return self.integer(&value.unsigned_abs().to_string(), *value < 0),
-            ('b', Value::Int(value)) => return self.integer(&format!("{:b}", value.unsigned_abs()), *value < 0),
-            ('o', Value::Int(value)) => return self.integer(&format!("{:o}", value.unsigned_abs()), *value < 0),
-            ('x', Value::Int(value)) => return self.integer(&format!("{:x}", value.unsigned_abs()), *value < 0),
-            ('X', Value::Int(value)) => return self.integer(&format!("{:X}", value.unsigned_abs()), *value < 0),
+            ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Float(value)) => return Ok(self.float(letter, *value)),
+            ('v', Value::Float(value)) => return Ok(self.float('g', *value)),
+            ('d' | 'v', Value::Int(value)) => return Ok(self.integer(&value.unsigned_abs().to_string(), *value < 0)),
+            ('b', Value::Int(value)) => return Ok(self.integer(&format!("{:b}", value.unsigned_abs()), *value < 0)),
+            ('o', Value::Int(value)) => return Ok(self.integer(&format!("{:o}", value.unsigned_abs()), *value < 0)),
+            ('x', Value::Int(value)) => return Ok(self.integer(&format!("{:x}", value.unsigned_abs()), *value < 0)),
+            ('X', Value::Int(value)) => return Ok(self.integer(&format!("{:X}", value.unsigned_abs()), *value < 0)),
             ('c', Value::Int(value)) => character(*value).to_string(),
             ('s', Value::String(text)) => self.cut(text),
             ('q', Value::String(text)) => format!("{:?}", self.cut(text)),
             ('x', Value::String(text)) => hex(text),
             ('X', Value::String(text)) => hex(text).to_uppercase(),
-            ('v', value) => self.cut(&plain(value)),
-            ('s', Value::List(_) | Value::Map(_)) => plain(value),
-            _ => format!("%!{letter}({}={})", go_type(value), plain(value)),
+            ('T', value) => go_type(value).to_owned(),
+            ('v', value) => self.cut(&plain(value)?),
+            ('s', Value::List(_) | Value::Map(_) | Value::Safe { .. }) => self.cut(&plain(value)?),
+            _ => format!("%!{letter}({}={})", go_type(value), plain(value)?),
         };
-        self.padded(&text, "")
+        Ok(self.padded(&text, ""))
     }
 
     fn cut(self, text: &str) -> String {
@@ -188,22 +195,12 @@ fn character(code: i64) -> char {
     u32::try_from(code).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Float(value) => render_float(*value),
-        Value::Nil => "<nil>".into(),
-        other => moment::text(other).unwrap_or(other).to_string(),
-    }
+fn plain(value: &Value) -> Result<String> {
+    display::text(value)
 }
 
 fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Float(_) => "float64",
-        Value::Int(_) => "int",
-        Value::String(_) => "string",
-        Value::Bool(_) => "bool",
-        _ => value.type_name(),
-    }
+    member::type_name(value)
 }
 
 #[cfg(test)]

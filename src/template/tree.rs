@@ -1,25 +1,23 @@
 //! A template's tree: checked for names that nobody defines, and made to print as Go does.
 //!
-//! Methods with arguments, of which times have one, become function calls.
-//! Two things the engine prints differently are put right by sending every printed value through one function:
-//! a missing label is an empty text (`<no value>` otherwise), and a float is written as Go's `%v`.
+//! The engine knows neither types nor methods, and prints two things differently. So every `.Name` becomes a call of one
+//! function ([`member`]), and every printed value goes through another: a float is written as Go's `%v`, a set of labels by
+//! name, a missing value not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gotmpl::parse::{BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Parser, PipeNode};
-use gotmpl::{FuncMap, Result, Template, TemplateError, Value};
+use gotmpl::parse::{BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Parser, PipeNode, Pos, SmolStr};
+use gotmpl::{FuncMap, Result, TemplateError, Value};
 
-use super::moment;
-use crate::model::render_float;
+use super::{display, member};
 
 /// The name under which the text itself is kept beside what it defines.
 pub const MAIN: &str = "__main";
 /// The function that every printed value goes through.
 const PRINT: &str = "__print";
-/// The function that calls of a time's method `Format` become.
-const FORMAT: &str = "__format";
-/// More loop rounds than this end an expansion.
-const MAX_ROUNDS: u64 = 100_000;
+/// The function that every `.Name` becomes.
+const MEMBER: &str = "__member";
 
 /// Go's own functions.
 const BUILTIN: [&str; 21] = [
@@ -29,13 +27,21 @@ const BUILTIN: [&str; 21] = [
 
 /// A parsed text.
 pub struct Tree {
-    main: ListNode,
-    defines: Vec<DefineNode>,
+    /// What stands outside of definitions.
+    pub main: ListNode,
+    /// `{{ define }}` and `{{ block }}`.
+    pub defines: Vec<DefineNode>,
 }
 
 /// Parses a text.
 pub fn parse(text: &str) -> Result<Tree> {
-    let (main, defines) = Parser::new(text, "{{", "}}")?.parse()?;
+    parse_file("", text)
+}
+
+/// Parses a file's text. `name` stands in errors.
+pub fn parse_file(name: &str, text: &str) -> Result<Tree> {
+    let name = (!name.is_empty()).then_some(name);
+    let (main, defines) = Parser::with_name(name, text, "{{", "}}")?.parse()?;
     Ok(Tree { main, defines })
 }
 
@@ -44,89 +50,153 @@ impl Tree {
     pub fn check(&self, functions: &FuncMap) -> Result<()> {
         let mut names = Names { functions, declared: Vec::new() };
         names.list(&self.main)?;
-        self.defines.iter().try_for_each(|define| names.list(&define.body))
+        self.defines.iter().try_for_each(|define| {
+            names.declared.clear();
+            names.list(&define.body)
+        })
     }
 
-    /// A template whose [`MAIN`] is the text.
-    pub fn into_template(self, functions: FuncMap) -> Template {
-        let mut template = Template::new(MAIN)
-            .funcs(functions)
-            .func(PRINT, |args| Ok(printed(args)))
-            .func(FORMAT, moment::format)
-            .max_range_iters(MAX_ROUNDS);
-        for mut define in self.defines {
-            print_like_go(&mut define.body);
-            template = template.add_parse_tree(&define.name, define.body);
+    /// The same tree in the form in which it is executed.
+    pub fn ready(mut self, file: &str) -> Self {
+        let rewrite = Rewrite { file: if file.is_empty() { String::new() } else { format!("{file}:") } };
+        rewrite.list(&mut self.main);
+        for define in &mut self.defines {
+            rewrite.list(&mut define.body);
         }
-        let mut main = self.main;
-        print_like_go(&mut main);
-        template.add_parse_tree(MAIN, main)
+        self
+    }
+
+    /// The templates that it calls, with the lines.
+    pub fn calls(&self) -> BTreeSet<(usize, String)> {
+        let mut found = BTreeSet::new();
+        calls(&self.main, &mut found);
+        self.defines.iter().for_each(|define| calls(&define.body, &mut found));
+        found
     }
 }
 
-fn printed(args: &[Value]) -> Value {
-    match args.first() {
-        None | Some(Value::Nil) => Value::from(""),
-        Some(Value::Float(value)) => Value::from(render_float(*value)),
-        Some(other) => moment::text(other).unwrap_or(other).clone(),
-    }
-}
-
-fn print_like_go(list: &mut ListNode) {
-    for node in &mut list.nodes {
+/// The templates that a list calls, with the lines.
+pub fn calls(list: &ListNode, found: &mut BTreeSet<(usize, String)>) {
+    for node in &list.nodes {
         match node {
-            Node::List(inner) => print_like_go(inner),
-            Node::Action(action) => {
-                call_methods(&mut action.pipe);
-                if !action.pipe.decl.is_empty() {
-                    continue;
-                }
-                let pos = action.pos;
-                let print = CommandNode { pos, args: vec![Expr::Identifier(pos, PRINT.into())] };
-                action.pipe.commands.push(print);
-            }
+            Node::List(list) => calls(list, found),
             Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
-                call_methods(&mut branch.pipe);
-                print_like_go(&mut branch.body);
-                branch.else_body.iter_mut().for_each(print_like_go);
+                calls(&branch.body, found);
+                branch.else_body.iter().for_each(|body| calls(body, found));
             }
-            Node::Define(define) => print_like_go(&mut define.body),
-            Node::Template(call) => call.pipe.iter_mut().for_each(call_methods),
-            _ => {}
+            Node::Template(call) => {
+                found.insert((call.pos.line, call.name.to_string()));
+            }
+            Node::Define(define) => calls(&define.body, found),
+            Node::Text(_) | Node::Action(_) | Node::Break(_) | Node::Continue(_) => {}
         }
     }
 }
 
-/// Makes function calls of `X.Format "layout"`: the engine knows no methods with arguments.
-fn call_methods(pipe: &mut PipeNode) {
-    for command in &mut pipe.commands {
-        for arg in &mut command.args {
-            match arg {
-                Expr::Pipe(_, inner) => call_methods(inner),
-                Expr::Chain(_, inner, _) => {
-                    if let Expr::Pipe(_, inner) = &mut **inner {
-                        call_methods(inner);
+/// Adds the functions that a [`Tree::ready`] calls.
+pub fn add_functions(functions: &mut FuncMap) {
+    functions.insert(PRINT.into(), Arc::new(|args: &[Value]| printed(args)));
+    functions.insert(
+        MEMBER.into(),
+        Arc::new(|args: &[Value]| {
+            let [receiver, Value::String(name), Value::String(at), args @ ..] = args else {
+                return Err(TemplateError::Exec("a member of nothing".into()));
+            };
+            member::member(receiver, name, args).map_err(|error| match error {
+                TemplateError::Exec(message) => TemplateError::Exec(format!("{at}: {message}")),
+                other => other,
+            })
+        }),
+    );
+}
+
+/// What stands for a value where it is printed. Trusted markup stays what it is, and so do numbers and truth values, which
+/// are written differently inside scripts.
+fn printed(args: &[Value]) -> Result<Value> {
+    match args.first() {
+        None | Some(Value::Nil) => Ok(Value::from("")),
+        Some(value @ (Value::Float(_) | Value::List(_) | Value::Map(_))) => Ok(display::text(value)?.into()),
+        Some(other) => Ok(other.clone()),
+    }
+}
+
+/// Makes calls of [`MEMBER`] and [`PRINT`] of what the engine does differently.
+struct Rewrite {
+    /// With a colon, before a line's number.
+    file: String,
+}
+
+impl Rewrite {
+    fn list(&self, list: &mut ListNode) {
+        for node in &mut list.nodes {
+            match node {
+                Node::List(inner) => self.list(inner),
+                Node::Action(action) => {
+                    self.pipe(&mut action.pipe);
+                    if action.pipe.decl.is_empty() {
+                        let pos = action.pos;
+                        let print = CommandNode { pos, args: vec![Expr::Identifier(pos, PRINT.into())] };
+                        action.pipe.commands.push(print);
                     }
                 }
-                _ => {}
+                Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+                    self.pipe(&mut branch.pipe);
+                    self.list(&mut branch.body);
+                    branch.else_body.iter_mut().for_each(|body| self.list(body));
+                }
+                Node::Define(define) => self.list(&mut define.body),
+                Node::Template(call) => call.pipe.iter_mut().for_each(|pipe| self.pipe(pipe)),
+                Node::Text(_) | Node::Break(_) | Node::Continue(_) => {}
             }
         }
-        if command.args.len() < 2 {
-            continue;
-        }
-        let (Expr::Chain(_, _, fields) | Expr::Variable(_, _, fields) | Expr::Field(_, fields)) = &mut command.args[0]
-        else {
-            continue;
-        };
-        if fields.last().is_some_and(|field| field == "Format") {
-            fields.pop();
-            if let Expr::Field(pos, fields) = &command.args[0]
-                && fields.is_empty()
+    }
+
+    fn pipe(&self, pipe: &mut PipeNode) {
+        for command in &mut pipe.commands {
+            let mut args = command.args.drain(..).map(|arg| self.expr(arg)).collect::<Vec<_>>();
+            // A member with arguments is a method: they go into its call.
+            if let Some(Expr::Pipe(_, call)) = args.first_mut()
+                && let [only] = call.commands.as_mut_slice()
+                && matches!(only.args.first(), Some(Expr::Identifier(_, name)) if name.as_str() == MEMBER)
             {
-                command.args[0] = Expr::Dot(*pos);
+                let mut own = std::mem::take(&mut only.args);
+                own.extend(args.drain(1..));
+                args = own;
             }
-            command.args.insert(0, Expr::Identifier(command.pos, FORMAT.into()));
+            command.args = args;
         }
+    }
+
+    fn expr(&self, expr: Expr) -> Expr {
+        match expr {
+            Expr::Field(pos, fields) => self.members(Expr::Dot(pos), pos, "", fields),
+            Expr::Variable(pos, name, fields) => {
+                let before = name.to_string();
+                self.members(Expr::Variable(pos, name, Vec::new()), pos, &before, fields)
+            }
+            Expr::Chain(pos, inner, fields) => {
+                let inner = self.expr(*inner);
+                self.members(inner, pos, "(…)", fields)
+            }
+            Expr::Pipe(pos, mut pipe) => {
+                self.pipe(&mut pipe);
+                Expr::Pipe(pos, pipe)
+            }
+            other => other,
+        }
+    }
+
+    fn members(&self, base: Expr, pos: Pos, before: &str, fields: Vec<SmolStr>) -> Expr {
+        let mut path = before.to_owned();
+        fields.into_iter().fold(base, |base, field| {
+            path.push('.');
+            path.push_str(&field);
+            let at = format!("{}{}: at <{path}>", self.file, pos.line);
+            let text = |text: &str| Expr::String(pos, Arc::from(text));
+            let args = vec![Expr::Identifier(pos, MEMBER.into()), base, text(&field), text(&at)];
+            let command = CommandNode { pos, args };
+            Expr::Pipe(pos, PipeNode { pos, decl: Vec::new(), commands: vec![command], is_assign: false })
+        })
     }
 }
 

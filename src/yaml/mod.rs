@@ -4,6 +4,7 @@
 //! in [`Problems`](crate::model::Problems) instead of stopping at the first. Each part of the agent reads its own section with it.
 
 mod fields;
+pub mod glob;
 mod node;
 mod substitute;
 

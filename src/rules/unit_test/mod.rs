@@ -13,8 +13,9 @@ use std::path::Path;
 
 use regex::Regex;
 
+use crate::yaml::glob;
+
 use super::file::{GroupSpec, read_file};
-use super::glob;
 use crate::model::{Place, Problem, Problems};
 
 pub use report::{Failure, Sample};

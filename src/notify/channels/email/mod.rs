@@ -5,8 +5,8 @@
 
 mod message;
 mod settings;
-mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,11 +19,12 @@ use tokio::time;
 
 use crate::model::Secret;
 use crate::notify::notification::Notification;
+use crate::notify::template::Templates;
 use crate::runtime::tls::Trust;
 
 use super::{Channel, ChannelError, FailureReason, Receipt};
 
-pub use settings::{Defaults, Security, Settings, Smarthost};
+pub use settings::{Defaults, Security, Settings, Smarthost, Thread};
 
 /// Each command's time.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +34,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The channel.
 pub struct Email {
     settings: Settings,
+    templates: Arc<Templates>,
     transport: AsyncSmtpTransport<Tokio1Executor>,
 }
 
@@ -41,7 +43,7 @@ impl Email {
     ///
     /// # Errors
     /// A CA file that cannot be read.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
+    pub fn new(settings: &Settings, templates: &Arc<Templates>) -> Result<Self, String> {
         let Smarthost { host, port } = &settings.smarthost;
         let tls = match settings.security {
             Security::ImplicitTls => Tls::Wrapper(parameters(host, &settings.trust)?),
@@ -56,7 +58,7 @@ impl Email {
         if let Some((user, password)) = &settings.auth {
             builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
         }
-        Ok(Self { settings: settings.clone(), transport: builder.build() })
+        Ok(Self { settings: settings.clone(), templates: Arc::clone(templates), transport: builder.build() })
     }
 
     fn password(&self) -> Option<&Secret> {
@@ -67,7 +69,7 @@ impl Email {
 #[async_trait]
 impl Channel for Email {
     async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError> {
-        let message = message::compose(&self.settings, notification)
+        let message = message::compose(&self.settings, &self.templates, notification)
             .map_err(|what| ChannelError::lasting(FailureReason::ClientError, what))?;
         match time::timeout(ATTEMPT_TIMEOUT, self.transport.send(message)).await {
             Ok(Ok(_)) => Ok(None),

@@ -59,14 +59,22 @@ fn both() -> Notification {
     notification(vec![alert("PgFull", "db:5432", None), alert("PgFull", "db2:5432", Some(1_795_230_900_000))])
 }
 
+fn compose(settings: &Settings, notification: &Notification) -> lettre::Message {
+    message::compose(settings, &Templates::new(), notification).unwrap()
+}
+
+fn html(notification: &Notification) -> String {
+    Templates::new().html(&settings("").html, notification).unwrap()
+}
+
 #[test]
 fn the_plain_part_reads_at_night() {
-    insta::assert_snapshot!("email_text", words::text(&both()));
+    insta::assert_snapshot!("email_text", Templates::new().text(&settings("").text, &both()).unwrap());
 }
 
 #[test]
 fn the_html_part_is_escaped_and_fetches_nothing() {
-    let html = words::html(&both());
+    let html = html(&both());
     assert!(!html.contains("<logins>") && !html.contains("<img") && !html.contains("src="));
     insta::assert_snapshot!("email_html", html);
 }
@@ -75,12 +83,12 @@ fn the_html_part_is_escaped_and_fetches_nothing() {
 fn a_link_that_a_browser_should_not_follow_is_text() {
     let mut odd = Arc::unwrap_or_clone(alert("PgFull", "db", None));
     odd.generator_url = "javascript:alert(1)".into();
-    assert!(!words::html(&notification(vec![Arc::new(odd)])).contains("href=\"javascript"));
+    assert!(!html(&notification(vec![Arc::new(odd)])).contains("href=\"javascript"));
 }
 
 #[test]
 fn subjects_are_alertmanagers() {
-    let subject = |alerts| message::subject(&notification(alerts));
+    let subject = |alerts| Templates::new().text(&settings("").subject, &notification(alerts)).unwrap();
     assert_eq!(subject(vec![alert("PgFull", "db:5432", None)]), "[FIRING:1] PgFull (db:5432 postgres critical)");
     assert_eq!(
         subject(vec![alert("PgFull", "a", Some(1)), alert("PgFull", "b", None)]),
@@ -91,7 +99,7 @@ fn subjects_are_alertmanagers() {
 
 #[test]
 fn headers_thread_the_group_and_name_the_message() {
-    let message = message::compose(&settings("headers: {X-Team: shop}"), &both()).unwrap();
+    let message = compose(&settings("headers: {X-Team: '{{ .GroupLabels.alertname }} of shop'}"), &both());
     let text = String::from_utf8(message.formatted()).unwrap();
     let head = text.split("\r\n\r\n").next().unwrap();
     let head = head.lines().filter(|line| !line.contains("boundary=")).collect::<Vec<_>>().join("\n");
@@ -102,9 +110,9 @@ fn headers_thread_the_group_and_name_the_message() {
 #[test]
 fn a_resolve_is_another_message_of_the_same_thread() {
     let header = |message: &lettre::Message, name| message.headers().get_raw(name).unwrap().to_owned();
-    let compose = |alerts| message::compose(&settings(""), &notification(alerts)).unwrap();
-    let (first, again) = (compose(vec![alert("PgFull", "a", None)]), compose(vec![alert("PgFull", "a", None)]));
-    let over = compose(vec![alert("PgFull", "a", Some(1_795_230_900_000))]);
+    let mail = |alerts| compose(&settings(""), &notification(alerts));
+    let (first, again) = (mail(vec![alert("PgFull", "a", None)]), mail(vec![alert("PgFull", "a", None)]));
+    let over = mail(vec![alert("PgFull", "a", Some(1_795_230_900_000))]);
     assert_eq!(header(&first, "Message-ID"), header(&again, "Message-ID"), "an attempt repeats its id");
     assert_ne!(header(&first, "Message-ID"), header(&over, "Message-ID"));
     assert_eq!(header(&first, "References"), header(&over, "References"));
@@ -114,7 +122,7 @@ fn a_resolve_is_another_message_of_the_same_thread() {
 fn labels_cannot_start_a_header() {
     let mut odd = Arc::unwrap_or_clone(alert("PgFull", "x\r\nBcc: thief@example.org\r\n\r\nbody", None));
     odd.annotations = Labels::empty();
-    let message = message::compose(&settings(""), &notification(vec![Arc::new(odd)])).unwrap();
+    let message = compose(&settings(""), &notification(vec![Arc::new(odd)]));
     let text = String::from_utf8(message.formatted()).unwrap();
     assert!(!text.split("\r\n\r\n").next().unwrap().contains("\r\nBcc"), "{text}");
 }
@@ -123,7 +131,60 @@ fn labels_cannot_start_a_header() {
 fn a_subject_beyond_ascii_is_encoded() {
     let mut odd = notification(vec![alert("PgFull", "db", None)]);
     odd.group_labels = Labels::new([("alertname", "Störung")]);
-    let message = message::compose(&settings(""), &odd).unwrap();
+    let message = compose(&settings(""), &odd);
     let text = String::from_utf8(message.formatted()).unwrap();
     assert!(text.is_ascii() && text.contains("Subject: [FIRING:1] =?utf-8?b?"), "{text}");
+}
+
+fn complaints(text: &str) -> Vec<String> {
+    let text = format!("{{to: 'a@example.org', from: 'b@example.org', smarthost: 'mail:587', {text}}}");
+    let node = parse(&text, "f.yml").unwrap();
+    let problems = Problems::new();
+    let mut fields = Fields::of(&node, "an email config", &problems).unwrap();
+    let _ = Settings::read(&mut fields, &Defaults::default(), &HttpSettings::default());
+    problems.into_sorted().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn all_that_is_told_may_be_a_template() {
+    let settings = settings(
+        "headers: {subject: '{{ .Status }}!', X-Mailer: 'noné'}, text: '{{ .Receiver }}', \
+         html: '<b>{{ .CommonAnnotations.summary }}</b>'",
+    );
+    let settings = Settings { to: "{{ .CommonLabels.job }}@example.org, b@example.org".into(), ..settings };
+    let message = compose(&settings, &both());
+    let text = String::from_utf8(message.formatted()).unwrap();
+    assert!(text.contains("Subject: firing!\r\n") && text.contains("X-Mailer: =?utf-8?b?"), "{text}");
+    assert!(text.contains("To: postgres@example.org, b@example.org\r\n"), "{text}");
+    assert_eq!(message.envelope().to().len(), 2);
+    let only_text = Settings { html: String::new(), ..settings };
+    let text = String::from_utf8(compose(&only_text, &both()).formatted()).unwrap();
+    assert!(text.contains("text/plain") && !text.contains("multipart") && !text.contains("text/html"), "{text}");
+}
+
+#[test]
+fn conversations_are_as_the_user_wants_them() {
+    let thread = |text: &str| compose(&settings(text), &both()).headers().get_raw("References").map(str::to_owned);
+    let one = thread("").unwrap();
+    assert_eq!(thread("threading: {enabled: true, thread_by_date: none}").unwrap(), one);
+    let daily = thread("threading: {enabled: true, thread_by_date: daily}").unwrap();
+    assert_eq!(daily, one.replace('@', "-2026-11-21@"));
+    assert_eq!(thread("threading: {enabled: false}"), None);
+    assert_eq!(thread("headers: {References: '<mine@x>'}").unwrap(), "<mine@x>");
+}
+
+#[test]
+fn what_cannot_be_meant_is_a_problem() {
+    for (text, expected) in [
+        ("text: '', html: ''", "the mail has neither"),
+        ("html: '{{ nope }}'", "`html` is no template: function \"nope\" not defined"),
+        ("headers: {a: x, A: y}", "the header `A` is given twice"),
+        ("headers: {In-Reply-To: x}, threading: {enabled: true}", "contradicts `threading`"),
+        ("threading: {enabled: true, thread_by_date: weekly}", "either none or daily"),
+        ("auth_username: u, auth_password: p, auth_secret: s3cret", "CRAM-MD5"),
+        ("auth_username: u, auth_password: p, auth_identity: v", "cannot act as another"),
+    ] {
+        let said = complaints(text);
+        assert!(said.len() == 1 && said[0].contains(expected) && !said[0].contains("s3cret"), "{text}: {said:?}");
+    }
 }

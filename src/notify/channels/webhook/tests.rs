@@ -67,3 +67,70 @@ fn a_wrong_url_is_refused_without_being_shown() {
         assert!(said.starts_with("f.yml:1:6: the webhook's URL is") && !said.contains("s3cret"), "{said}");
     }
 }
+
+fn read(text: &str) -> (Option<Settings>, Vec<String>) {
+    let problems = crate::model::Problems::new();
+    let node = crate::yaml::parse(text, "f.yml").unwrap();
+    let mut fields = Fields::of(&node, "a webhook", &problems).unwrap();
+    let settings = Settings::read(&mut fields, &(), &HttpSettings::default());
+    (settings, problems.into_sorted().iter().map(ToString::to_string).collect())
+}
+
+/// What an Alertmanager 0.33.1 sent for the same payloads.
+#[test]
+fn a_payload_of_the_users_is_alertmanagers() {
+    for (payload, expected) in [
+        (r#"'{{ toJson .GroupLabels }}'"#, r#"{"alertname":"PgPool"}"#),
+        (r#"'just text {{ .Status }}'"#, r#""just text firing""#),
+        (
+            r#"{x: "{{ .Status }}", num: 5, b: true, z: null, f: 1.5, l: ["{{ len .Alerts }}", 2], "k{{ .Status }}": "true"}"#,
+            r#"{"b":true,"f":1.5,"kfiring":true,"l":[1,2],"num":5,"x":"firing","z":null}"#,
+        ),
+        (
+            r#"{j: "{{ toJson .CommonLabels }}", s: "1.0", t: "\"5\"", e: "", d: "2026-01-01", m: "a: b", ll: "[1, {{ .Status }}]"}"#,
+            r#"{"d":"2026-01-01","e":null,"j":{"alertname":"PgPool","db":"app","severity":"critical"},"ll":[1,"firing"],"m":{"a":"b"},"s":1,"t":"\"5\""}"#,
+        ),
+        (r#"["{{ .Status }}"]"#, r#"["firing"]"#),
+        ("5", "5"),
+        (r#""[1,2""#, r#""[1,2""#),
+        (r#""5""#, "5"),
+        (r#"{h: "<&>"}"#, r#"{"h":"<&>"}"#),
+        (r#""""#, "null"),
+    ] {
+        let (settings, problems) = read(&format!("url: http://h/\npayload: {payload}"));
+        assert!(problems.is_empty(), "{payload}: {problems:?}");
+        let webhook = Webhook::new(&settings.unwrap(), &Arc::new(Templates::new())).unwrap();
+        let notification = notification(vec![alert(&[("db", "app")])]);
+        let sent = webhook.body(&notification, &webhook.templates.of(&notification)).unwrap();
+        assert_eq!(json(&sent), json(expected.as_bytes()), "{payload}");
+    }
+}
+
+#[test]
+fn labels_are_no_programs() {
+    let odd = notification(vec![alert(&[("db", "[\"{{ .ExternalURL }}\"]")])]);
+    let (settings, _) = read("url: http://h/\npayload: '{{ .CommonLabels.db }}'");
+    let webhook = Webhook::new(&settings.unwrap(), &Arc::new(Templates::new())).unwrap();
+    let sent = webhook.body(&odd, &webhook.templates.of(&odd)).unwrap();
+    assert_eq!(json(&sent), serde_json::json!(["{{ .ExternalURL }}"]));
+}
+
+#[test]
+fn what_cannot_be_sent_is_a_problem_that_shows_no_secret() {
+    for (text, expected) in [
+        (
+            "url: http://h/\npayload: {a: ['{{ nope }}']}",
+            "f.yml:2:15: `payload` is no template here: function \"nope\" not defined",
+        ),
+        (
+            "url: http://h/\nsigning_secret: whsec_s3cret!",
+            "f.yml:2:17: the signing secret is not base64 behind `whsec_`",
+        ),
+        ("url: 'http://h/s3cret/{{ nope }}'", "f.yml:1:6: the webhook's URL is no template"),
+    ] {
+        let (_, problems) = read(text);
+        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{text}: {problems:?}");
+        assert!(!problems[0].contains("s3cret"), "{problems:?}");
+    }
+    assert!(read("url: 'http://h/{{ .GroupLabels.alertname }}'").1.is_empty());
+}

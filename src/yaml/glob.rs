@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The files in order of their names. A pattern without wildcards names its file, whether it is there or not.
-pub(super) fn files(pattern: &str, base: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub fn files(pattern: &str, base: &Path) -> std::io::Result<Vec<PathBuf>> {
     let path = base.join(pattern);
     let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.contains(['*', '?'])) else {
         return Ok(vec![path]);

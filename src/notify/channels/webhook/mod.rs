@@ -1,8 +1,12 @@
 //! POSTs Alertmanager's webhook body, version 4, so that whatever understands Alertmanager understands us.
 //!
 //! Field by field it is what Alertmanager sends (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>),
-//! with its `notification_reason` (0.32) and, of our own, the header `Idempotency-Key`, the same for each attempt
-//! at one notification.
+//! with its `notification_reason` (0.32) and `payload` (a body of the user's own). Of our own are the header
+//! `Idempotency-Key`, the same for each attempt at one notification; `X-Possible-Duplicate`, where it is not known whether
+//! an attempt arrived; and a signature, if `signing_secret` is given.
+
+mod payload;
+mod signature;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +18,17 @@ use serde::Serialize;
 use url::Url;
 
 use crate::model::{Alert, Labels, Millis, Secret};
-use crate::notify::identity::render_fingerprint;
+use crate::notify::identity::{quote_meta, render_fingerprint};
 use crate::notify::notification::{Notification, common};
-use crate::notify::template::Templates;
+use crate::notify::template::{Templates, Texts, check};
 use crate::runtime::http_client::credentials;
 use crate::yaml::Fields;
 
 use super::http::Endpoint;
-use super::{Channel, ChannelError, ChannelSettings, HttpSettings, Receipt};
+use super::{Channel, ChannelError, ChannelSettings, FailureReason, HttpSettings, Receipt};
+
+pub use payload::Payload;
+use signature::Signer;
 
 /// One attempt's time, where `timeout` gives none.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,10 +38,14 @@ const NOT_ENDED: &str = "0001-01-01T00:00:00Z";
 /// One item of `webhook_configs`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Where to; `http` or `https`. A secret: tokens are often part of it.
+    /// Where to; `http` or `https`, or a template of it. A secret: tokens are often part of it.
     pub url: Secret,
     /// At most so many alerts in a body; 0 for all.
     pub max_alerts: usize,
+    /// A body of the user's own instead of Alertmanager's.
+    pub payload: Option<Payload>,
+    /// What bodies are signed with.
+    pub signing_secret: Option<Secret>,
     /// Authentication and TLS.
     pub http: HttpSettings,
     /// One attempt's time.
@@ -50,13 +61,20 @@ impl ChannelSettings for Settings {
 
     fn read(fields: &mut Fields<'_>, (): &(), default_http: &HttpSettings) -> Option<Self> {
         let url = fields.secret("url", "url_file");
+        let payload = fields.take("payload").map(|node| Payload::read(node, fields.problems()));
+        let signing_secret = fields.secret("signing_secret", "signing_secret_file");
+        if let Some(Err(complaint)) = signing_secret.as_ref().map(Signer::new) {
+            let key = if fields.has("signing_secret") { "signing_secret" } else { "signing_secret_file" };
+            fields.wrong(key, complaint, "write 24 to 64 random bytes, as `whsec_` and base64");
+        }
         let settings = Self {
+            payload,
+            signing_secret,
             url: url.clone().unwrap_or_default(),
             max_alerts: fields.number("max_alerts").unwrap_or(0),
             http: fields.section("http_config").map_or_else(|| default_http.clone(), HttpSettings::read),
             timeout: fields.duration("timeout").filter(|timeout| !timeout.is_zero()).unwrap_or(TIMEOUT),
         };
-        fields.not_built("payload");
         if url.is_none() {
             if !fields.has("url") && !fields.has("url_file") {
                 fields.problems().add(fields.at(), "a webhook has no `url`", "add `url: http://…` or `url_file: …`");
@@ -64,6 +82,15 @@ impl ChannelSettings for Settings {
             return None;
         }
         let key = if fields.has("url") { "url" } else { "url_file" };
+        if settings.is_template() {
+            return match check(settings.url.expose()) {
+                Ok(()) => Some(settings),
+                Err(_) => {
+                    fields.wrong(key, "the webhook's URL is no template", "check its braces and functions");
+                    None
+                }
+            };
+        }
         match parse_url(&settings.url).map(|mut url| credentials(&mut url)) {
             Ok(Some(_)) if settings.http.authorization.is_some() => {
                 let way_out = "keep those of the URL or those of `http_config`";
@@ -82,8 +109,14 @@ impl ChannelSettings for Settings {
         self.http.caution()
     }
 
-    fn build(&self, _: &Arc<Templates>) -> Result<Arc<dyn Channel>, String> {
-        Ok(Arc::new(Webhook::new(self)?))
+    fn build(&self, templates: &Arc<Templates>) -> Result<Arc<dyn Channel>, String> {
+        Ok(Arc::new(Webhook::new(self, templates)?))
+    }
+}
+
+impl Settings {
+    fn is_template(&self) -> bool {
+        self.url.expose().contains("{{")
     }
 }
 
@@ -98,8 +131,11 @@ fn parse_url(url: &Secret) -> Result<Url, String> {
 
 /// The channel.
 pub struct Webhook {
-    endpoint: Endpoint,
-    max_alerts: usize,
+    settings: Settings,
+    templates: Arc<Templates>,
+    /// `None` where the URL is a template.
+    endpoint: Option<Endpoint>,
+    signer: Option<Signer>,
 }
 
 impl Webhook {
@@ -107,17 +143,49 @@ impl Webhook {
     ///
     /// # Errors
     /// A CA file that cannot be read, or credentials that fit no header.
-    pub fn new(settings: &Settings) -> Result<Self, String> {
-        let endpoint = Endpoint::new(parse_url(&settings.url)?, &settings.http, settings.timeout)?;
-        Ok(Self { endpoint, max_alerts: settings.max_alerts })
+    pub fn new(settings: &Settings, templates: &Arc<Templates>) -> Result<Self, String> {
+        let endpoint = |url| Endpoint::new(parse_url(url)?, &settings.http, settings.timeout);
+        let endpoint = if settings.is_template() { None } else { Some(endpoint(&settings.url)?) };
+        let signer = settings.signing_secret.as_ref().map(Signer::new).transpose()?;
+        Ok(Self { settings: settings.clone(), templates: Arc::clone(templates), endpoint, signer })
+    }
+
+    fn body(&self, notification: &Notification, texts: &Texts<'_>) -> Result<Vec<u8>, String> {
+        let Some(payload) = &self.settings.payload else {
+            return Ok(body(notification, self.settings.max_alerts));
+        };
+        let payload = payload.expand(texts).map_err(|error| format!("the template of `payload`: {error}"))?;
+        Ok(serde_json::to_vec(&payload).expect("values of JSON always serialise"))
     }
 }
 
 #[async_trait]
 impl Channel for Webhook {
     async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError> {
-        let key = (HeaderName::from_static("idempotency-key"), notification.id());
-        self.endpoint.post(body(notification, self.max_alerts), &[key]).await?;
+        let lasting = |error| ChannelError::lasting(FailureReason::ClientError, error);
+        let (body, url) = {
+            let texts = self.templates.of(notification);
+            let url = || texts.text(self.settings.url.expose()).map_err(|_| "the template of the URL fails".to_owned());
+            let url = if self.endpoint.is_none() { Some(Secret::new(url().map_err(lasting)?)) } else { None };
+            (self.body(notification, &texts).map_err(lasting)?, url)
+        };
+        let id = notification.id();
+        let mut headers = Vec::new();
+        if let Some(signer) = &self.signer {
+            headers.extend(signer.headers(&id, Millis::now(), &body));
+        }
+        headers.push((HeaderName::from_static("idempotency-key"), id));
+        if notification.possible_duplicate {
+            headers.push((HeaderName::from_static("x-possible-duplicate"), "true".to_owned()));
+        }
+        match (&self.endpoint, url) {
+            (Some(endpoint), _) => endpoint.post(body, &headers).await?,
+            (None, url) => {
+                let url = parse_url(&url.unwrap_or_default()).map_err(lasting)?;
+                let endpoint = Endpoint::new(url, &self.settings.http, self.settings.timeout).map_err(lasting)?;
+                endpoint.post(body, &headers).await?
+            }
+        };
         Ok(None)
     }
 
@@ -179,7 +247,7 @@ fn body(notification: &Notification, max_alerts: usize) -> Vec<u8> {
     let common_labels = common(alerts.iter().map(|alert| &alert.labels));
     let common_annotations = common(alerts.iter().map(|alert| &alert.annotations));
     let body = Body {
-        receiver: go_quote_meta(&notification.receiver),
+        receiver: quote_meta(&notification.receiver),
         status: notification.status(),
         alerts: alerts.iter().map(|alert| BodyAlert::from(alert.as_ref())).collect(),
         group_labels: map(&notification.group_labels),
@@ -203,18 +271,5 @@ fn go_time(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.to_string(), |at| at.to_string())
 }
 
-/// Alertmanager passes the receiver's name through `regexp.QuoteMeta`, and consumers have come to expect it.
-fn go_quote_meta(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        if r"\.+*?()|[]{}^$".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
 #[cfg(test)]
-#[path = "webhook_tests.rs"]
 mod tests;
