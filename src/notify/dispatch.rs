@@ -263,6 +263,7 @@ impl Dispatcher {
             return Told::NeedNot;
         };
         if reason == Reason::Repeat && self.is_acknowledged(batch) {
+            self.log.keep(batch, &id);
             return Told::NeedNot;
         }
         let receipt = self.log.receipt(batch, &id);

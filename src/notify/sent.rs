@@ -74,6 +74,13 @@ impl SentLog {
         if told.ends > batch.at && !told.states.firing.is_empty() { told.receipt.clone() } else { None }
     }
 
+    /// Keeps what an integration was told of a batch's group, though it is not told again.
+    pub fn keep(&mut self, batch: &Batch, to: &IntegrationId) {
+        if let Some(entry) = self.0.get_mut(&(Arc::clone(&batch.key), to.clone())) {
+            entry.ends = batch.at + batch.timing.repeat_interval * 2;
+        }
+    }
+
     /// Forgets that an integration was told of some alerts of a batch's group: they ended, and it will not hear of that.
     pub fn forget(&mut self, batch: &Batch, to: &IntegrationId, alerts: &[u64]) {
         if alerts.is_empty() {
