@@ -95,10 +95,10 @@ fn write_item(text: &mut String, indent: &str, item: &Node, path: &[&str]) {
             }
             // The first key stands beside the dash, unless it is a comment.
             let beside = inner.strip_prefix(&deeper).filter(|rest| !rest.starts_with('#'));
-            match beside {
-                Some(rest) => text.push_str(&format!("{indent}- {rest}")),
-                None => text.push_str(&format!("{indent}-\n{inner}")),
-            }
+            let _ = match beside {
+                Some(rest) => write!(text, "{indent}- {rest}"),
+                None => write!(text, "{indent}-\n{inner}"),
+            };
         }
         Value::List(items) => {
             let items: Vec<_> = items.iter().map(|item| leaf(item, path)).collect();

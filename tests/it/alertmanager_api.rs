@@ -80,6 +80,10 @@ fn an_acknowledged_alert_brings_no_reminders_until_it_fires_anew() {
     wait_until("another is reminded of", LIMIT, || (sink.count(Alert("Other", None), "firing") >= 6).then_some(()));
     assert!(sink.count(QUEUE, "firing") <= before + 1, "but for one that was under way, nothing is sent");
 
+    // A link that nobody signed shows nothing and does nothing.
+    let forged = format!("/acknowledge?alert={}&since=0&signature=00", fingerprint.as_str().expect("a text"));
+    assert_eq!((agent.get(&forged).status, agent.post(&forged, "").expect("an answer").status), (403, 403));
+
     // It ends, which is told, and fires anew: that is another time, with its own reminders.
     let since = Instant::now();
     posted(&agent, "/api/v2/alerts", &json!([{"labels": {"alertname": "Queue"}, "endsAt": at(0)}]));

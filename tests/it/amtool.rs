@@ -106,10 +106,10 @@ impl Session {
         let times = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( UTC|Z)";
         let text = Regex::new(times).expect("a pattern").replace_all(&text, "<time>").into_owned();
         let ids = Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").expect("a pattern");
-        let mut names = HashMap::new();
+        let mut known = HashMap::new();
         let named = ids.replace_all(&text, |found: &regex::Captures<'_>| {
-            let next = names.len();
-            format!("<ID {}>", names.entry(found[0].to_owned()).or_insert(next))
+            let next = known.len();
+            format!("<ID {}>", known.entry(found[0].to_owned()).or_insert(next))
         });
         named.into_owned()
     }

@@ -302,7 +302,9 @@ fn import(client: &Client, file: Option<&std::path::Path>, force: bool) -> Resul
 
 fn print(silences: &[Value], output: Output, quiet: bool) {
     if quiet {
-        silences.iter().for_each(|silence| say(silence["id"].as_str().unwrap_or_default()));
+        for silence in silences {
+            say(silence["id"].as_str().unwrap_or_default());
+        }
         return;
     }
     match output {

@@ -22,7 +22,7 @@ pub fn simple(silences: &[Value]) -> String {
             text(silence, "comment"),
         ]
     });
-    columns(std::iter::once(head).chain(rows).collect())
+    columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }
 
 /// All there is to a silence.
@@ -39,7 +39,7 @@ pub fn extended(silences: &[Value]) -> String {
             text(silence, "comment"),
         ]
     });
-    columns(std::iter::once(head).chain(rows).collect())
+    columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }
 
 /// Those that end first come first.
@@ -69,11 +69,11 @@ fn time(silence: &Value, key: &str) -> String {
     at.map_or_else(|_| text.to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
-fn columns<const N: usize>(rows: Vec<[String; N]>) -> String {
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0) + GAP;
     let widths: [usize; N] = std::array::from_fn(width);
     let mut out = String::new();
-    for row in &rows {
+    for row in rows {
         for (cell, width) in row.iter().zip(widths) {
             let _ = write!(out, "{cell:width$}");
         }

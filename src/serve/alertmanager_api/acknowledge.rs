@@ -60,18 +60,12 @@ pub async fn by_name(
 
 /// `GET /acknowledge?…`: shows what the link is about.
 pub async fn ask(parts: Parts, asked: Asked) -> Response {
-    match signed(&parts, &asked) {
-        Err(refused) => refused,
-        Ok(episode) => page(&parts, episode),
-    }
+    signed(&parts, &asked).map_or_else(refused, |episode| page(&parts, episode))
 }
 
 /// `POST /acknowledge?…`: takes the alert on.
 pub async fn by_link(parts: Parts, asked: Asked, body: Result<Bytes, BytesRejection>) -> Response {
-    let episode = match signed(&parts, &asked) {
-        Err(refused) => return refused,
-        Ok(episode) => episode,
-    };
+    let Some(episode) = signed(&parts, &asked) else { return refused() };
     let form = Asked::read(&String::from_utf8_lossy(&body.unwrap_or_default()));
     let by = form.text("by").unwrap_or_default().to_owned();
     match store(parts.notifier.acknowledged(), episode, by).await {
@@ -88,14 +82,15 @@ async fn store(acknowledged: &Acknowledged, episode: Episode, by: String) -> Res
 }
 
 /// Which alert a link means, if it is ours.
-fn signed(parts: &Parts, asked: &Asked) -> Result<Episode, Response> {
-    let read = || {
-        let fingerprint = u64::from_str_radix(asked.text("alert")?, 16).ok()?;
-        let episode = Episode { fingerprint, starts_at: Millis(asked.text("since")?.parse().ok()?) };
-        parts.notifier.acknowledged().is_ours(episode, asked.text("signature")?).then_some(episode)
-    };
-    let refused = "This link is not one of this agent's messages, or the agent has lost its key.\n";
-    read().ok_or_else(|| (StatusCode::FORBIDDEN, refused).into_response())
+fn signed(parts: &Parts, asked: &Asked) -> Option<Episode> {
+    let fingerprint = u64::from_str_radix(asked.text("alert")?, 16).ok()?;
+    let episode = Episode { fingerprint, starts_at: Millis(asked.text("since")?.parse().ok()?) };
+    parts.notifier.acknowledged().is_ours(episode, asked.text("signature")?).then_some(episode)
+}
+
+fn refused() -> Response {
+    let why = "This link is not one of this agent's messages, or the agent has lost its key.\n";
+    (StatusCode::FORBIDDEN, why).into_response()
 }
 
 fn show(episode: Episode, note: &Note) -> Value {

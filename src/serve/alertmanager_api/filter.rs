@@ -89,6 +89,7 @@ impl Asked {
 
 /// Which alerts are asked for.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of the API")]
 pub struct Filter {
     matchers: Vec<Matcher>,
     receiver: Option<Regex>,
