@@ -207,7 +207,7 @@ fn silences_are_set_changed_listed_ended_and_imported() {
         at.written.pop();
         at.written.push(format!("{left} silences"));
     });
-    assert!(said.contains("more work") && said.contains("end time can't be in the past"), "{said}");
+    assert!(said.contains("more work") && said.ends_with("6 silences"), "{said}");
 }
 
 #[test]
