@@ -1,14 +1,14 @@
 use super::super::testing::{firing, json, read, resolved, settings};
 use super::*;
 
-const WHOLE: &str = r#"
+const WHOLE: &str = r"
 webhook_url: https://discord.com/api/webhooks/1/s3cret
 content: '<@&77> <@!78> look: {{ (index .Alerts 0).Labels.db }}'
 title: '{{ .GroupLabels.alertname }} {{ .Status }}'
 message: '{{ range .Alerts }}{{ .Annotations.summary }}{{ end }}'
 username: Sidewatch
 avatar_url: https://example.org/a.png
-"#;
+";
 
 fn channel(text: &str) -> Discord {
     let settings: Settings = settings(text);

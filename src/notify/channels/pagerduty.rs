@@ -249,7 +249,8 @@ struct PagerDuty {
 struct Event {
     routing_key: String,
     dedup_key: String,
-    event_action: &'static str,
+    #[serde(rename = "event_action")]
+    action: &'static str,
     payload: Payload,
     #[serde(skip_serializing_if = "String::is_empty")]
     client: String,
@@ -300,7 +301,7 @@ impl PagerDuty {
         let event = Event {
             routing_key,
             dedup_key: key_hash(&notification.group_key),
-            event_action: if notification.is_firing() { "trigger" } else { "resolve" },
+            action: if notification.is_firing() { "trigger" } else { "resolve" },
             payload,
             client: texts.of(&settings.client)?,
             client_url: texts.of(&settings.client_url)?,

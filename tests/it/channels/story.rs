@@ -5,21 +5,21 @@ use super::{SECRET, Stage, services};
 #[test]
 fn the_end_of_an_alert_is_told_in_each_services_own_way() {
     let stage = Stage::set(services(), "1s");
-    let path = |integration| {
+    let asked = |integration| {
         let (request, _) = stage.service(integration).wait("a message", |_, _| true);
         format!("{} {}", request.method, request.path)
     };
-    assert_eq!(path(("slack", "0")), format!("POST /services/T0/{SECRET}"));
-    assert_eq!(path(("slack", "1")), "POST /api/chat.postMessage");
-    assert_eq!(path(("discord", "0")), format!("POST /api/webhooks/1/{SECRET}?wait=true"));
-    assert_eq!(path(("pagerduty", "0")), "POST /v2/enqueue");
-    assert_eq!(path(("msteamsv2", "0")), format!("POST /workflows/x?sig={SECRET}"));
-    assert_eq!(path(("telegram", "0")), format!("POST /bot1:{SECRET}/sendMessage"));
+    assert_eq!(asked(("slack", "0")), format!("POST /services/T0/{SECRET}"));
+    assert_eq!(asked(("slack", "1")), "POST /api/chat.postMessage");
+    assert_eq!(asked(("discord", "0")), format!("POST /api/webhooks/1/{SECRET}?wait=true"));
+    assert_eq!(asked(("pagerduty", "0")), "POST /v2/enqueue");
+    assert_eq!(asked(("msteamsv2", "0")), format!("POST /workflows/x?sig={SECRET}"));
+    assert_eq!(asked(("telegram", "0")), format!("POST /bot1:{SECRET}/sendMessage"));
     let (request, _) = stage.service(("slack", "1")).wait("a message", |_, _| true);
     assert_eq!(request.header("authorization"), Some(format!("Bearer {SECRET}").as_str()));
     let (_, trigger) = stage.service(("pagerduty", "0")).wait("a trigger", |_, body| body["event_action"] == "trigger");
 
-    // Each has answered; then the application is well again.
+    // Each answers; then the application is well again.
     std::thread::sleep(std::time::Duration::from_millis(500));
     stage.app.answer(200);
 

@@ -202,7 +202,7 @@ impl ChannelSettings for Settings {
 fn read_address(fields: &mut Fields<'_>, defaults: &Defaults, http: &mut HttpSettings) -> Option<Secret> {
     let api_url = read_url(fields, "api_url", "api_url_file");
     let own_token = fields.secret("app_token", "app_token_file");
-    let app_url = read_url(fields, "app_url", "app_url_file").or_else(|| defaults.app_url.clone());
+    let posting = read_url(fields, "app_url", "app_url_file").or_else(|| defaults.app_url.clone());
     let given = |keys: [&str; 2]| keys.into_iter().any(|key| fields.has(key));
     let (has_url, has_token) = (given(["api_url", "api_url_file"]), given(["app_token", "app_token_file"]));
     if has_url && has_token {
@@ -221,7 +221,7 @@ fn read_address(fields: &mut Fields<'_>, defaults: &Defaults, http: &mut HttpSet
             return None;
         }
         http.authorization = Some(bearer(&Secret::new(token.expose().trim())));
-        return Some(app_url.unwrap_or_else(|| Secret::new(APP_URL)));
+        return Some(posting.unwrap_or_else(|| Secret::new(APP_URL)));
     }
     if defaults.api_url.is_none() && !has_token {
         let what = "there is neither an `api_url` nor an `app_token`";

@@ -1,7 +1,7 @@
 use super::super::testing::{firing, json, read, resolved, settings};
 use super::*;
 
-const WHOLE: &str = r##"
+const WHOLE: &str = r#"
 api_url: https://hooks.slack.com/services/T0/B0/s3cret
 channel: '#ops-{{ .GroupLabels.alertname }}'
 username: Sidewatch
@@ -22,7 +22,7 @@ fields: [{title: database, value: '{{ (index .Alerts 0).Labels.db }}'}, {title: 
 actions:
 - {type: button, text: 'Runbook', url: '{{ .ExternalURL }}/r?a=1&b=2', name: dropped}
 - {type: button, text: Ack, name: ack, value: '1', style: danger, confirm: {text: 'Sure?', ok_text: 'Yes'}}
-"##;
+"#;
 
 /// Every text literal.
 const SHORT: &str = "username: '', icon_emoji: '', icon_url: '', color: '', title_link: '', pretext: '', fallback: '', \

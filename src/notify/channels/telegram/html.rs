@@ -66,7 +66,7 @@ pub fn plain(text: &str) -> String {
             Token::Open { name, whole } => addresses.push(if name == "a" { address(whole) } else { None }),
             Token::Close { .. } => {
                 if let Some(address) = addresses.pop().flatten() {
-                    out += &format!(" ({})", plain(address));
+                    out.extend([" (", &plain(address), ")"]);
                 }
             }
             Token::Text { whole } => match entity(whole) {

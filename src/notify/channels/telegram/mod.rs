@@ -168,9 +168,11 @@ struct Message {
     parse_mode: Option<ParseMode>,
     link_preview_options: Preview,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<i64>,
+    #[serde(rename = "message_id")]
+    edits: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message_thread_id: Option<i64>,
+    #[serde(rename = "message_thread_id")]
+    topic: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     disable_notification: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,16 +242,16 @@ impl Telegram {
             text: text + &tail,
             parse_mode: settings.parse_mode,
             link_preview_options: Preview { is_disabled: true },
-            message_id: None,
-            message_thread_id: settings.message_thread_id,
+            edits: None,
+            topic: settings.message_thread_id,
             disable_notification: settings.disable_notifications.then_some(true),
             reply_parameters: None,
         })
     }
 
     /// Ids of messages count within their chat, and the configuration may name another one tomorrow.
-    fn receipt(&self, message_id: i64) -> Receipt {
-        Some(format!("{}/{message_id}", self.settings.chat_id).into())
+    fn receipt(&self, message_id: i64) -> String {
+        format!("{}/{message_id}", self.settings.chat_id)
     }
 
     fn message_id(&self, receipt: &str) -> Option<i64> {
@@ -263,11 +265,10 @@ impl Telegram {
 
     /// Edits the message; one that cannot be edited is answered.
     async fn edit(&self, id: i64, message: &Message) -> Result<Receipt, No> {
-        let edited =
-            Message { message_id: Some(id), message_thread_id: None, disable_notification: None, ..message.clone() };
+        let edited = Message { edits: Some(id), topic: None, disable_notification: None, ..message.clone() };
         match self.ask_in_any_form(EDIT, &edited).await {
             // An earlier attempt did it.
-            Err(no) if no.description.contains("message is not modified") => Ok(self.receipt(id)),
+            Err(no) if no.description.contains("message is not modified") => Ok(Some(self.receipt(id).into())),
             Err(no) if no.refusal.is_for_good() => {
                 let reply_parameters = Some(ReplyTo { message_id: id, allow_sending_without_reply: true });
                 self.post(&Message { reply_parameters, ..message.clone() }).await
@@ -308,7 +309,7 @@ impl Telegram {
             return Err(No { refusal, description: String::new() });
         };
         if answer.ok && reply.status.is_success() {
-            return Ok(answer.result.and_then(|posted| self.receipt(posted.message_id)));
+            return Ok(answer.result.map(|posted| self.receipt(posted.message_id).into()));
         }
         let seconds = answer.parameters.and_then(|parameters| parameters.retry_after);
         let refusal = if answer.description.contains("message is too long") {
