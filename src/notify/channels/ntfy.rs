@@ -176,8 +176,12 @@ impl Ntfy {
 
     /// ntfy says in a code of its own whether a limit passes soon. The topic may be repeated.
     fn refused(&self, reply: &Reply, topic: &str) -> Refusal {
-        let Refusal::Other(mut error) = refused(&self.endpoint, reply) else {
-            return refused(&self.endpoint, reply);
+        let mut error = match refused(&self.endpoint, reply) {
+            Refusal::TooLarge(mut error) => {
+                error.what = error.what.replace(topic, "***");
+                return Refusal::TooLarge(error);
+            }
+            Refusal::Other(error) => error,
         };
         error.what = error.what.replace(topic, "***");
         match serde_json::from_slice(&reply.body).ok().and_then(|answer: Answer| answer.code) {

@@ -272,7 +272,8 @@ impl Deliver for Pushover {
         let ringing = notification.receipt.as_deref().filter(|receipt| !receipt.is_empty());
         // Before the message: if this fails both are tried again, and nothing is told twice.
         if let Some(receipt) = ringing.filter(|_| !notification.is_firing()) {
-            self.cancel(receipt, notification).await?;
+            let unsent = |error| ChannelError { may_have_arrived: false, ..error };
+            self.cancel(receipt, notification).await.map_err(unsent)?;
         }
         let reply = self.post(&["1", "messages.json"], form).await?;
         if !reply.status.is_success() {
