@@ -87,8 +87,8 @@ impl ChannelSettings for Settings {
         let settings = Self {
             url: url.unwrap_or_else(|| Secret::new(PUBLIC)),
             topic: read_template(fields, "topic", ""),
-            title: read_template(fields, "title", r#"{{ template "__subject" . }}"#),
-            message: read_template(fields, "message", r#"{{ template "pushover.default.message" . }}"#),
+            title: read_template(fields, "title", r#"{{ template "ntfy.default.title" . }}"#),
+            message: read_template(fields, "message", r#"{{ template "ntfy.default.message" . }}"#),
             priority: read_template(fields, "priority", ""),
             tags: fields.texts("tags"),
             click: read_template(fields, "click", "{{ .ExternalURL }}"),
