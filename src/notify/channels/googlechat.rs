@@ -52,7 +52,8 @@ impl ChannelSettings for Settings {
 
     fn read(fields: &mut Fields<'_>, (): &(), default_http: &HttpSettings) -> Option<Self> {
         let (http, timeout) = read_http(fields, default_http);
-        let default = r#"*{{ template "__subject" . }}*{{ "\n" }}{{ template "pushover.default.message" . }}"#;
+        let default =
+            r#"*{{ template "googlechat.default.title" . }}*{{ "\n" }}{{ template "googlechat.default.text" . }}"#;
         let text = read_template(fields, "text", default);
         let threading = fields.bool("threading").unwrap_or(true);
         let url = require_url(fields, "url", "url_file")?;

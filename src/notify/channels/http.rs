@@ -102,7 +102,9 @@ impl Endpoint {
                 request.headers.insert(name.clone(), value);
             }
         }
-        request.headers.extend(self.headers.clone());
+        for (name, value) in &self.headers {
+            request.headers.append(name.clone(), value.clone());
+        }
         if let Some(authorization) = &self.authorization {
             // What a channel computes for the request itself, such as a signature, goes before.
             request.headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());

@@ -87,8 +87,8 @@ impl ChannelSettings for Settings {
         let settings = Self {
             url: url.unwrap_or_else(|| Secret::new(PUBLIC)),
             topic: read_template(fields, "topic", ""),
-            title: read_template(fields, "title", r#"{{ template "__subject" . }}"#),
-            message: read_template(fields, "message", r#"{{ template "pushover.default.message" . }}"#),
+            title: read_template(fields, "title", r#"{{ template "ntfy.default.title" . }}"#),
+            message: read_template(fields, "message", r#"{{ template "ntfy.default.message" . }}"#),
             priority: read_template(fields, "priority", ""),
             tags: fields.texts("tags"),
             click: read_template(fields, "click", "{{ .ExternalURL }}"),
@@ -176,8 +176,12 @@ impl Ntfy {
 
     /// ntfy says in a code of its own whether a limit passes soon. The topic may be repeated.
     fn refused(&self, reply: &Reply, topic: &str) -> Refusal {
-        let Refusal::Other(mut error) = refused(&self.endpoint, reply) else {
-            return refused(&self.endpoint, reply);
+        let mut error = match refused(&self.endpoint, reply) {
+            Refusal::TooLarge(mut error) => {
+                error.what = error.what.replace(topic, "***");
+                return Refusal::TooLarge(error);
+            }
+            Refusal::Other(error) => error,
         };
         error.what = error.what.replace(topic, "***");
         match serde_json::from_slice(&reply.body).ok().and_then(|answer: Answer| answer.code) {

@@ -272,7 +272,8 @@ impl Deliver for Pushover {
         let ringing = notification.receipt.as_deref().filter(|receipt| !receipt.is_empty());
         // Before the message: if this fails both are tried again, and nothing is told twice.
         if let Some(receipt) = ringing.filter(|_| !notification.is_firing()) {
-            self.cancel(receipt, notification).await?;
+            let unsent = |error| ChannelError { may_have_arrived: false, ..error };
+            self.cancel(receipt, notification).await.map_err(unsent)?;
         }
         let reply = self.post(&["1", "messages.json"], form).await?;
         if !reply.status.is_success() {
@@ -286,10 +287,10 @@ impl Deliver for Pushover {
             Err(_) => return Err(not_the_service(&self.endpoint, &reply)),
         };
         // After the message: it takes over the ringing, and a failure here is no reason to tell it again.
-        if let Some(receipt) = ringing.filter(|_| notification.is_firing() && answer.receipt.is_some()) {
-            if let Err(error) = self.cancel(receipt, notification).await {
-                debug!(%error, "an older emergency rings on beside the new one");
-            }
+        if let Some(receipt) = ringing.filter(|_| notification.is_firing() && answer.receipt.is_some())
+            && let Err(error) = self.cancel(receipt, notification).await
+        {
+            debug!(%error, "an older emergency rings on beside the new one");
         }
         // A message below an emergency leaves what rings alone.
         let kept = || notification.receipt.clone().filter(|_| notification.is_firing());

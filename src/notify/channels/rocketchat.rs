@@ -142,7 +142,8 @@ impl ChannelSettings for Settings {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["api", "v1", "chat.postMessage"]);
         }
-        let endpoint = Endpoint::new(url, &self.http, self.timeout)?.hiding(self.token.clone());
+        let endpoint =
+            Endpoint::new(url, &self.http, self.timeout)?.hiding(self.token.clone()).hiding(self.token_id.clone());
         Ok(Arc::new(RocketChat { endpoint, settings: self.clone(), templates: Arc::clone(templates) }))
     }
 }

@@ -139,15 +139,15 @@ impl NoProxy {
         };
         let name = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
         let own = name == "localhost" || address.is_some_and(|address| address.is_loopback());
-        let fits = |wanted: &Option<u16>| wanted.is_none() || *wanted == port;
+        let fits = |wanted: Option<u16>| wanted.is_none() || wanted == port;
         self.in_use && own
             || self.rules.iter().any(|rule| match rule {
                 Rule::All => true,
                 Rule::Network { address: network, bits } => address.is_some_and(|a| within(a, *network, *bits)),
-                Rule::Address { address: wanted, port } => address == Some(*wanted) && fits(port),
+                Rule::Address { address: wanted, port } => address == Some(*wanted) && fits(*port),
                 Rule::Name { name: wanted, below_only, port } => {
                     let below = name.strip_suffix(wanted.as_str()).is_some_and(|rest| rest.ends_with('.'));
-                    (below || (!below_only && name == *wanted)) && fits(port)
+                    (below || (!below_only && name == *wanted)) && fits(*port)
                 }
             })
     }

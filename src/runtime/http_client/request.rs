@@ -92,8 +92,13 @@ pub(super) fn outgoing(request: Request, form: Form) -> Result<hyper::Request<Fu
     }
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in request.headers.iter().filter(|(name, _)| !(h2 && **name == HOST)) {
-        headers.insert(name.clone(), value.clone());
+    let given = || request.headers.iter().filter(|(name, _)| !(h2 && **name == HOST));
+    for (name, _) in given() {
+        headers.remove(name);
+    }
+    // A header may have several values.
+    for (name, value) in given() {
+        headers.append(name.clone(), value.clone());
     }
     Ok(outgoing)
 }

@@ -25,7 +25,7 @@ use crate::yaml::Fields;
 
 use super::http::Endpoint;
 use super::limit::{bytes, characters};
-use super::service::{Texts, not_the_service, parse_url, read_http, read_template, refused};
+use super::service::{POSSIBLE_DUPLICATE, Texts, not_the_service, parse_url, read_http, read_template, refused};
 use super::{Channel, ChannelError, ChannelSettings, FailureReason, HttpSettings, Receipt, Retry};
 
 pub use credentials::SigV4;
@@ -184,7 +184,10 @@ impl Sns {
             attributes.insert(texts.of(name)?, texts.of(value)?);
         }
         let taken: usize = attributes.iter().map(|(name, value)| name.len() + value.len() + "String".len()).sum();
-        let message = texts.of(&settings.message)?;
+        let mut message = texts.of(&settings.message)?;
+        if notification.possible_duplicate && !self.is_idempotent() {
+            message.insert_str(0, &format!("{POSSIBLE_DUPLICATE}\n"));
+        }
         let short = match settings.to {
             To::Phone(_) => characters(&message, SMS),
             // What says that something is missing needs room, too.
