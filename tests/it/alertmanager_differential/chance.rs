@@ -1,7 +1,8 @@
 //! Timelines by chance: alerts, causes that inhibit and silences come and go at whole seconds, and all flushes are half-way
 //! between. Reminders are due at no flush's very time: who is a millisecond late would tell, who is not would wait.
 //!
-//! What is known to differ is kept out: no alert ends while it is quiet, or soon before it is.
+//! What is known to differ is kept out: no alert ends while it is quiet, or soon before it is. So is what is chance in
+//! Alertmanager itself: two routes with the same matchers and the same receiver, whose groups race for one entry of its log.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const ROUTES: [&str; 4] = [
     "routes: [{receiver: b, matchers: [zone=x], continue: true, group_by: [zone]}, {receiver: c, matchers: [n=~\"1|2\"]}]",
     "routes: [{receiver: b, matchers: [alertname!=Cause], group_by: ['...'], routes: [
        {receiver: c, matchers: [zone=y], group_interval: 1s}]}]",
-    "routes: [{receiver: b, group_by: [], continue: true, repeat_interval: 3500ms}, {receiver: b, group_wait: 1500ms}]",
+    "routes: [{receiver: b, group_by: [], continue: true, repeat_interval: 3500ms}, {receiver: c, group_wait: 1500ms}]",
 ];
 const GROUPS: [&str; 3] = ["[alertname]", "[zone, alertname]", "[]"];
 
