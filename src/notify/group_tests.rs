@@ -242,7 +242,9 @@ fn routes_with_the_same_matchers_have_groups_of_their_own() {
     let due = groups.due(Millis(60_000), Millis(60_000));
     let told: Vec<_> = due.iter().map(|batch| format!("{} {}", batch.receiver, batch.key)).collect();
     assert_eq!(told, [r#"a {}/{}:{alertname="Down"}"#, r#"b {}/{}:{alertname="Down"}"#]);
-    due.iter().for_each(|batch| groups.settle(batch));
+    for batch in &due {
+        groups.settle(batch);
+    }
     assert_eq!(groups.active(&Inhibitor::default(), Millis(0)).len(), 2);
 }
 

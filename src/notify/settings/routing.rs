@@ -84,7 +84,7 @@ fn read_intervals(fields: &mut Fields<'_>, key: &'static str, known: &Intervals)
                 problems.add(&node.at, format!("there is no time interval `{name}`"), way_out);
             }
             None => {
-                problems.add(&node.at, format!("an item of `{key}` is {}", node.kind()), "write an interval's name")
+                problems.add(&node.at, format!("an item of `{key}` is {}", node.kind()), "write an interval's name");
             }
         }
     }

@@ -58,8 +58,7 @@ fn judge(scenario: &Scenario) -> Option<String> {
         let played = play(scenario);
         let differs = difference(scenario, &played);
         match (&differs, scenario.wanted) {
-            (None, None) => return None,
-            (Some(_), Some(_)) => return None,
+            (None, None) | (Some(_), Some(_)) => return None,
             (Some(what), None) => last = Some(format!("{what}\n{}", show(&played))),
             (None, Some(why)) => {
                 last = Some(format!("no difference any more; wanted was: {why}\n{}", show(&played)));

@@ -104,7 +104,7 @@ pub fn play(scenario: &Scenario) -> Played {
                 "reload" => side.reload(&config(scenario.others[rest[0].parse::<usize>().expect("which")], who)),
                 "silence" => {
                     let answer = side.ask("POST", "/api/v2/silences", &silence(&rest, now));
-                    side.silence = answer.json()["silenceID"].as_str().expect("an id").to_owned();
+                    answer.json()["silenceID"].as_str().expect("an id").clone_into(&mut side.silence);
                 }
                 "expire" => drop(side.ask("DELETE", &format!("/api/v2/silence/{}", side.silence), &Value::Null)),
                 "end" => {}

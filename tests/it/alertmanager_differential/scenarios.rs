@@ -33,7 +33,7 @@ pub fn scripted() -> Vec<Scenario> {
     vec![
         same(
             "grouping by a label, by nothing and by all labels",
-            r#"
+            r"
 route:
   {receiver: label, group_by: [zone], group_wait: 1s, group_interval: 2s, repeat_interval: 1h, routes: [
     {receiver: label, continue: true},
@@ -43,7 +43,7 @@ receivers:
 - {name: label, webhook_configs: [{url: HOOK/label}]}
 - {name: all, webhook_configs: [{url: HOOK/all}]}
 - {name: one, webhook_configs: [{url: HOOK/one}]}
-"#,
+",
             &[],
             "0 fire Down zone=a instance=1 @summary=first
          0 fire Down zone=b instance=2
@@ -56,10 +56,10 @@ receivers:
         ),
         same(
             "reminders",
-            r#"
+            r"
 route: {receiver: a, group_by: [alertname], group_wait: 500ms, group_interval: 1s, repeat_interval: 2500ms}
 receivers: [{name: a, webhook_configs: [{url: HOOK/a}]}]
-"#,
+",
             &[],
             "0 fire Down instance=1
          5000 fire Down instance=2
@@ -67,10 +67,10 @@ receivers: [{name: a, webhook_configs: [{url: HOOK/a}]}]
         ),
         same(
             "alerts that come and go between the flushes",
-            r#"
+            r"
 route: {receiver: a, group_by: [alertname], group_wait: 1s, group_interval: 2s, repeat_interval: 1h}
 receivers: [{name: a, webhook_configs: [{url: HOOK/a}]}]
-"#,
+",
             &[],
             "0 fire Brief x=1
          0 fire Down x=1
@@ -85,10 +85,10 @@ receivers: [{name: a, webhook_configs: [{url: HOOK/a}]}]
         ),
         same(
             "alerts that name their end, and old ones",
-            r#"
+            r"
 route: {receiver: a, group_by: [alertname], group_wait: 1s, group_interval: 2s, repeat_interval: 1h}
 receivers: [{name: a, webhook_configs: [{url: HOOK/a}]}]
-"#,
+",
             &[],
             "0 fire Ending x=1 @until=4000
          0 fire Renewed x=1 @until=4000
@@ -156,7 +156,7 @@ inhibit_rules:
         ),
         same(
             "hours",
-            r#"
+            r"
 route:
   {receiver: root, group_by: [alertname], group_wait: 1s, group_interval: 2s, routes: [
     {receiver: muted, continue: true, mute_time_intervals: [never, always]},
@@ -172,7 +172,7 @@ receivers:
 time_intervals:
 - {name: never, time_intervals: [{years: ['1999']}]}
 - {name: always, time_intervals: [{years: ['1999']}, {weekdays: ['sunday:saturday'], location: Europe/Berlin}]}
-"#,
+",
             &[],
             "0 fire Down x=1
          4000 resolve Down x=1
@@ -180,12 +180,12 @@ time_intervals:
         ),
         same(
             "more alerts than fit, ends that are not told, two channels",
-            r#"
+            r"
 route: {receiver: a, group_by: [tens], group_wait: 1s, group_interval: 2s, repeat_interval: 1h}
 receivers:
 - name: a
   webhook_configs: [{url: HOOK/three, max_alerts: 3}, {url: HOOK/silent, send_resolved: false}]
-"#,
+",
             &[],
             "0 fire Many @count=30 job=x
          2000 resolve Many n=3 tens=0 job=x
@@ -217,10 +217,10 @@ receivers: [{name: a, webhook_configs: [{url: HOOK/a}]}, {name: c, webhook_confi
         ),
         same(
             "silences that begin, expire and are ended",
-            r#"
+            r"
 route: {receiver: a, group_by: [alertname], group_wait: 1s, group_interval: 2s, repeat_interval: 1h}
 receivers: [{name: a, webhook_configs: [{url: HOOK/a}]}]
-"#,
+",
             &[],
             "0 fire Down x=1
          0 fire Down x=2
