@@ -177,15 +177,10 @@ impl Dispatcher {
     /// Takes up a configuration: integrations that did not change keep their workers and what these are sending.
     fn adopt(&mut self, plan: Plan, now: Millis) {
         let mut old = std::mem::take(&mut self.live);
-        let mut fresh = HashSet::new();
         for Planned { id, settings, channel } in plan.integrations {
             let same = old.iter().position(|live| live.id == id && live.settings == settings);
-            let live = if let Some(at) = same {
-                old.swap_remove(at)
-            } else {
-                fresh.insert(Arc::clone(&id.receiver));
-                self.start_integration(id, settings, channel)
-            };
+            let live =
+                if let Some(at) = same { old.swap_remove(at) } else { self.start_integration(id, settings, channel) };
             self.live.push(live);
         }
         // The outlets left in `old` retire here; what they were sending comes back as canceled.
@@ -196,9 +191,6 @@ impl Dispatcher {
             self.inhibitor.note(id, &alert, wall);
         }
         self.groups.reroute(&self.routes, (now, wall));
-        for receiver in fresh {
-            self.groups.hasten(&receiver, now);
-        }
     }
 
     fn start_integration(&self, id: IntegrationId, settings: Integration, channel: Arc<dyn Channel>) -> Live {

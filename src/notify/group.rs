@@ -202,16 +202,6 @@ impl Groups {
         }
     }
 
-    /// Lets a receiver's groups wait no longer than new ones: it has a channel that has not heard of them.
-    pub fn hasten(&mut self, receiver: &str, now: Millis) {
-        let of_receiver = self.all.iter().filter(|(_, group)| &*group.receiver == receiver);
-        let late = of_receiver.filter(|(_, group)| group.next > now + group.timing.group_wait);
-        let late: Vec<_> = late.map(|(id, group)| (Arc::clone(id), now + group.timing.group_wait)).collect();
-        for (id, next) in late {
-            self.set_next(&id, next);
-        }
-    }
-
     /// Notes which time intervals kept a group silent at a flush; none if it could tell.
     pub fn note_muted(&mut self, id: &Arc<str>, muted_by: Vec<Arc<str>>) {
         if let Some(group) = self.all.get_mut(id) {
@@ -272,8 +262,8 @@ impl Groups {
         }
     }
 
-    /// Takes up a new configuration: alerts move to the groups it makes. A group that is the same keeps its
-    /// timer, though none waits longer than its new interval.
+    /// Takes up a new configuration: alerts move to the groups it makes. As in Alertmanager all groups begin anew: those with
+    /// an alert older than their `group_wait` are due at once, and tell what is news to their receivers.
     pub fn reroute(&mut self, routes: &Route, (now, wall): (Millis, Millis)) {
         let old = std::mem::take(&mut self.all);
         self.schedule.clear();
@@ -281,28 +271,16 @@ impl Groups {
         let mut members: BTreeMap<u64, &Member> = BTreeMap::new();
         for group in old.values() {
             for (id, member) in &group.members {
-                // The same in all groups, but for those that have been told of its end already.
-                let known = members.entry(*id).or_insert(member);
-                if member.version > known.version {
-                    *known = member;
-                }
+                members.insert(*id, member);
             }
         }
+        let mut members: Vec<_> = members.into_iter().collect();
+        // The first alert of a group says when it is due.
+        members.sort_by_key(|(_, member)| member.alert.starts_at);
         for (id, member) in members {
             for route in routes.taking(&member.alert.labels) {
                 self.insert(id, member, route, (now, wall));
             }
-        }
-        let timers: Vec<_> = self
-            .all
-            .iter()
-            .filter_map(|(id, group)| {
-                let known = old.get(id).filter(|known| known.receiver == group.receiver)?;
-                Some((Arc::clone(id), known.next.min(now + group.timing.group_interval)))
-            })
-            .collect();
-        for (id, next) in timers {
-            self.set_next(&id, next);
         }
     }
 

@@ -187,20 +187,18 @@ fn a_transition_after_the_flush_is_not_settled_with_it() {
 }
 
 #[test]
-fn a_reload_keeps_the_timers_of_groups_that_stay() {
+fn a_reload_makes_all_groups_anew_and_old_ones_due_at_once() {
     let mut rig = Rig::new(true);
     rig.fire(0, "Down", "a");
-    rig.until(5_000);
+    assert_eq!(rig.until(5_000), ["5 First 1/0"]);
+    rig.fire(8_000, "Down", "b");
+    rig.fire(8_000, "Slow", "a");
     rig.groups.reroute(&route(), both(10_000));
-    assert_eq!(rig.groups.next_due(), Some(Millis(65_000)));
-    let mut shorter = route();
-    shorter.timing.group_interval = Duration::from_secs(2);
-    rig.groups.reroute(&shorter, both(10_000));
-    assert_eq!(rig.groups.next_due(), Some(Millis(12_000)));
+    assert_eq!(rig.until(20_000), ["10 NewAlerts 2/0", "15 First 1/0"]);
     let mut other = route();
     other.group_by = GroupBy::All;
-    rig.groups.reroute(&other, both(11_000));
-    assert_eq!(rig.groups.next_due(), Some(Millis(11_000)), "a new group of an old alert does not wait");
+    rig.groups.reroute(&other, both(21_000));
+    assert_eq!(rig.groups.next_due(), Some(Millis(21_000)));
     assert_eq!(rig.active()[0].group_labels.len(), 2);
 }
 
@@ -244,7 +242,9 @@ fn routes_with_the_same_matchers_have_groups_of_their_own() {
     let due = groups.due(Millis(60_000), Millis(60_000));
     let told: Vec<_> = due.iter().map(|batch| format!("{} {}", batch.receiver, batch.key)).collect();
     assert_eq!(told, [r#"a {}/{}:{alertname="Down"}"#, r#"b {}/{}:{alertname="Down"}"#]);
-    due.iter().for_each(|batch| groups.settle(batch));
+    for batch in &due {
+        groups.settle(batch);
+    }
     assert_eq!(groups.active(&Inhibitor::default(), Millis(0)).len(), 2);
 }
 

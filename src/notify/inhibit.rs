@@ -41,8 +41,9 @@ struct Kept {
     ends: Millis,
 }
 
+/// A rule with its sources.
 #[derive(Debug)]
-struct Rule {
+struct Live {
     rule: InhibitRule,
     sources: HashMap<Same, Sources>,
     kept: HashMap<u64, Kept>,
@@ -50,12 +51,12 @@ struct Rule {
 
 /// All rules with the alerts that are their sources now.
 #[derive(Debug, Default)]
-pub struct Inhibitor(Vec<Rule>);
+pub struct Inhibitor(Vec<Live>);
 
 impl Inhibitor {
     /// Without any source.
     pub fn new(rules: &[InhibitRule]) -> Self {
-        let rule = |rule: &InhibitRule| Rule { rule: rule.clone(), sources: HashMap::new(), kept: HashMap::new() };
+        let rule = |rule: &InhibitRule| Live { rule: rule.clone(), sources: HashMap::new(), kept: HashMap::new() };
         Self(rules.iter().map(rule).collect())
     }
 
@@ -70,7 +71,9 @@ impl Inhibitor {
     pub fn forget_ended(&mut self, wall: Millis) {
         for rule in &mut self.0 {
             let ended: Vec<u64> = rule.kept.iter().filter(|(_, kept)| kept.ends <= wall).map(|(id, _)| *id).collect();
-            ended.into_iter().for_each(|id| rule.forget(id));
+            for id in ended {
+                rule.forget(id);
+            }
         }
     }
 
@@ -80,7 +83,7 @@ impl Inhibitor {
     }
 }
 
-impl Rule {
+impl Live {
     fn note(&mut self, id: u64, alert: &Alert, wall: Millis) {
         self.forget(id);
         let ends = alert.ends_at.unwrap_or(Millis(i64::MAX));

@@ -234,3 +234,12 @@ fn a_file_of_alertmanagers_stands_for_the_whole_schema() {
     std::fs::write(folder.path().join("bad.yml"), "route: {receiver: x}\nreceivers: [{name: y}]\n").unwrap();
     assert!(read("config_file: bad.yml\n").1[0].ends_with("bad.yml:1:19: there is no receiver `x`; known: y"));
 }
+
+/// As programs write them that write every key.
+#[test]
+fn a_root_that_narrows_nothing_may_say_so() {
+    let text = "receivers: [{name: a}]\nroute: {receiver: a, continue: false, matchers: [], match: {}, mute_time_intervals: []}\n";
+    assert_eq!(read(text).1, [""; 0]);
+    let text = "receivers: [{name: a}]\nroute: {receiver: a, continue: true}\ninhibit_rules: [{equal: ['']}]\n";
+    assert_eq!(read(text).1.len(), 2);
+}

@@ -27,19 +27,19 @@ impl TimeInterval {
     }
 }
 
-/// What must hold together. An empty list asks nothing.
+/// What must hold together. What is not said asks nothing; an empty list never holds, as in Alertmanager.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
     /// Minutes of the day, from 0 to 1440: from the first, up to but not including the second.
-    pub times: Vec<(i16, i16)>,
+    pub times: Option<Vec<(i16, i16)>>,
     /// Days of the week, 0 is Sunday.
-    pub weekdays: Vec<RangeInclusive<i8>>,
+    pub weekdays: Option<Vec<RangeInclusive<i8>>>,
     /// Days of the month from 1, or from its end: -1 is the last.
-    pub days_of_month: Vec<(i8, i8)>,
+    pub days_of_month: Option<Vec<(i8, i8)>>,
     /// Months, 1 is January.
-    pub months: Vec<RangeInclusive<i8>>,
+    pub months: Option<Vec<RangeInclusive<i8>>>,
     /// Years.
-    pub years: Vec<RangeInclusive<i16>>,
+    pub years: Option<Vec<RangeInclusive<i16>>>,
     /// Where all that is read off the clock.
     pub location: TimeZone,
 }
@@ -51,16 +51,16 @@ impl Span {
         };
         let at = timestamp.to_zoned(self.location.clone());
         let minute = i16::from(at.hour()) * 60 + i16::from(at.minute());
-        holds(&self.times, |(from, to)| (*from..*to).contains(&minute))
-            && holds(&self.days_of_month, |days| on_day(*days, &at))
-            && holds(&self.months, |months| months.contains(&at.month()))
-            && holds(&self.weekdays, |days| days.contains(&at.weekday().to_sunday_zero_offset()))
-            && holds(&self.years, |years| years.contains(&at.year()))
+        holds(self.times.as_ref(), |(from, to)| (*from..*to).contains(&minute))
+            && holds(self.days_of_month.as_ref(), |days| on_day(*days, &at))
+            && holds(self.months.as_ref(), |months| months.contains(&at.month()))
+            && holds(self.weekdays.as_ref(), |days| days.contains(&at.weekday().to_sunday_zero_offset()))
+            && holds(self.years.as_ref(), |years| years.contains(&at.year()))
     }
 }
 
-fn holds<T>(any: &[T], is_in: impl Fn(&T) -> bool) -> bool {
-    any.is_empty() || any.iter().any(is_in)
+fn holds<T>(any: Option<&Vec<T>>, is_in: impl Fn(&T) -> bool) -> bool {
+    any.is_none_or(|any| any.iter().any(is_in))
 }
 
 /// Ends beyond the month's are its ends; a range that begins after them is empty.
@@ -176,14 +176,7 @@ mod tests {
     use super::*;
 
     fn anything() -> Span {
-        Span {
-            times: vec![],
-            weekdays: vec![],
-            days_of_month: vec![],
-            months: vec![],
-            years: vec![],
-            location: TimeZone::UTC,
-        }
+        Span { times: None, weekdays: None, days_of_month: None, months: None, years: None, location: TimeZone::UTC }
     }
 
     fn at(text: &str) -> Millis {
@@ -201,17 +194,18 @@ mod tests {
 
     #[test]
     fn times_hold_from_their_start_up_to_their_end() {
-        let times = vec![(minute("09:00").unwrap(), minute("17:30").unwrap()), (minute("23:00").unwrap(), 1440)];
+        let times = Some(vec![(minute("09:00").unwrap(), minute("17:30").unwrap()), (minute("23:00").unwrap(), 1440)]);
         let inside = ["2026-01-02T09:00:00Z", "2026-01-02T17:29:59Z", "2026-01-02T23:59:59Z"];
         check(&Span { times, ..anything() }, &inside, &["2026-01-02T08:59:59Z", "2026-01-02T17:30:00Z"]);
         check(&anything(), &["2026-01-02T09:00:00Z"], &[]);
+        check(&Span { times: Some(vec![]), ..anything() }, &[], &["2026-01-02T09:00:00Z"]);
     }
 
     #[test]
     fn a_clock_is_read_where_the_span_says() {
         let span = Span {
-            times: vec![(540, 600)],
-            weekdays: vec![weekdays("Monday:Friday").unwrap()],
+            times: Some(vec![(540, 600)]),
+            weekdays: Some(vec![weekdays("Monday:Friday").unwrap()]),
             location: location("Australia/Sydney").unwrap(),
             ..anything()
         };
@@ -222,7 +216,7 @@ mod tests {
 
     #[test]
     fn days_count_from_either_end_of_the_month() {
-        let span = |text| Span { days_of_month: vec![days_of_month(text).unwrap()], ..anything() };
+        let span = |text| Span { days_of_month: Some(vec![days_of_month(text).unwrap()]), ..anything() };
         check(&span("-3:-1"), &["2026-02-26T00:00:00Z", "2028-02-29T00:00:00Z"], &["2026-02-25T23:59:59Z"]);
         check(&span("30:31"), &["2026-01-31T00:00:00Z"], &["2026-02-28T00:00:00Z"]);
         check(&span("1:31"), &["2026-02-28T00:00:00Z"], &[]);
@@ -233,9 +227,9 @@ mod tests {
     #[test]
     fn months_years_and_weekdays_all_have_to_hold() {
         let span = Span {
-            months: vec![months("december").unwrap(), months("1:2").unwrap()],
-            years: vec![years("2026:2027").unwrap()],
-            weekdays: vec![weekdays("saturday").unwrap(), weekdays("sunday").unwrap()],
+            months: Some(vec![months("december").unwrap(), months("1:2").unwrap()]),
+            years: Some(vec![years("2026:2027").unwrap()]),
+            weekdays: Some(vec![weekdays("saturday").unwrap(), weekdays("sunday").unwrap()]),
             ..anything()
         };
         check(

@@ -21,11 +21,10 @@ pub(super) fn read_list(text: &str) -> Result<Vec<Matcher>, String> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in text.char_indices() {
         match c {
+            // A backslash before it is not forgotten: so Alertmanager does it.
             ',' if !quoted => {
                 pieces.push(&text[start..at]);
                 start = at + 1;
-                // Without forgetting a backslash that stands before the comma: so Alertmanager does it.
-                continue;
             }
             ',' => {}
             '"' if escaped => escaped = false,

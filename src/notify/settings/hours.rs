@@ -48,7 +48,12 @@ fn read_span(node: &Node, interval: &Fields<'_>) -> Option<Span> {
     Some(span)
 }
 
-fn read_each<T>(fields: &mut Fields<'_>, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+fn read_each<T>(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<Vec<T>> {
+    fields.take(key)?;
     let problems = fields.problems();
     let one = |node: &Node| {
         let complaint = match node.text().map(&read) {
@@ -59,10 +64,11 @@ fn read_each<T>(fields: &mut Fields<'_>, key: &'static str, read: impl Fn(&str) 
         problems.add(&node.at, complaint, "");
         None
     };
-    fields.list(key).iter().filter_map(one).collect()
+    Some(fields.list(key).iter().filter_map(one).collect())
 }
 
-fn read_times(fields: &mut Fields<'_>) -> Vec<(i16, i16)> {
+fn read_times(fields: &mut Fields<'_>) -> Option<Vec<(i16, i16)>> {
+    fields.take("times")?;
     let problems = fields.problems();
     let one = |node: &Node| {
         let mut range = Fields::of(node, "an item of `times`", problems)?;
@@ -84,5 +90,5 @@ fn read_times(fields: &mut Fields<'_>) -> Vec<(i16, i16)> {
         range.finish();
         read
     };
-    fields.list("times").iter().filter_map(one).collect()
+    Some(fields.list("times").iter().filter_map(one).collect())
 }

@@ -53,6 +53,9 @@ pub(super) fn read_inhibit_rules(fields: &mut Fields<'_>) -> Vec<InhibitRule> {
         let keys = Keys { matchers: "target_matchers", equal: "target_match", regex: "target_match_re" };
         let target = read(&mut rule, &keys);
         let equal = rule.texts("equal");
+        if equal.iter().any(String::is_empty) {
+            rule.wrong("equal", "`equal` names a label without a name", "write label names");
+        }
         rule.finish();
         Some(InhibitRule { source, target, equal })
     };

@@ -25,11 +25,16 @@ pub(super) fn read_root(mut fields: Fields<'_>, known: &Known<'_>) -> Option<Rou
     if !fields.has("receiver") {
         fields.wrong("receiver", "the root route has no `receiver`", "add `receiver: NAME`");
     }
-    for key in ["matchers", "match", "match_re", "continue", "mute_time_intervals", "active_time_intervals"] {
-        if fields.has(key) {
-            fields.wrong(key, format!("the root route takes everything, so it has no `{key}`"), "remove it");
-        }
-        fields.take(key);
+    let narrows = [
+        ("matchers", !fields.list("matchers").is_empty()),
+        ("match", !fields.text_map("match").is_empty()),
+        ("match_re", !fields.text_map("match_re").is_empty()),
+        ("continue", fields.bool("continue") == Some(true)),
+        ("mute_time_intervals", !fields.list("mute_time_intervals").is_empty()),
+        ("active_time_intervals", !fields.list("active_time_intervals").is_empty()),
+    ];
+    for (key, _) in narrows.into_iter().filter(|(_, narrows)| *narrows) {
+        fields.wrong(key, format!("the root route takes everything, so it has no `{key}`"), "remove it");
     }
     let root = read(fields, inherited, known);
     let routes = root.routes.clone();
@@ -79,7 +84,7 @@ fn read_intervals(fields: &mut Fields<'_>, key: &'static str, known: &Intervals)
                 problems.add(&node.at, format!("there is no time interval `{name}`"), way_out);
             }
             None => {
-                problems.add(&node.at, format!("an item of `{key}` is {}", node.kind()), "write an interval's name")
+                problems.add(&node.at, format!("an item of `{key}` is {}", node.kind()), "write an interval's name");
             }
         }
     }

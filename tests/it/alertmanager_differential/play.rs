@@ -1,17 +1,16 @@
 //! Plays a scenario to both, and keeps what the recorder got.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use sidewatch::model::{Alert, Labels, Millis, Problems, Transition};
-use sidewatch::notify::{Metrics, Notifier, Settings};
-use sidewatch::runtime::supervise::Supervisor;
-use sidewatch::yaml::{Fields, parse};
+use serde_json::{Map, Value, json};
+use sidewatch::model::Millis;
+use tempfile::TempDir;
 
-use crate::support::{Answer, HttpServer, RealAlertmanager};
+use crate::support::{Agent, Answer, HttpServer, RealAlertmanager, request};
 
 use super::scenarios::Scenario;
 
@@ -20,7 +19,7 @@ use super::scenarios::Scenario;
 pub struct Message {
     /// After the start of the timeline.
     pub at: Duration,
-    /// Without what must differ: where each was found.
+    /// Without what must differ: where the sender is found.
     pub body: Value,
     path: String,
 }
@@ -53,35 +52,26 @@ impl Played {
     }
 }
 
-/// The agent's notifier, in this process.
-struct Agent {
-    runtime: tokio::runtime::Runtime,
-    supervisor: Supervisor,
-    notifier: Notifier,
+/// One of the two, by what they have in common: a file, a reload, API v2.
+struct Side {
+    port: u16,
+    file: PathBuf,
+    /// The silence that was set last.
+    silence: String,
 }
 
-impl Agent {
-    fn start(config: &str) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
-        let supervisor = Supervisor::new();
-        let start = || Notifier::start(&settings(config), Metrics::default(), &supervisor, "http://agent");
-        let notifier = runtime.block_on(async { start() }).expect("a configuration that can be built");
-        Self { runtime, supervisor, notifier }
+impl Side {
+    fn reload(&self, config: &str) {
+        std::fs::write(&self.file, config).expect("our folder");
+        self.ask("POST", "/-/reload", &Value::Null);
     }
-}
 
-impl Drop for Agent {
-    fn drop(&mut self) {
-        self.runtime.block_on(self.supervisor.stop(Duration::from_secs(5)));
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let json = [("content-type", "application/json")];
+        let answer = request(self.port, method, path, &json, &body.to_string()).expect("an answer");
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
+        answer
     }
-}
-
-fn settings(config: &str) -> Settings {
-    let (node, problems) = (parse(config, "alertmanager.yml").expect("YAML"), Problems::new());
-    let settings = Settings::read(Fields::of(&node, "the file", &problems).expect("a mapping"));
-    assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    settings
 }
 
 /// Plays a scenario once.
@@ -95,26 +85,30 @@ pub fn play(scenario: &Scenario) -> Played {
         Answer::new(200, "text/plain", "ok")
     });
     let config = |config: &str, who: &str| config.replace("HOOK", &recorder.url(who));
-    let alertmanager = RealAlertmanager::start(&config(scenario.config, "/alertmanager"));
-    let agent = Agent::start(&config(scenario.config, "/agent"));
-    let (mut since, start) = (Since::default(), Instant::now());
+    let alertmanager = RealAlertmanager::start(&config(&scenario.config, "/alertmanager"));
+    let folder = Arc::new(tempfile::tempdir().expect("a folder"));
+    let agent = start_agent(&folder, &config(&scenario.config, "/agent"));
+    let mut sides = [
+        (Side { port: alertmanager.port(), file: alertmanager.config(), silence: String::new() }, "/alertmanager"),
+        (Side { port: agent.port(), file: folder.path().join("alertmanager.yml"), silence: String::new() }, "/agent"),
+    ];
+    let start = Instant::now();
     for line in scenario.steps.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let at = words.next().and_then(|at| at.parse().ok()).expect("milliseconds");
         sleep(Duration::from_millis(at).saturating_sub(start.elapsed()));
         let (verb, rest) = (words.next().expect("a verb"), words.collect::<Vec<_>>());
-        match verb {
-            "reload" => {
-                let text = scenario.others[rest[0].parse::<usize>().expect("which")];
-                alertmanager.reload(&config(text, "/alertmanager"));
-                agent.notifier.reload(&settings(&config(text, "/agent"))).expect("it can be built");
-            }
-            "end" => {}
-            _ => {
-                let mut alerts = alerts(verb, &rest);
-                alerts.iter_mut().for_each(|alert| since.take(alert));
-                alertmanager.tell(&alerts.iter().map(as_posted).collect());
-                agent.notifier.tell(alerts.into_iter().map(transition).collect());
+        let now = Millis::now();
+        for (side, who) in &mut sides {
+            match verb {
+                "reload" => side.reload(&config(scenario.others[rest[0].parse::<usize>().expect("which")], who)),
+                "silence" => {
+                    let answer = side.ask("POST", "/api/v2/silences", &silence(&rest, now));
+                    answer.json()["silenceID"].as_str().expect("an id").clone_into(&mut side.silence);
+                }
+                "expire" => drop(side.ask("DELETE", &format!("/api/v2/silence/{}", side.silence), &Value::Null)),
+                "end" => {}
+                _ => drop(side.ask("POST", "/api/v2/alerts", &alerts(verb, &rest, now))),
             }
         }
     }
@@ -128,73 +122,55 @@ pub fn play(scenario: &Scenario) -> Played {
     Played(arrivals.iter().map(message).collect())
 }
 
-/// Since when each alert fires. Alertmanager itself puts reports of one alert together, the agent does so before its notifier
-/// hears of them: so both are told the same start.
-#[derive(Default)]
-struct Since(HashMap<Labels, (Millis, Option<Millis>)>);
-
-impl Since {
-    fn take(&mut self, alert: &mut Alert) {
-        let known = self.0.get(&alert.labels).filter(|(_, end)| end.is_none_or(|end| end >= alert.starts_at));
-        let start = known.map_or(alert.starts_at, |(start, _)| (*start).min(alert.starts_at));
-        alert.starts_at = start;
-        self.0.insert(alert.labels.clone(), (start, alert.ends_at));
-    }
+fn start_agent(folder: &Arc<TempDir>, config: &str) -> Agent {
+    std::fs::write(folder.path().join("alertmanager.yml"), config).expect("our folder");
+    let agent = Agent::start_in(folder, "rule_files: []\nalerting: {config_file: alertmanager.yml}\n");
+    agent.wait_for("/readyz");
+    agent
 }
 
 /// `fire` and `resolve` with labels as `name=value`, a bare word for the alert's name; `@note=text` is an annotation, `@since=ms` a
 /// start that long ago, `@until=ms` an end that far ahead, `@count=n` as many alerts with labels `n`.
-fn alerts(verb: &str, words: &[&str]) -> Vec<Alert> {
-    let now = Millis::now();
-    let (mut labels, mut annotations, mut count) = (Vec::new(), Vec::new(), None);
-    let (mut starts_at, mut ends_at) = (now, (verb == "resolve").then_some(now));
+fn alerts(verb: &str, words: &[&str], now: Millis) -> Value {
+    let (mut labels, mut annotations, mut count) = (Map::new(), Map::new(), None);
+    let mut posted = json!({"startsAt": now.to_rfc3339(), "generatorURL": "http://graph/"});
+    if verb == "resolve" {
+        posted = json!({"endsAt": now.to_rfc3339(), "generatorURL": "http://graph/"});
+    }
     for word in words {
-        let millis = |text: &str| Duration::from_millis(text.parse().expect("milliseconds"));
+        let millis = |text: &str| text.parse::<i64>().expect("milliseconds");
         match word.split_once('=') {
-            Some(("@since", ago)) => starts_at = Millis(now.0 - millis(ago).as_millis() as i64),
-            Some(("@until", ahead)) => ends_at = Some(now + millis(ahead)),
+            Some(("@since", ago)) => posted["startsAt"] = Millis(now.0 - millis(ago)).to_rfc3339().into(),
+            Some(("@until", ahead)) => posted["endsAt"] = Millis(now.0 + millis(ahead)).to_rfc3339().into(),
             Some(("@count", number)) => count = Some(number.parse::<usize>().expect("a number")),
-            Some((name, value)) if name.starts_with('@') => annotations.push((name[1..].to_owned(), value.to_owned())),
-            Some((name, value)) => labels.push((name.to_owned(), value.to_owned())),
-            None => labels.push(("alertname".to_owned(), (*word).to_owned())),
+            Some((name, value)) if name.starts_with('@') => drop(annotations.insert(name[1..].into(), value.into())),
+            Some((name, value)) => drop(labels.insert(name.into(), value.into())),
+            None => drop(labels.insert("alertname".into(), (*word).into())),
         }
     }
-    let one = |labels: Labels| Alert {
-        labels,
-        annotations: Labels::new(annotations.clone()),
-        starts_at,
-        ends_at,
-        value: 1.0,
-        generator_url: "http://agent/graph".into(),
+    posted["annotations"] = annotations.into();
+    posted["labels"] = labels.into();
+    let numbered = |n: usize| {
+        let mut one = posted.clone();
+        one["labels"]["n"] = n.to_string().into();
+        one["labels"]["tens"] = (n / 10).to_string().into();
+        one
     };
-    let base = Labels::new(labels);
-    match count {
-        None => vec![one(base)],
-        Some(count) => {
-            (0..count).map(|n| one(base.with("n", n.to_string()).with("tens", (n / 10).to_string()))).collect()
-        }
-    }
+    count.map_or_else(|| json!([posted]), |count| (0..count).map(numbered).collect())
 }
 
-fn transition(alert: Alert) -> Transition {
-    if alert.ends_at.is_some_and(|end| end <= Millis::now()) {
-        Transition::Resolved(alert)
-    } else {
-        Transition::Firing(alert)
-    }
-}
-
-fn as_posted(alert: &Alert) -> Value {
-    let pairs =
-        |labels: &Labels| Value::Object(labels.iter().map(|(name, value)| (name.into(), value.into())).collect());
-    let mut posted = json!({
-        "labels": pairs(&alert.labels),
-        "annotations": pairs(&alert.annotations),
-        "startsAt": alert.starts_at.to_rfc3339(),
-        "generatorURL": alert.generator_url,
-    });
-    if let Some(end) = alert.ends_at {
-        posted["endsAt"] = end.to_rfc3339().into();
-    }
-    posted
+/// `silence` with how many milliseconds it holds, and labels as `name=value`.
+fn silence(words: &[&str], now: Millis) -> Value {
+    let length: i64 = words[0].parse().expect("milliseconds");
+    let matcher = |word: &&str| {
+        let (name, value) = word.split_once('=').expect("a label");
+        json!({"name": name, "value": value, "isRegex": false, "isEqual": true})
+    };
+    json!({
+        "matchers": words[1..].iter().map(matcher).collect::<Vec<_>>(),
+        "startsAt": now.to_rfc3339(),
+        "endsAt": Millis(now.0 + length).to_rfc3339(),
+        "createdBy": "a test",
+        "comment": "quiet",
+    })
 }

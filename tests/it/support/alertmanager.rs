@@ -1,14 +1,13 @@
 //! A real Alertmanager, to be told what the agent is told.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{Running, free_port, wait_until};
-use super::{peers, post, request};
+use super::{peers, request};
 
 /// The newest Alertmanager, alone.
 pub struct RealAlertmanager {
@@ -22,7 +21,7 @@ impl RealAlertmanager {
     pub fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
-        write(folder.path(), config);
+        std::fs::write(folder.path().join("alertmanager.yml"), config).expect("our folder");
         let mut command = Command::new(peers::newest("alertmanager"));
         command.arg(format!("--config.file={}", folder.path().join("alertmanager.yml").display()));
         command.arg(format!("--storage.path={}", folder.path().join("data").display()));
@@ -34,25 +33,13 @@ impl RealAlertmanager {
         alertmanager
     }
 
-    /// Hands alerts over, as API v2 takes them.
-    pub fn tell(&self, alerts: &Value) {
-        self.post("/api/v2/alerts", alerts);
+    /// Where it answers.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
-    /// Posts to any path, and gives the answer's text back.
-    pub fn post(&self, path: &str, body: &Value) -> String {
-        let answer = post(self.port, path, &body.to_string()).expect("Alertmanager answers");
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.body
+    /// Its configuration's file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("alertmanager.yml")
     }
-
-    /// Takes up another configuration.
-    pub fn reload(&self, config: &str) {
-        write(self.folder.path(), config);
-        self.post("/-/reload", &Value::Null);
-    }
-}
-
-fn write(folder: &Path, config: &str) {
-    std::fs::write(folder.join("alertmanager.yml"), config).expect("our folder");
 }
