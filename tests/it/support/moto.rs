@@ -22,7 +22,7 @@ pub struct Moto {
 }
 
 impl Moto {
-    /// Starts it; what goes to the topic `alerts` is delivered to `subscriber`.
+    /// Starts it; what goes to the topic `alerts` with `severity: critical` is delivered to `subscriber`.
     pub fn start(subscriber: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
@@ -43,7 +43,10 @@ impl Moto {
         let fifo = [("Attributes.entry.1.key", "FifoTopic"), ("Attributes.entry.1.value", "true")];
         moto.ask("sns", &[&[("Action", "CreateTopic"), ("Name", "alerts.fifo")], &fifo[..]].concat());
         let to = [("TopicArn", &*Self::topic("alerts")), ("Protocol", "http"), ("Endpoint", subscriber)];
-        moto.ask("sns", &[&[("Action", "Subscribe")], &to[..]].concat());
+        // By this a delivery shows that the attribute was understood; over HTTP moto hands none on.
+        let filter =
+            [("Attributes.entry.1.key", "FilterPolicy"), ("Attributes.entry.1.value", r#"{"severity":["critical"]}"#)];
+        moto.ask("sns", &[&[("Action", "Subscribe")], &to[..], &filter[..]].concat());
         moto
     }
 
