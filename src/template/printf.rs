@@ -120,6 +120,7 @@ impl Verb {
             ('x', Value::Int(value)) => return Ok(self.integer(&format!("{:x}", value.unsigned_abs()), *value < 0)),
             ('X', Value::Int(value)) => return Ok(self.integer(&format!("{:X}", value.unsigned_abs()), *value < 0)),
             ('c', Value::Int(value)) => character(*value).to_string(),
+            ('U', Value::Int(value)) => format!("U+{value:04X}"),
             ('s', Value::String(text)) => self.cut(text),
             ('q', Value::String(text)) => format!("{:?}", self.cut(text)),
             ('x', Value::String(text)) => hex(text),

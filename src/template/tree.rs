@@ -41,8 +41,29 @@ pub fn parse(text: &str) -> Result<Tree> {
 /// Parses a file's text. `name` stands in errors.
 pub fn parse_file(name: &str, text: &str) -> Result<Tree> {
     let name = (!name.is_empty()).then_some(name);
-    let (main, defines) = Parser::with_name(name, text, "{{", "}}")?.parse()?;
+    let read = |text: &str| Parser::with_name(name, text, "{{", "}}")?.parse();
+    let (main, defines) = read(text)?;
+    // The engine takes an `{{ end }}` or `{{ else }}` too many for the end of the text. Then what is put behind is not found.
+    let (probe, _) = read(&format!("{text}{{{{true}}}}"))?;
+    if !matches!(probe.nodes.last(), Some(Node::Action(_))) || probe.nodes.len() == main.nodes.len() {
+        let line = main.nodes.last().map_or(1, last_line);
+        let (name, message) = (name.map(ToOwned::to_owned), "unexpected {{end}} or {{else}}".to_owned());
+        return Err(TemplateError::Parse { name, line, col: 1, message });
+    }
     Ok(Tree { main, defines })
+}
+
+/// The line of a node, a text's last one.
+fn last_line(node: &Node) -> usize {
+    match node {
+        Node::Text(text) => text.pos.line + text.text.matches('\n').count(),
+        Node::Action(action) => action.pos.line,
+        Node::If(branch) | Node::Range(branch) | Node::With(branch) => branch.pos.line,
+        Node::Template(call) => call.pos.line,
+        Node::Define(define) => define.pos.line,
+        Node::List(list) => list.pos.line,
+        Node::Break(pos) | Node::Continue(pos) => pos.line,
+    }
 }
 
 impl Tree {

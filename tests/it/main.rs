@@ -24,6 +24,8 @@ mod incidents;
 mod language_table;
 mod layers;
 mod ledger_survives_kill;
+mod mail_server;
+mod message_templates;
 mod metrics_page;
 mod own_voice;
 mod parity;

@@ -22,6 +22,11 @@ pub struct Files {
 }
 
 impl Files {
+    /// One file that is already read.
+    pub fn of(name: &str, text: &str) -> Self {
+        Self { files: vec![(name.into(), text.to_owned())] }
+    }
+
     /// Reads every file that the patterns name, relative to `folder`. As in Alertmanager, a pattern may find nothing.
     pub fn read(patterns: &[Node], folder: &Path, problems: &Problems) -> Self {
         let (mut files, mut seen) = (Vec::new(), HashSet::new());
