@@ -54,7 +54,7 @@ async fn a_page_is_no_success_and_too_much_is_cut() {
     let error = mattermost.send(&firing("app")).await.unwrap_err();
     assert!(error.retry == crate::notify::channels::Retry::Backoff && !error.what.contains("s3cret"), "{error}");
     mattermost.send(&Notification { possible_duplicate: true, ..firing("app") }).await.unwrap();
-    let sent: Vec<_> = recorder.requests().iter().map(|request| request.json()).collect();
+    let sent: Vec<_> = recorder.requests().iter().map(super::super::recorder::Recorded::json).collect();
     let text = |at: usize| sent[at]["attachments"][0]["text"].as_str().unwrap();
     assert_eq!(text(0).chars().count(), TEXT);
     assert!(text(0).ends_with("…\n```") && text(2).chars().count() <= TEXT / 4);

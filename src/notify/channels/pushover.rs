@@ -171,12 +171,11 @@ impl Pushover {
         let texts = Texts::plain(&self.templates, notification);
         let trimmed = |template: &str| texts.of(template).map(|text| text.trim().to_owned());
         let priority = trimmed(&settings.priority)?;
-        let emergency = match priority.parse::<i8>() {
-            Ok(level @ -2..=2) => level == EMERGENCY,
-            _ => {
-                let what = format!("the priority `{priority}` is none of Pushover's -2 to 2");
-                return Err(ChannelError::lasting(FailureReason::ClientError, what));
-            }
+        let emergency = if let Ok(level @ -2..=2) = priority.parse::<i8>() {
+            level == EMERGENCY
+        } else {
+            let what = format!("the priority `{priority}` is none of Pushover's -2 to 2");
+            return Err(ChannelError::lasting(FailureReason::ClientError, what));
         };
         let message = self.text(notification, size.of(MESSAGE))?;
         let mut form = vec![

@@ -30,7 +30,7 @@ impl Moto {
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         command.env("INITIAL_NO_AUTH_ACTION_COUNT", ACTIONS_BEFORE_RIGHTS_COUNT);
         let process = Running::start(&mut command, &folder.path().join("log"));
-        wait_until("moto answers", Duration::from_secs(60), || request(port, "GET", "/moto-api/", &[], ""));
+        wait_until("moto answers", Duration::from_mins(1), || request(port, "GET", "/moto-api/", &[], ""));
         let mut moto = Self { port, keys: (String::new(), String::new()), _process: process, _folder: folder };
         moto.ask("iam", &[("Action", "CreateUser"), ("UserName", "agent")]);
         let policy =

@@ -203,7 +203,7 @@ fn read_connect_headers(fields: &mut Fields<'_>) -> Vec<(HeaderName, Secret)> {
             match value.text().filter(|text| HeaderValue::from_str(text).is_ok()) {
                 Some(text) => headers.push((name.clone(), Secret::new(text))),
                 None => {
-                    problems.add(&value.at, format!("the header `{name}` has a value that fits none"), "write a text")
+                    problems.add(&value.at, format!("the header `{name}` has a value that fits none"), "write a text");
                 }
             }
         }
@@ -232,7 +232,7 @@ fn read_headers(fields: &mut Fields<'_>) -> Vec<(HeaderName, Secret)> {
             match std::fs::read_to_string(&path) {
                 Ok(text) => values.push(text.trim().to_owned()),
                 Err(error) => {
-                    section.wrong("files", format!("cannot read {path}: {error}"), "check the path and its rights")
+                    section.wrong("files", format!("cannot read {path}: {error}"), "check the path and its rights");
                 }
             }
         }

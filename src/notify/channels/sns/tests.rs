@@ -48,7 +48,7 @@ async fn a_fifo_topic_drops_a_repeated_attempt_and_no_end() {
     for notification in [firing("app"), firing("app"), resolved("app")] {
         sns.send(&notification).await.unwrap();
     }
-    let forms: Vec<_> = recorder.requests().iter().map(|request| request.form()).collect();
+    let forms: Vec<_> = recorder.requests().iter().map(super::super::recorder::Recorded::form).collect();
     let ids: Vec<_> = forms.iter().map(|form| value(form, "MessageDeduplicationId").unwrap()).collect();
     assert_eq!(ids[0], ids[1]);
     assert_ne!(ids[0], ids[2]);
@@ -66,7 +66,7 @@ async fn what_is_cut_is_marked() {
     topic.send(&firing("app")).await.unwrap();
     let whole = channel::<Settings>(&yaml(&recorder, "topic_arn: arn:aws:sns:eu-central-1:1:a", ""));
     whole.send(&firing("app")).await.unwrap();
-    let forms: Vec<_> = recorder.requests().iter().map(|request| request.form()).collect();
+    let forms: Vec<_> = recorder.requests().iter().map(super::super::recorder::Recorded::form).collect();
     let marked = |form| value(form, "MessageAttributes.entry.3.Name");
     let message = |form| value(form, "Message").unwrap();
     assert_eq!((message(&forms[0]).chars().count(), value(&forms[0], "PhoneNumber")), (SMS, Some("+49151")));

@@ -83,12 +83,11 @@ impl ChannelSettings for Settings {
         }
         let key = if fields.has("url") { "url" } else { "url_file" };
         if settings.is_template() {
-            return match check(settings.url.expose()) {
-                Ok(()) => Some(settings),
-                Err(_) => {
-                    fields.wrong(key, "the webhook's URL is no template", "check its braces and functions");
-                    None
-                }
+            return if let Ok(()) = check(settings.url.expose()) {
+                Some(settings)
+            } else {
+                fields.wrong(key, "the webhook's URL is no template", "check its braces and functions");
+                None
             };
         }
         match parse_url(&settings.url).map(|mut url| credentials(&mut url)) {
