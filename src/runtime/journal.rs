@@ -156,6 +156,18 @@ impl Journal {
         Ok(())
     }
 
+    /// Takes nothing from now on, as a full disk.
+    #[cfg(test)]
+    pub(crate) fn break_disk(&mut self) {
+        self.file = File::open(&self.path).unwrap();
+    }
+
+    /// Takes something again.
+    #[cfg(test)]
+    pub(crate) fn mend_disk(&mut self) {
+        self.file = File::options().read(true).write(true).open(&self.path).unwrap();
+    }
+
     /// How many records hold.
     pub fn records(&self) -> usize {
         self.live.len()

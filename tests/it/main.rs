@@ -5,6 +5,7 @@
 
 mod support;
 
+mod alert_storm;
 mod alertmanager_api;
 mod alertmanager_differential;
 mod amtool;
@@ -25,6 +26,7 @@ mod language_table;
 mod layers;
 mod ledger_survives_kill;
 mod metrics_page;
+mod outbox_survives_kill;
 mod own_voice;
 mod parity;
 mod pgbouncer_faults;
