@@ -289,7 +289,10 @@ fn their_failed(id: &IntegrationId, reason: FailureReason) -> TheirsFailed {
 
 /// What waits for each integration, read when somebody asks.
 #[derive(Debug, Clone, Default)]
-struct Backlogs(Arc<Mutex<Vec<(IntegrationId, Weak<Backlog>)>>>);
+struct Backlogs(Arc<Mutex<Vec<Kept>>>);
+
+/// What waits for an integration, while there is one.
+type Kept = (IntegrationId, Weak<Backlog>);
 
 impl Backlogs {
     fn add(&self, id: &IntegrationId, backlog: &Arc<Backlog>) {

@@ -216,8 +216,11 @@ fn header() -> [u8; HEADER] {
 const PUT: u8 = 1;
 const REMOVE: u8 = 2;
 
+/// Where each record stands; nowhere if it was removed.
+type Places = Vec<(Arc<str>, Option<Place>)>;
+
 /// Frames that begin at `start` in the file, and where each record stands then.
-fn encode(changes: &[Change], start: u64) -> (Vec<u8>, Vec<(Arc<str>, Option<Place>)>) {
+fn encode(changes: &[Change], start: u64) -> (Vec<u8>, Places) {
     let (mut out, mut payload, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes {
         let begin = payload.len();

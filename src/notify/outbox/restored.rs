@@ -35,7 +35,10 @@ impl Restored {
                 }),
                 Some("untold") => unpack(&bytes).map(|record| restored.untold.push(record)),
                 Some("told") => unpack(&bytes).map(|record| restored.told.push(record)),
-                Some("handed") => Some(restored.handed.push(Arc::clone(&name))),
+                Some("handed") => {
+                    restored.handed.push(Arc::clone(&name));
+                    Some(())
+                }
                 _ => None,
             };
             if taken.is_none() {
