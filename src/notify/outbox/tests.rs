@@ -179,7 +179,14 @@ async fn what_is_over_leaves_nothing_behind() {
 async fn the_end_of_what_may_have_arrived_is_told() {
     let (folder, hook) = (folder(), fake());
     let rig = run(&folder, &hook);
-    let lost = || Err(ChannelError { what: "reset".into(), reason: FailureReason::Other, retry: Retry::Never, may_have_arrived: true });
+    let lost = || {
+        Err(ChannelError {
+            what: "reset".into(),
+            reason: FailureReason::Other,
+            retry: Retry::Never,
+            may_have_arrived: true,
+        })
+    };
     hook.answers.lock().unwrap().extend([lost(), lost()]);
     rig.shared.tell(firing("Down"));
     sleep(seconds(6)).await;
