@@ -1,7 +1,5 @@
 //! How others hear that an integration fails.
 
-use std::sync::Arc;
-
 use tracing::error;
 
 use super::Dispatcher;
