@@ -256,7 +256,7 @@ fn open_meter(config: &Config, registry: &mut Registry) -> Result<Meter, String>
     })
 }
 
-/// Silences and acknowledgements live in the data folder, or in memory with `storage.path: none`.
+/// Silences, acknowledgements and what is to be told live in the data folder, or in memory with `storage.path: none`.
 async fn open_kept(config: &Config) -> Result<notify::Kept, String> {
     let folder = config.storage.path.as_ref().map(|path| path.join("notify"));
     let open = move || match folder {

@@ -4,6 +4,9 @@
 //! Invariant: it never waits for a channel. Per group and integration at most one notification is under way; a
 //! flush that finds one there is owed, and made up for when that one ends.
 
+mod ends;
+mod own_alerts;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +16,25 @@ use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::model::Millis;
+use crate::model::{Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use super::acknowledge::Episode;
 use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
+use super::failing::{Failing, is_about, is_own};
 use super::group::{Batch, Groups, MAX_ALERTS};
 use super::inbox::Shared;
 use super::inhibit::Inhibitor;
 use super::metrics::Metrics;
 use super::notification::{Notification, Reason, in_order};
+use super::outbox::Outbox;
 use super::plan::{Plan, Planned};
+use super::queue::Offer;
 use super::quiet::{Silencer, hush};
+use super::restart::Restart;
 use super::route::Route;
-use super::sent::{SentLog, States};
-use super::worker::{Job, Outcome, Outlet, Report};
+use super::sent::States;
+use super::worker::{Failure, Job, Outcome, Outlet, Report};
 
 /// Trying goes on at least this long, however short the group's interval; as in Alertmanager.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(10);
@@ -74,6 +81,7 @@ struct Flight {
 /// A flush of which some integrations are still being told.
 struct Flush {
     batch: Batch,
+    number: u64,
     under_way: usize,
     /// Someone has not heard, so ended alerts must stay.
     untold: bool,
@@ -93,10 +101,14 @@ pub(super) struct Dispatcher {
     groups: Groups,
     /// What fires, or what keeps it quiet, may have changed since it was last shown.
     changed: bool,
-    log: SentLog,
+    outbox: Outbox,
+    restart: Restart,
+    failing: Failing,
     flights: HashMap<u64, Flight>,
     flushes: HashMap<u64, Flush>,
     last_id: u64,
+    /// By the wall clock.
+    started: Millis,
     /// Its near end goes along with each job.
     landing: mpsc::UnboundedSender<(u64, Outcome)>,
     outcomes: mpsc::UnboundedReceiver<(u64, Outcome)>,
@@ -112,6 +124,8 @@ impl Dispatcher {
     ) -> Self {
         let (landing, outcomes) = mpsc::unbounded_channel();
         let silencer = Arc::new(shared.kept().silences.clone());
+        let held = shared.kept().take_held();
+        let (outbox, restored) = Outbox::start(held, &metrics, &supervisor);
         let mut dispatcher = Self {
             shared,
             metrics,
@@ -124,14 +138,18 @@ impl Dispatcher {
             live: Vec::new(),
             groups: Groups::default(),
             changed: true,
-            log: SentLog::default(),
+            outbox,
+            restart: Restart::default(),
+            failing: Failing::default(),
             flights: HashMap::new(),
             flushes: HashMap::new(),
-            last_id: 0,
+            last_id: restored.last_flush(),
+            started: Millis::now(),
             landing,
             outcomes,
         };
         dispatcher.adopt(plan, dispatcher.clock.now());
+        dispatcher.take_up(&restored);
         dispatcher
     }
 
@@ -141,18 +159,36 @@ impl Dispatcher {
         loop {
             let now = self.clock.now();
             self.take_inbox(now);
+            self.leave_restart(now);
             self.flush_due(now);
             if std::mem::take(&mut self.changed) {
                 self.publish();
             }
-            let due = self.groups.next_due().map(|due| self.clock.instant(due));
+            let due = [self.groups.next_due(), self.restart.next_due()];
+            let due = due.into_iter().flatten().min().map(|due| self.clock.instant(due));
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.land_all().await,
                 () = shared.arrival() => {}
-                Some((flight, outcome)) = self.outcomes.recv() => self.landed(flight, outcome),
+                Some((flight, outcome)) = self.outcomes.recv() => {
+                    self.landed(flight, outcome);
+                    while let Ok((flight, outcome)) = self.outcomes.try_recv() {
+                        self.landed(flight, outcome);
+                    }
+                }
                 () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
+    }
+
+    /// Takes a transition, by the configuration's routes if no other is named. `false` when there is no room.
+    fn take(&mut self, transition: Transition, route: Option<&Route>, now: Millis) -> bool {
+        let wall = Millis::now();
+        self.changed = true;
+        let taken = self.groups.apply(transition, route.unwrap_or(&self.routes), (now, wall));
+        if let Some((id, alert)) = &taken {
+            self.inhibitor.note(*id, alert, wall);
+        }
+        taken.is_some()
     }
 
     fn take_inbox(&mut self, now: Millis) {
@@ -160,13 +196,10 @@ impl Dispatcher {
         if let Some(plan) = inbox.plan {
             self.adopt(plan, now);
         }
-        let (wall, mut refused) = (Millis::now(), 0);
+        self.restart.heard(inbox.transitions.values());
+        let mut refused = 0;
         for transition in inbox.transitions.into_values() {
-            self.changed = true;
-            match self.groups.apply(transition, &self.routes, (now, wall)) {
-                Some((id, alert)) => self.inhibitor.note(id, &alert, wall),
-                None => refused += 1,
-            }
+            refused += usize::from(!self.take(transition, None, now));
         }
         if refused > 0 {
             self.metrics.dropped(refused);
@@ -191,6 +224,19 @@ impl Dispatcher {
             self.inhibitor.note(id, &alert, wall);
         }
         self.groups.reroute(&self.routes, (now, wall));
+        self.forget_untold();
+        self.restart.settle_by(now + plan.facts.resolve_timeout);
+        self.tell_of_failing_anew();
+    }
+
+    /// Nobody can be told of these any more.
+    fn forget_untold(&mut self) {
+        let live: HashSet<&IntegrationId> = self.live.iter().map(|live| &live.id).collect();
+        let forgotten = self.outbox.forget_untold(|id| live.contains(id), Millis::now());
+        if forgotten > 0 {
+            self.metrics.dropped(forgotten);
+            warn!("{forgotten} notifications are forgotten: their receivers are gone, or did not take them for a day");
+        }
     }
 
     fn start_integration(&self, id: IntegrationId, settings: Integration, channel: Arc<dyn Channel>) -> Live {
@@ -212,6 +258,7 @@ impl Dispatcher {
             self.flush(batch, wall);
         }
         self.inhibitor.forget_ended(wall);
+        self.forget_untold();
         let forgotten = self.groups.forget_untold(now, wall);
         if forgotten > 0 {
             self.metrics.dropped(forgotten);
@@ -225,10 +272,12 @@ impl Dispatcher {
         self.groups.note_muted(&batch.id, quiet.muted_by);
         let (states, flush) = (States::of(&batch), self.next_id());
         let (mut under_way, mut untold) = (0, false);
+        let own = !batch.alerts.is_empty() && batch.alerts.iter().all(|(_, alert)| is_own(&alert.labels));
         let to: Vec<usize> = (0..self.live.len()).filter(|at| self.live[*at].id.receiver == batch.receiver).collect();
         for at in to {
-            self.log.forget(&batch, &self.live[at].id, &quiet.ended);
-            if batch.alerts.is_empty() {
+            self.outbox.forget(&batch, &self.live[at].id, &quiet.ended);
+            // Whoever fails does not hear that it does.
+            if batch.alerts.is_empty() || own && self.is_about(&batch, at) {
                 continue;
             }
             match self.tell(at, &batch, &states, (flush, wall)) {
@@ -238,45 +287,74 @@ impl Dispatcher {
             }
         }
         if under_way > 0 {
-            self.flushes.insert(flush, Flush { batch, under_way, untold });
+            self.flushes.insert(flush, Flush { batch, number: flush, under_way, untold });
         } else if !untold {
             self.groups.settle(&batch);
         }
     }
 
-    fn tell(&mut self, at: usize, batch: &Batch, states: &States, (flush, flushed): (u64, Millis)) -> Told {
-        let live = &self.live[at];
+    fn tell(&mut self, at_live: usize, batch: &Batch, states: &States, (flush, flushed): (u64, Millis)) -> Told {
+        let live = &self.live[at_live];
         let (id, send_resolved) = (live.id.clone(), live.settings.send_resolved);
         if let Some(flight) = self.flight_about(&batch.id, &id) {
             flight.owed = true;
             return Told::Later;
         }
-        let Some(reason) = self.log.reason(batch, states, &id, send_resolved) else {
+        if self.restart.is_silent(&batch.id) {
+            return Told::Later;
+        }
+        let reason = self.outbox.log.reason(batch, states, &id, send_resolved);
+        // Of a message that may have arrived the end is told, though nobody confirmed it.
+        let may_wait_for_the_end = states.firing.is_empty() && self.outbox.may_think_it_fires(&batch.id, &id);
+        let reason = reason.or_else(|| (send_resolved && may_wait_for_the_end).then_some(Reason::AllResolved));
+        let Some(reason) = reason else {
+            self.outbox.superfluous(&batch.id, &id);
             return Told::NeedNot;
         };
         if reason == Reason::Repeat && self.is_acknowledged(batch) {
-            self.log.keep(batch, &id);
+            self.outbox.keep(batch, &id);
             return Told::NeedNot;
         }
-        let receipt = self.log.receipt(batch, &id);
-        let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, flushed, receipt)
-        else {
+        let (receipt, decided) = (self.outbox.log.receipt(batch, &id), self.outbox.log.decided(batch, &id));
+        // The same words again are the same message, with the key that it had.
+        let same = self.outbox.same(batch, &id, states);
+        let (at, maybe_arrived) = same.map_or((flushed, false), |same| (same.at, same.maybe_arrived));
+        let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, at, receipt) else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
-            self.log.told(batch, states.clone(), &id, None);
+            self.outbox.told((batch, flush), states.clone(), &id, None);
             return Told::NeedNot;
         };
         let number = self.next_id();
-        let deadline = Instant::now() + batch.timing.group_interval.max(SHORTEST_DEADLINE);
-        let report = Report::new(self.landing.clone(), number);
+        let patience = batch.timing.group_interval.max(SHORTEST_DEADLINE);
+        let (stored, mark) = self.outbox.put((batch, flush), &id, states, (at, flushed, flushed + patience));
+        let ticket = self.live[at_live].outlet.ticket(at, number);
+        let report = Report::new(self.landing.clone(), number, maybe_arrived);
         let flight = Flight { to: id, states: states.clone(), flush, owed: false };
         self.flights.insert(number, flight);
-        if self.live[at].outlet.offer(Job { notification, deadline, report }) {
-            return Told::UnderWay;
+        let deadline = Instant::now() + patience;
+        // From before the start nobody knows how long it took.
+        let decided = decided.filter(|decided| *decided >= self.started);
+        match self.live[at_live].outlet.offer(Job { notification, deadline, decided, stored, mark, ticket, report }) {
+            Offer::Taken => Told::UnderWay,
+            Offer::InPlaceOf(reminder) => {
+                self.metrics.dropped(1);
+                warn!(to = %self.live[at_live].id, "the queue is full; its oldest reminder waits for its group's next turn");
+                reminder.report.send(Outcome::MadeRoom);
+                Told::UnderWay
+            }
+            Offer::Full(job) => {
+                self.flights.remove(&number);
+                drop(job);
+                self.metrics.dropped(1);
+                warn!(to = %self.live[at_live].id, "the queue is full; a notification waits for its group's next turn");
+                Told::Later
+            }
         }
-        self.flights.remove(&number);
-        self.metrics.dropped(1);
-        warn!(to = %self.live[at].id, "the queue is full; a notification waits for its group's next turn");
-        Told::Later
+    }
+
+    /// Whether a batch says of an integration that it fails.
+    fn is_about(&self, batch: &Batch, at_live: usize) -> bool {
+        batch.alerts.iter().any(|(_, alert)| is_about(&alert.labels, &self.live[at_live].id))
     }
 
     /// Whether somebody has taken on everything that fires.
@@ -302,12 +380,25 @@ impl Dispatcher {
             return;
         };
         flush.under_way -= 1;
-        let canceled = outcome == Outcome::Failed(FailureReason::Canceled);
+        let mut news = Vec::new();
+        let mut is_canceled = false;
         match outcome {
-            Outcome::Delivered(receipt) => self.log.told(&flush.batch, flight.states, &flight.to, receipt),
-            Outcome::Failed(_) => flush.untold = true,
+            Outcome::Delivered(receipt) => {
+                self.outbox.told((&flush.batch, flush.number), flight.states, &flight.to, receipt);
+                news.extend(self.failing.recovered(&flight.to, Millis::now()));
+            }
+            Outcome::MadeRoom => flush.untold = true,
+            Outcome::Failed(Failure { reason, what, maybe_arrived }) => {
+                flush.untold = true;
+                is_canceled = reason == FailureReason::Canceled;
+                self.outbox.gave_up(&flush.batch.id, &flight.to, maybe_arrived);
+                let is_own = flush.batch.alerts.iter().all(|(_, alert)| is_own(&alert.labels));
+                if !is_canceled && !is_own {
+                    news = self.failing.failed(&flight.to, reason, &what, Millis::now());
+                }
+            }
         }
-        if flight.owed || canceled {
+        if flight.owed || is_canceled {
             self.groups.hurry(&flush.batch.id, self.clock.now());
         }
         if flush.under_way == 0 {
@@ -316,6 +407,7 @@ impl Dispatcher {
                 self.groups.settle(&flush.batch);
             }
         }
+        self.tell_of(news, &flight.to);
     }
 
     fn publish(&self) {
@@ -368,4 +460,4 @@ fn notification(
 
 #[cfg(test)]
 #[path = "dispatch_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -2,28 +2,43 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use prometheus_client::registry::Registry;
 use tokio::time::sleep;
 
 use super::*;
 use crate::model::{Alert, Labels, Secret, Transition};
 use crate::notify::channels::{ChannelError, ChannelKind, HttpSettings, Retry, webhook};
 use crate::notify::inhibit::InhibitRule;
+use crate::notify::kept::Kept;
 use crate::notify::matcher::Matcher;
+use crate::notify::outbox::Held;
+use crate::notify::plan::Facts;
 use crate::notify::route::{GroupBy, Timing};
 
 /// Answers as it is told to, and remembers what it was sent and when.
 #[derive(Default)]
-struct Fake {
-    answers: Mutex<VecDeque<Result<(), ChannelError>>>,
-    heard: Mutex<Vec<(Millis, String)>>,
-    stamps: Mutex<Vec<Millis>>,
-    start: Mutex<Option<Instant>>,
-    takes: Duration,
+pub struct Fake {
+    pub answers: Mutex<VecDeque<Result<(), ChannelError>>>,
+    pub heard: Mutex<Vec<(Millis, String)>>,
+    pub sent: Mutex<Vec<Notification>>,
+    pub start: Mutex<Option<Instant>>,
+    pub takes: Duration,
+    pub tells_twice: bool,
+    pub receipt: Receipt,
 }
 
 impl Fake {
-    fn heard(&self) -> Vec<String> {
+    pub fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().iter().map(|(at, what)| format!("{} {what}", at.0)).collect()
+    }
+
+    /// The names of the alerts of each notification.
+    pub fn names(&self) -> Vec<String> {
+        let names = |sent: &Notification| {
+            let names = sent.alerts.iter().filter_map(|alert| alert.labels.get("alertname"));
+            format!("{} {}", sent.status(), names.collect::<Vec<_>>().join(","))
+        };
+        self.sent.lock().unwrap().iter().map(names).collect()
     }
 }
 
@@ -34,9 +49,13 @@ impl Channel for Fake {
         let at = Millis(i64::try_from(start.elapsed().as_millis()).unwrap());
         let what = format!("{}:{}", notification.firing().count(), notification.resolved().count());
         self.heard.lock().unwrap().push((at, what));
-        self.stamps.lock().unwrap().push(notification.at);
+        self.sent.lock().unwrap().push(notification.clone());
         sleep(self.takes).await;
-        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(())).map(|()| None)
+        self.answers.lock().unwrap().pop_front().unwrap_or(Ok(())).map(|()| self.receipt.clone())
+    }
+
+    fn is_idempotent(&self) -> bool {
+        !self.tells_twice
     }
 }
 
@@ -52,40 +71,63 @@ fn integration(url: &str) -> Integration {
     Integration { send_resolved: true, channel: ChannelKind::Webhook(Box::new(webhook)) }
 }
 
-fn plan(channels: &[(&str, &Arc<Fake>)]) -> Plan {
+pub fn plan(channels: &[(&str, &Arc<Fake>)]) -> Plan {
+    let on_call: Vec<_> = channels.iter().map(|(url, channel)| ("on-call", *url, *channel)).collect();
+    plan_of(&on_call)
+}
+
+/// The receiver of each channel, its URL and the channel. Routes lead to `on-call`.
+pub fn plan_of(channels: &[(&str, &str, &Arc<Fake>)]) -> Plan {
     let timing = Timing {
         group_wait: Duration::from_secs(5),
         group_interval: Duration::from_mins(1),
         repeat_interval: Duration::from_hours(4),
     };
-    let integrations = channels.iter().enumerate().map(|(index, (url, channel))| {
+    let integrations = channels.iter().enumerate().map(|(index, (receiver, url, channel))| {
         channel.start.lock().unwrap().get_or_insert(Instant::now());
-        let id = IntegrationId { receiver: "on-call".into(), kind: "webhook", index };
+        let id = IntegrationId { receiver: (*receiver).into(), kind: "webhook", index };
         Planned { id, settings: integration(url), channel: Arc::clone(channel) as Arc<dyn Channel> }
     });
     let routes = Route::root("on-call".into(), GroupBy::Labels(vec!["alertname".into()]), timing);
-    Plan { facts: Arc::default(), routes, inhibitor: Inhibitor::default(), integrations: integrations.collect() }
+    let facts = Arc::new(Facts { resolve_timeout: Duration::from_mins(5), ..Facts::default() });
+    Plan { facts, routes, inhibitor: Inhibitor::default(), integrations: integrations.collect() }
 }
 
-struct Rig {
-    shared: Arc<Shared>,
-    supervisor: Supervisor,
+pub struct Rig {
+    pub shared: Arc<Shared>,
+    pub supervisor: Supervisor,
+    registry: Registry,
 }
 
-fn start(plan: Plan) -> Rig {
-    let (shared, supervisor) = (Arc::new(Shared::default()), Supervisor::new());
-    let dispatcher =
-        Dispatcher::new(plan, Arc::clone(&shared), Metrics::default(), supervisor.clone(), "http://sidewatch:9640/");
+impl Rig {
+    /// A metric's value, by its name and labels as they are written.
+    pub fn metric(&self, name: &str) -> f64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+}
+
+pub fn start(plan: Plan) -> Rig {
+    start_with(plan, Held::nothing())
+}
+
+pub fn start_with(plan: Plan, held: Held) -> Rig {
+    let shared = Arc::new(Shared::new(Kept::holding(held), Arc::clone(&plan.facts)));
+    let (supervisor, mut registry) = (Supervisor::new(), Registry::default());
+    let metrics = Metrics::register(&mut registry);
+    let dispatcher = Dispatcher::new(plan, Arc::clone(&shared), metrics, supervisor.clone(), "http://sidewatch:9640/");
     let dispatcher = Arc::new(tokio::sync::Mutex::new(dispatcher));
     let stop = supervisor.stop_token().clone();
     supervisor.spawn("notify", stop.clone(), move || {
         let (dispatcher, stop) = (Arc::clone(&dispatcher), stop.clone());
         async move { dispatcher.lock().await.run(&stop).await }
     });
-    Rig { shared, supervisor }
+    Rig { shared, supervisor, registry }
 }
 
-fn alert(name: &str, ends_at: Option<Millis>) -> Alert {
+pub fn alert(name: &str, ends_at: Option<Millis>) -> Alert {
     Alert {
         labels: Labels::new([("alertname", name)]),
         annotations: Labels::empty(),
@@ -96,19 +138,19 @@ fn alert(name: &str, ends_at: Option<Millis>) -> Alert {
     }
 }
 
-fn firing(name: &str) -> Vec<Transition> {
+pub fn firing(name: &str) -> Vec<Transition> {
     vec![Transition::Firing(alert(name, None))]
 }
 
-fn resolved(name: &str) -> Vec<Transition> {
+pub fn resolved(name: &str) -> Vec<Transition> {
     vec![Transition::Resolved(alert(name, Some(Millis(1))))]
 }
 
-fn passing() -> Result<(), ChannelError> {
+pub fn passing() -> Result<(), ChannelError> {
     Err(ChannelError::passing(FailureReason::ServerError, "answered 503"))
 }
 
-fn seconds(count: u64) -> Duration {
+pub fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
@@ -134,7 +176,7 @@ async fn a_notification_is_stamped_with_the_wall_clock_whatever_the_timers_say()
     sleep(seconds(36_000)).await;
     rig.shared.tell(firing("Down"));
     sleep(seconds(10)).await;
-    let stamps = hook.stamps.lock().unwrap().clone();
+    let stamps: Vec<_> = hook.sent.lock().unwrap().iter().map(|sent| sent.at).collect();
     assert!(stamps.len() == 1 && Millis::now().since(stamps[0]) < seconds(60) && stamps[0] <= Millis::now());
     assert!(rig.supervisor.stop(seconds(5)).await);
 }
@@ -271,4 +313,101 @@ async fn an_inhibited_alert_is_told_when_its_inhibition_ends() {
     assert_eq!(hook.heard().len(), 3, "the cause, its end, and what it kept quiet: {:?}", hook.heard());
     assert!(rig.shared.active().iter().all(|active| active.inhibited_by.is_none()));
     assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_a_server_asks_to_wait_no_other_message_knocks_earlier() {
+    let hook = Arc::new(Fake::default());
+    let busy = ChannelError {
+        what: "answered 429".into(),
+        reason: FailureReason::RateLimited,
+        retry: Retry::After(seconds(30)),
+        may_have_arrived: false,
+    };
+    hook.answers.lock().unwrap().push_back(Err(busy));
+    let rig = start(plan(&[("http://a", &hook)]));
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(10)).await;
+    rig.shared.tell(firing("Slow"));
+    sleep(seconds(60)).await;
+    assert_eq!(hook.heard(), ["5000 1:0", "35000 1:0", "35000 1:0"]);
+    assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_words_after_a_failure_are_the_same_message() {
+    let hook = Arc::new(Fake::default());
+    let refusal = ChannelError::lasting(FailureReason::ClientError, "answered 400");
+    hook.answers.lock().unwrap().push_back(Err(refusal));
+    let rig = start(plan(&[("http://a", &hook)]));
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(70)).await;
+    let sent = hook.sent.lock().unwrap().clone();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0].id(), sent[1].id());
+    assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_after_a_possible_arrival_says_so_where_it_would_be_told_twice() {
+    for tells_twice in [true, false] {
+        let hook = Arc::new(Fake { tells_twice, ..Fake::default() });
+        let refused = ChannelError::passing(FailureReason::Other, "refused");
+        let reset = ChannelError { may_have_arrived: true, ..ChannelError::passing(FailureReason::Other, "reset") };
+        let errors = [refused, reset, ChannelError::passing(FailureReason::ServerError, "503")].map(Err);
+        hook.answers.lock().unwrap().extend(errors);
+        let rig = start(plan(&[("http://a", &hook)]));
+        rig.shared.tell(firing("Down"));
+        sleep(seconds(30)).await;
+        let marks: Vec<_> = hook.sent.lock().unwrap().iter().map(|sent| sent.possible_duplicate).collect();
+        assert_eq!(marks, [false, false, tells_twice, tells_twice]);
+        assert!(rig.supervisor.stop(seconds(5)).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_fails_is_told_of_through_another_until_it_takes_a_message() {
+    let (dead, well) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
+    let refusal = || Err(ChannelError::lasting(FailureReason::ClientError, "answered 404"));
+    dead.answers.lock().unwrap().extend([refusal(), refusal()]);
+    let rig = start(plan_of(&[("on-call", "http://dead", &dead), ("office", "http://well", &well)]));
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(30)).await;
+    assert_eq!(well.names(), ["firing SidewatchNotificationsFailing"]);
+    sleep(seconds(600)).await;
+    assert_eq!(well.names(), ["firing SidewatchNotificationsFailing", "resolved SidewatchNotificationsFailing"]);
+    assert_eq!(dead.names(), ["firing Down", "firing Down", "firing Down"], "it does not hear of itself");
+    assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_failing_cannot_be_told_is_no_alert_of_its_own() {
+    let (dead, deaf) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
+    let refusal = || Err(ChannelError::lasting(FailureReason::ClientError, "answered 404"));
+    dead.answers.lock().unwrap().extend((0..100).map(|_| refusal()));
+    deaf.answers.lock().unwrap().extend((0..100).map(|_| refusal()));
+    let rig = start(plan_of(&[("on-call", "http://dead", &dead), ("office", "http://deaf", &deaf)]));
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(600)).await;
+    assert_eq!(rig.shared.active().len(), 2, "what fires, and that on-call fails");
+    assert!(dead.names().iter().all(|names| names == "firing Down"));
+    assert!(deaf.names().iter().all(|names| names == "firing SidewatchNotificationsFailing"));
+    assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_is_bounded_counted_and_made_up_for() {
+    let slow = Arc::new(Fake { takes: seconds(20), ..Fake::default() });
+    let rig = start(plan(&[("http://slow", &slow)]));
+    let (of, most) = ("{receiver=\"on-call\",integration=\"webhook\"}", super::super::queue::MOST);
+    let all = most + 8 + 50;
+    rig.shared.tell((0..all).flat_map(|number| firing(&format!("Alert{number}"))).collect());
+    sleep(seconds(6)).await;
+    // The first eight are being sent; the dispatcher filled the queue before they had left it.
+    let waiting = rig.metric(&format!("sidewatch_notification_queue_length{of}"));
+    let dropped = rig.metric("sidewatch_notifications_dropped_total");
+    assert_eq!(waiting as usize, most);
+    assert_eq!(dropped as usize, all - most);
+    assert_eq!(rig.shared.active().len(), all, "none is forgotten");
+    assert!(rig.supervisor.stop(seconds(30)).await);
 }

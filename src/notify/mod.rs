@@ -15,13 +15,14 @@
 //! Invariants: [`Notifier::tell`] never waits. A dead receiver delays no other. Everything is bounded, and what
 //! is dropped is counted. No secret, and no URL of a receiver, is in a log, an error or a metric.
 //!
-//! What is under way when the agent stops has a few seconds to finish. Nothing is on disk yet: after a restart,
-//! or a kill, alerts that still fire are told again once the rules have found them, and the end of an alert that
-//! ended meanwhile is not told.
+//! What is under way when the agent stops has a few seconds to finish. The [`outbox`] keeps on disk what is to be sent and
+//! what was told: after a restart, or a kill, nothing is forgotten, nothing is told anew, and the end of an alert that ended
+//! meanwhile is told too (`restart`).
 
 mod acknowledge;
 pub mod channels;
 mod dispatch;
+mod failing;
 mod group;
 mod identity;
 mod inbox;
@@ -31,9 +32,12 @@ pub mod matcher;
 mod metrics;
 mod notification;
 mod original;
+mod outbox;
 mod outside;
 mod plan;
+mod queue;
 mod quiet;
+mod restart;
 mod retry;
 mod route;
 mod sent;

@@ -17,7 +17,7 @@ pub struct Facts {
     pub original: String,
     /// The receivers' names, in the order of the file.
     pub receivers: Vec<String>,
-    /// When an alert of others ends if nobody says it.
+    /// When an alert of others ends if nobody says it, and one from before the start of which nobody has spoken since.
     pub resolve_timeout: Duration,
 }
 

@@ -3,16 +3,19 @@
 //! Alertmanager's notification log and its `DedupStage`. Invariant: pure, time is an argument; entries end by
 //! themselves after twice the repeat interval.
 //!
-//! It lives in memory: after a restart a receiver is told again of what fires. Keeping it on disk is a later step.
+//! It is memory; the outbox keeps each entry on disk too, and what it finds there at the start comes back here.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::model::Millis;
+use crate::model::{Alert, Millis};
 
 use super::channels::{IntegrationId, Receipt};
 use super::group::Batch;
 use super::notification::Reason;
+
+/// Of so many groups and integrations it is known what was told; beyond that the oldest tenth is forgotten.
+const MOST: usize = 50_000;
 
 /// The alerts of a batch by state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,26 +29,39 @@ pub struct States {
 impl States {
     /// Sorts a batch's alerts.
     pub fn of(batch: &Batch) -> Self {
+        Self::of_alerts(batch.alerts.iter().map(|(id, alert)| (*id, alert.as_ref())))
+    }
+
+    /// Sorts alerts with their fingerprints.
+    pub fn of_alerts<'a>(alerts: impl Iterator<Item = (u64, &'a Alert)>) -> Self {
         let mut states = Self::default();
-        for (id, alert) in &batch.alerts {
+        for (id, alert) in alerts {
             let side = if alert.ends_at.is_none() { &mut states.firing } else { &mut states.resolved };
-            side.insert(*id);
+            side.insert(id);
         }
         states
     }
 }
 
-#[derive(Debug)]
-struct Entry {
-    states: States,
-    at: Millis,
-    ends: Millis,
-    receipt: Receipt,
+/// What an integration was last told of a group.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The alerts that it was told of.
+    pub states: States,
+    /// When.
+    pub at: Millis,
+    /// Until when this is remembered.
+    pub ends: Millis,
+    /// What the channel gave back.
+    pub receipt: Receipt,
 }
+
+/// A group and whom it is told.
+pub type Told = (Arc<str>, IntegrationId);
 
 /// The log of what was told.
 #[derive(Debug, Default)]
-pub struct SentLog(HashMap<(Arc<str>, IntegrationId), Entry>);
+pub struct SentLog(HashMap<Told, Entry>);
 
 impl SentLog {
     /// Why an integration should hear of a batch now; `None` when it need not.
@@ -75,28 +91,59 @@ impl SentLog {
     }
 
     /// Keeps what an integration was told of a batch's group, though it is not told again.
-    pub fn keep(&mut self, batch: &Batch, to: &IntegrationId) {
-        if let Some(entry) = self.0.get_mut(&(Arc::clone(&batch.key), to.clone())) {
-            entry.ends = batch.at + batch.timing.repeat_interval * 2;
-        }
+    pub fn keep(&mut self, batch: &Batch, to: &IntegrationId) -> Option<Entry> {
+        let entry = self.0.get_mut(&(Arc::clone(&batch.key), to.clone()))?;
+        entry.ends = batch.at + batch.timing.repeat_interval * 2;
+        Some(entry.clone())
     }
 
-    /// Forgets that an integration was told of some alerts of a batch's group: they ended, and it will not hear of that.
-    pub fn forget(&mut self, batch: &Batch, to: &IntegrationId, alerts: &[u64]) {
+    /// Forgets that an integration was told of some alerts of a batch's group: they ended, and it will not hear of that. Gives
+    /// back what it was told then, if that is another now.
+    pub fn forget(&mut self, batch: &Batch, to: &IntegrationId, alerts: &[u64]) -> Option<Entry> {
         if alerts.is_empty() {
-            return;
+            return None;
         }
-        if let Some(told) = self.0.get_mut(&(Arc::clone(&batch.key), to.clone())) {
-            for id in alerts {
-                told.states.firing.remove(id);
-            }
+        let told = self.0.get_mut(&(Arc::clone(&batch.key), to.clone()))?;
+        let before = told.states.firing.len();
+        for id in alerts {
+            told.states.firing.remove(id);
         }
+        (told.states.firing.len() < before).then(|| told.clone())
+    }
+
+    /// When it was decided what the integration has not been told yet: the first start or end that is news to it. Nothing
+    /// when it was told all of it before.
+    pub fn decided(&self, batch: &Batch, to: &IntegrationId) -> Option<Millis> {
+        let told = self.0.get(&(Arc::clone(&batch.key), to.clone())).map(|entry| &entry.states);
+        let news = batch.alerts.iter().filter_map(|(id, alert)| match alert.ends_at {
+            None => told.is_none_or(|told| !told.firing.contains(id)).then_some(alert.starts_at),
+            Some(at) => told.is_some_and(|told| told.firing.contains(id)).then_some(at),
+        });
+        news.min()
     }
 
     /// Notes that an integration has been told of a batch.
-    pub fn told(&mut self, batch: &Batch, states: States, to: &IntegrationId, receipt: Receipt) {
-        self.0.retain(|_, entry| entry.ends > batch.at);
+    pub fn told(&mut self, batch: &Batch, states: States, to: &IntegrationId, receipt: Receipt) -> Entry {
         let ends = batch.at + batch.timing.repeat_interval * 2;
-        self.0.insert((Arc::clone(&batch.key), to.clone()), Entry { states, at: batch.at, ends, receipt });
+        let entry = Entry { states, at: batch.at, ends, receipt };
+        self.restore((Arc::clone(&batch.key), to.clone()), entry.clone());
+        entry
+    }
+
+    /// Takes an entry from before the start.
+    pub fn restore(&mut self, told: Told, entry: Entry) {
+        self.0.insert(told, entry);
+    }
+
+    /// Forgets what has ended, and the oldest where there is too much, and says what that was.
+    pub fn expire(&mut self, now: Millis) -> Vec<Told> {
+        let mut gone: Vec<_> = self.0.extract_if(|_, entry| entry.ends <= now).map(|(told, _)| told).collect();
+        if self.0.len() >= MOST {
+            let mut times: Vec<_> = self.0.values().map(|entry| entry.at).collect();
+            let (_, cut, _) = times.select_nth_unstable(MOST / 10);
+            let cut = *cut;
+            gone.extend(self.0.extract_if(|_, entry| entry.at <= cut).map(|(told, _)| told));
+        }
+        gone
     }
 }

@@ -54,7 +54,8 @@ pub struct Settings {
     pub templates: Files,
     /// Which alerts keep which others quiet.
     pub inhibit_rules: Vec<InhibitRule>,
-    /// When an alert that came over the API without an end counts as ended.
+    /// When an alert that came over the API without an end counts as ended, and after a restart one that was there before
+    /// and that nobody has spoken of since. Other alerts of our own rules always end by a transition.
     pub resolve_timeout: Duration,
     /// An alert whose data are gone because a look failed is held for so long before it ends; zero: it ends at once.
     pub hold_missing: Duration,

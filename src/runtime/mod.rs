@@ -4,6 +4,7 @@ pub mod connect;
 pub mod every;
 pub mod heap;
 pub mod http_client;
+pub mod journal;
 pub mod own_metrics;
 pub mod process;
 pub mod resolve;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use sidewatch::model::Millis;
 use sidewatch::store::{Limits, Matcher, Store};
 
-use crate::support::{Agent, Answer, HttpServer};
+use crate::support::{Agent, Answer, HttpServer, Random};
 
 /// Kills of each agent; four agents at once make two hundred.
 const KILLS: u64 = 50;
@@ -149,17 +149,4 @@ fn read(folder: &Path) -> Result<(BTreeSet<(u64, i64)>, i64), String> {
 
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
-}
-
-/// Numbers that are the same for the same seed (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
 }

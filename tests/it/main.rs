@@ -5,6 +5,7 @@
 
 mod support;
 
+mod alert_storm;
 mod alertmanager_api;
 mod alertmanager_differential;
 mod amtool;
@@ -27,6 +28,7 @@ mod ledger_survives_kill;
 mod mail_server;
 mod message_templates;
 mod metrics_page;
+mod outbox_survives_kill;
 mod own_voice;
 mod parity;
 mod pgbouncer_faults;

@@ -1,0 +1,48 @@
+//! The dispatcher's first minutes and its last seconds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{self, Instant};
+
+use super::Dispatcher;
+use crate::model::Millis;
+use crate::notify::outbox::Restored;
+use crate::notify::worker::GRACE;
+
+impl Dispatcher {
+    /// Takes up what was known when the agent ended: alerts go back to their groups, and what was to be sent goes first.
+    pub(super) fn take_up(&mut self, restored: &Restored) {
+        let integrations: Vec<_> = self.live.iter().map(|live| live.id.clone()).collect();
+        let (now, now_wall) = (self.clock.now(), Millis::now());
+        self.outbox.take_up(restored, &integrations, now_wall);
+        for transition in self.restart.begin(restored, &self.outbox, now, now_wall) {
+            self.take(transition, None, now);
+        }
+        for group in restored.urgent(now_wall) {
+            self.groups.hurry(&Arc::from(group), now);
+        }
+    }
+
+    /// At the stop: what is being sent ends, and is noted, so that it is not sent again.
+    pub(super) async fn land_all(&mut self) {
+        self.live.clear();
+        let limit = Instant::now() + GRACE + Duration::from_millis(200);
+        while !self.flights.is_empty() {
+            let Ok(Some((flight, outcome))) = time::timeout_at(limit, self.outcomes.recv()).await else { break };
+            self.landed(flight, outcome);
+        }
+        self.outbox.close();
+    }
+
+    /// Some time after the start, what was taken up and nobody has spoken of since is over.
+    pub(super) fn leave_restart(&mut self, now: Millis) {
+        let end = self.restart.take_due(now, Millis::now());
+        for transition in end.over {
+            self.take(transition, None, now);
+        }
+        for group in end.silent {
+            self.groups.hurry(&group, now);
+        }
+    }
+}
