@@ -259,7 +259,8 @@ impl Mattermost {
         let attachments = settings.attachments.iter().map(|one| attachment(one, &texts, size));
         let mut text = if settings.beside_text { texts.of(&settings.text)? } else { String::new() };
         if notification.possible_duplicate {
-            text = format!("{POSSIBLE_DUPLICATE}\n{text}").trim_end().to_owned();
+            text.insert_str(0, if text.is_empty() { "" } else { "\n" });
+            text.insert_str(0, POSSIBLE_DUPLICATE);
         }
         let card = texts.of(&settings.card)?;
         Ok(Message {

@@ -127,7 +127,7 @@ struct Ntfy {
 }
 
 #[derive(Serialize)]
-struct Message {
+struct Publication {
     topic: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     title: String,
@@ -152,7 +152,7 @@ struct Answer {
 }
 
 impl Ntfy {
-    fn message(&self, notification: &Notification, size: Size) -> Result<Message, ChannelError> {
+    fn message(&self, notification: &Notification, size: Size) -> Result<Publication, ChannelError> {
         let settings = &self.settings;
         let texts = Texts::plain(&self.templates, notification);
         let trimmed = |template: &str| texts.of(template).map(|text| text.trim().to_owned());
@@ -161,7 +161,7 @@ impl Ntfy {
             return Err(ChannelError::lasting(FailureReason::ClientError, "the topic's template gave an empty text"));
         }
         let tags = settings.tags.iter().map(|tag| trimmed(tag)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Message {
+        Ok(Publication {
             topic,
             title: characters(&trimmed(&settings.title)?, TITLE).into_owned(),
             message: bytes(&trimmed(&settings.message)?, size.of(MESSAGE)).into_owned(),

@@ -74,7 +74,8 @@ impl Recorder {
                 let play = script.lock().unwrap().pop_front().unwrap_or(Play::Answer(200, &[], OK));
                 match play {
                     Play::Answer(status, headers, body) => {
-                        let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                        let more: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                        let more = more.concat();
                         let length = body.len();
                         let head = format!(
                             "HTTP/1.1 {status} X\r\n{more}content-length: {length}\r\nconnection: close\r\n\r\n"

@@ -57,7 +57,9 @@ async fn all(script: &[Play]) -> Vec<(&'static str, Arc<dyn Channel>)> {
 
 #[tokio::test]
 async fn bad_days_are_understood_and_secrets_kept() {
-    let week: &[(&str, Play, fn(Retry) -> bool, bool)] = &[
+    /// What it is called, what the server does, whether the answer's `Retry` is right, whether the message may be there.
+    type Day = (&'static str, Play, fn(Retry) -> bool, bool);
+    let week: &[Day] = &[
         (
             "seconds",
             Play::Answer(429, &[("Retry-After", "7")], TOLD),
@@ -100,5 +102,24 @@ async fn too_large_is_not_tried_for_ever() {
     for (kind, channel) in all(&script).await {
         let error = channel.send(&firing("app")).await.expect_err(kind);
         assert!(error.retry == Retry::Never && !error.what.contains("s3cret"), "{kind}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_channel_has_texts_of_its_own() {
+    let taken: &[Play] =
+        &[Play::Answer(200, &[], r#"{"id":"1","success":true,"status":1,"aws":"<MessageId>1</MessageId>"}"#)];
+    let hook = "webhook_url: ROOT";
+    let keys = "api_url: ROOT\nsigv4: {region: eu-central-1, access_key: A, secret_key: S}\ntopic_arn: a";
+    for (kind, channel) in [
+        one::<ntfy::Settings>(taken, "url: ROOT\ntopic: t").await,
+        one::<googlechat::Settings>(taken, "url: ROOT").await,
+        one::<ping::Settings>(taken, "url: ROOT").await,
+        one::<pushover::Settings>(taken, "api_url: ROOT\nuser_key: u\ntoken: t").await,
+        one::<sns::Settings>(taken, keys).await,
+        one::<mattermost::Settings>(taken, hook).await,
+        one::<rocketchat::Settings>(taken, "api_url: ROOT\ntoken: t\ntoken_id: i").await,
+    ] {
+        assert_eq!(channel.send(&firing("app")).await.map(drop), Ok(()), "{kind}");
     }
 }

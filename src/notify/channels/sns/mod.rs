@@ -165,6 +165,11 @@ fn read_api_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// By its name, which must end so.
+fn is_fifo(topic: &str) -> bool {
+    topic.trim().strip_suffix(".fifo").is_some()
+}
+
 struct Sns {
     endpoint: Endpoint,
     region: String,
@@ -207,7 +212,7 @@ impl Sns {
         if !subject.trim().is_empty() {
             say("Subject", &characters(subject.trim(), SUBJECT));
         }
-        if matches!(settings.to, To::Topic(_)) && to.trim().ends_with(".fifo") {
+        if matches!(settings.to, To::Topic(_)) && is_fifo(&to) {
             say("MessageGroupId", &digest(&[&notification.receiver, &notification.group_key], 64));
             say("MessageDeduplicationId", &notification.id());
         }
@@ -274,7 +279,7 @@ impl Channel for Sns {
     }
 
     fn is_idempotent(&self) -> bool {
-        matches!(&self.settings.to, To::Topic(arn) if arn.trim().ends_with(".fifo"))
+        matches!(&self.settings.to, To::Topic(arn) if is_fifo(arn))
     }
 }
 

@@ -53,7 +53,10 @@ pub fn sign(credentials: &Credentials, request: &Signed<'_>) -> Vec<(&'static st
     headers.push(("x-amz-date", &at));
     headers.extend(credentials.session_token.as_ref().map(|token| ("x-amz-security-token", token.expose())));
     let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+    let mut lines = String::new();
+    for (name, value) in &headers {
+        let _ = writeln!(lines, "{name}:{}", value.trim());
+    }
     let path = encoded(request.path);
     let canonical = format!("POST\n{path}\n\n{lines}\n{names}\n{}", hex(digest(&SHA256, request.body).as_ref()));
     let scope = format!("{day}/{}/{}/aws4_request", request.region, request.service);
