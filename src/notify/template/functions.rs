@@ -77,9 +77,9 @@ fn title(text: &str) -> String {
         }
         if c.is_alphabetic() {
             if begun {
-                out.extend(c.to_lowercase())
+                out.extend(c.to_lowercase());
             } else {
-                out.extend(c.to_uppercase())
+                out.extend(c.to_uppercase());
             }
             begun = true;
         } else {
@@ -103,7 +103,7 @@ fn unescaped(text: &str) -> Result<String> {
                 let code = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2);
                 let code = code.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
                 let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(|| {
-                    let shown = String::from_utf8_lossy(&bytes[at - 1..at - 1 + digits.len() + 1]);
+                    let shown = String::from_utf8_lossy(&bytes[at - 1..at + digits.len()]);
                     TemplateError::Exec(format!("invalid URL escape {shown:?}"))
                 })?;
                 out.push(code);

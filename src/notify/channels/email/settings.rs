@@ -246,9 +246,9 @@ fn one_line(text: &str) -> Result<String, String> {
 /// An address, or a template of one.
 fn sender(text: &str) -> Result<String, String> {
     if text.contains("{{") {
-        template::check(text)?
+        template::check(text)?;
     } else {
-        read_mailbox(text).map(|_| ())?
+        read_mailbox(text).map(|_| ())?;
     }
     Ok(text.to_owned())
 }
@@ -256,9 +256,9 @@ fn sender(text: &str) -> Result<String, String> {
 /// Addresses, or a template of them.
 fn recipients(text: &str) -> Result<String, String> {
     if text.contains("{{") {
-        template::check(text)?
+        template::check(text)?;
     } else {
-        read_mailboxes(text).map(|_| ())?
+        read_mailboxes(text).map(|_| ())?;
     }
     Ok(text.to_owned())
 }
