@@ -382,16 +382,16 @@ async fn a_receiver_that_fails_is_told_of_through_another_until_it_takes_a_messa
 
 #[tokio::test(start_paused = true)]
 async fn that_failing_cannot_be_told_is_no_alert_of_its_own() {
-    let (dead, deaf) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
+    let (dead, mute) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
     let refusal = || Err(ChannelError::lasting(FailureReason::ClientError, "answered 404"));
     dead.answers.lock().unwrap().extend((0..100).map(|_| refusal()));
-    deaf.answers.lock().unwrap().extend((0..100).map(|_| refusal()));
-    let rig = start(plan_of(&[("on-call", "http://dead", &dead), ("office", "http://deaf", &deaf)]));
+    mute.answers.lock().unwrap().extend((0..100).map(|_| refusal()));
+    let rig = start(plan_of(&[("on-call", "http://dead", &dead), ("office", "http://mute", &mute)]));
     rig.shared.tell(firing("Down"));
     sleep(seconds(600)).await;
     assert_eq!(rig.shared.active().len(), 2, "what fires, and that on-call fails");
     assert!(dead.names().iter().all(|names| names == "firing Down"));
-    assert!(deaf.names().iter().all(|names| names == "firing SidewatchNotificationsFailing"));
+    assert!(mute.names().iter().all(|names| names == "firing SidewatchNotificationsFailing"));
     assert!(rig.supervisor.stop(seconds(5)).await);
 }
 

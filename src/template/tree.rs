@@ -78,6 +78,7 @@ impl Tree {
     }
 
     /// The same tree in the form in which it is executed.
+    #[must_use]
     pub fn ready(mut self, file: &str) -> Self {
         let rewrite = Rewrite { file: if file.is_empty() { String::new() } else { format!("{file}:") } };
         rewrite.list(&mut self.main);

@@ -103,7 +103,7 @@ fn unescaped(text: &str) -> Result<String> {
                 let code = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2);
                 let code = code.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
                 let code = code.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(|| {
-                    let shown = String::from_utf8_lossy(&bytes[(at - 1)..=(at - 1 + digits.len())]);
+                    let shown = String::from_utf8_lossy(&bytes[at - 1..at + digits.len()]);
                     TemplateError::Exec(format!("invalid URL escape {shown:?}"))
                 })?;
                 out.push(code);

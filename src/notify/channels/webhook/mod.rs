@@ -83,12 +83,12 @@ impl ChannelSettings for Settings {
         }
         let key = if fields.has("url") { "url" } else { "url_file" };
         if settings.is_template() {
-            return if let Ok(()) = check(settings.url.expose()) {
-                Some(settings)
-            } else {
-                fields.wrong(key, "the webhook's URL is no template", "check its braces and functions");
-                None
-            };
+            // What is wrong with it would quote the URL.
+            if check(settings.url.expose()).is_ok() {
+                return Some(settings);
+            }
+            fields.wrong(key, "the webhook's URL is no template", "check its braces and functions");
+            return None;
         }
         match parse_url(&settings.url).map(|mut url| credentials(&mut url)) {
             Ok(Some(_)) if settings.http.authorization.is_some() => {

@@ -80,8 +80,8 @@ fn read(text: &str) -> (Option<Settings>, Vec<String>) {
 #[test]
 fn a_payload_of_the_users_is_alertmanagers() {
     for (payload, expected) in [
-        (r"'{{ toJson .GroupLabels }}'", r#"{"alertname":"PgPool"}"#),
-        (r"'just text {{ .Status }}'", r#""just text firing""#),
+        ("'{{ toJson .GroupLabels }}'", r#"{"alertname":"PgPool"}"#),
+        ("'just text {{ .Status }}'", r#""just text firing""#),
         (
             r#"{x: "{{ .Status }}", num: 5, b: true, z: null, f: 1.5, l: ["{{ len .Alerts }}", 2], "k{{ .Status }}": "true"}"#,
             r#"{"b":true,"f":1.5,"kfiring":true,"l":[1,2],"num":5,"x":"firing","z":null}"#,
