@@ -4,14 +4,20 @@ use crate::model::Problems;
 use crate::rules::{GroupSpec, read_file};
 
 /// Name and text of each file under `alerts/`.
-pub const FILES: [(&str, &str); 8] = [
+pub const FILES: [(&str, &str); 14] = [
     ("app.yml", include_str!("../../alerts/app.yml")),
+    ("caches.yml", include_str!("../../alerts/caches.yml")),
+    ("certificates.yml", include_str!("../../alerts/certificates.yml")),
     ("containers.yml", include_str!("../../alerts/containers.yml")),
+    ("growth.yml", include_str!("../../alerts/growth.yml")),
     ("host.yml", include_str!("../../alerts/host.yml")),
     ("llm.yml", include_str!("../../alerts/llm.yml")),
     ("pgbouncer.yml", include_str!("../../alerts/pgbouncer.yml")),
     ("postgres.yml", include_str!("../../alerts/postgres.yml")),
+    ("postgres_replication.yml", include_str!("../../alerts/postgres_replication.yml")),
+    ("postgres_sessions.yml", include_str!("../../alerts/postgres_sessions.yml")),
     ("redis.yml", include_str!("../../alerts/redis.yml")),
+    ("redis_topology.yml", include_str!("../../alerts/redis_topology.yml")),
     ("sidewatch.yml", include_str!("../../alerts/sidewatch.yml")),
 ];
 
