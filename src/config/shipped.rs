@@ -4,11 +4,12 @@ use crate::model::Problems;
 use crate::rules::{GroupSpec, read_file};
 
 /// Name and text of each file under `alerts/`.
-pub const FILES: [(&str, &str); 14] = [
+pub const FILES: [(&str, &str); 15] = [
     ("app.yml", include_str!("../../alerts/app.yml")),
     ("caches.yml", include_str!("../../alerts/caches.yml")),
     ("certificates.yml", include_str!("../../alerts/certificates.yml")),
     ("containers.yml", include_str!("../../alerts/containers.yml")),
+    ("damage.yml", include_str!("../../alerts/damage.yml")),
     ("growth.yml", include_str!("../../alerts/growth.yml")),
     ("host.yml", include_str!("../../alerts/host.yml")),
     ("llm.yml", include_str!("../../alerts/llm.yml")),
