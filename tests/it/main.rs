@@ -47,5 +47,6 @@ mod redis_load;
 mod reload;
 mod remote_write;
 mod rule_tests;
+mod runbooks;
 mod sns;
 mod test_route;
