@@ -6,7 +6,6 @@
 mod support;
 
 mod alert_storm;
-mod alert_pages;
 mod alertmanager_api;
 mod alertmanager_differential;
 mod amtool;
