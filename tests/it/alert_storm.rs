@@ -36,7 +36,8 @@ fn hook() -> (HttpServer, Heard) {
 
 #[test]
 fn ten_thousand_alerts_reach_nine_channels_though_the_tenth_is_dead() {
-    let lines: String = (0..ALERTS).map(|n| format!("fault{{n=\"{n}\",team=\"{}\"}} 1\n", n % GROUPS)).collect();
+    let lines =
+        (0..ALERTS).map(|n| format!("fault{{n=\"{n}\",team=\"{}\"}} 1\n", n % GROUPS)).collect::<Vec<_>>().concat();
     let app = HttpServer::start(move |_| Answer::new(200, "text/plain; version=0.0.4", lines.as_str()));
     let hooks: Vec<_> = (0..WELL).map(|_| hook()).collect();
     let dead = Silent::start();
@@ -57,7 +58,7 @@ fn ten_thousand_alerts_reach_nine_channels_though_the_tenth_is_dead() {
     let agent = Agent::start_in(&folder, &config);
     agent.wait_for("/healthz");
     for (number, (_, heard)) in hooks.iter().enumerate() {
-        wait_until(&format!("channel {number} has heard of every alert"), Duration::from_secs(300), || {
+        wait_until(&format!("channel {number} has heard of every alert"), Duration::from_mins(5), || {
             (heard.lock().expect("no panic").len() == ALERTS).then_some(())
         });
     }

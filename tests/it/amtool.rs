@@ -56,7 +56,7 @@ impl Peer {
 }
 
 fn agent() -> Agent {
-    let alerting: String = ALERTING.lines().map(|line| format!("  {line}\n")).collect();
+    let alerting = ALERTING.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
     Agent::start(&format!("targets: []\nrule_files: []\nalerting:\n{alerting}"))
 }
 

@@ -16,7 +16,7 @@ use crate::support::{Agent, Answer, HttpServer, Random, wait_until};
 const KILLS: u64 = 50;
 /// An alert of which the rules speak no more after a restart has ended after so long; longer than any life but the last.
 const RESOLVE_TIMEOUT: &str = "12s";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A message as it was taken.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl Faults {
         let show = Arc::clone(&shown);
         let server = HttpServer::start(move |_| {
             let shown = show.lock().expect("no panic");
-            let lines: String = shown.iter().map(|(n, is)| format!("fault{{n=\"{n}\"}} {is}\n")).collect();
+            let lines = shown.iter().map(|(n, is)| format!("fault{{n=\"{n}\"}} {is}\n")).collect::<Vec<_>>().concat();
             Answer::new(200, "text/plain; version=0.0.4", format!("well 1\n{lines}"))
         });
         Self { server, shown }
