@@ -14,9 +14,9 @@ pub(super) const EXTERNAL: u32 = 0;
 
 /// So many of the newest samples are kept as they came; then the older part of them goes into a chunk.
 ///
-/// A sample here is read in a nanosecond instead of ten, and takes 12 bytes instead of about two. At 10 s the tail holds
-/// two to four minutes, so that the newest value never waits for a chunk to be decoded, in at most 288 bytes a series.
-const TAIL_SAMPLES: usize = 24;
+/// A sample here is read in a nanosecond instead of ten, and takes 12 bytes instead of about two. At 15 s the tail holds
+/// five minutes at least, which is what most rules ask for, in at most 384 bytes a series.
+const TAIL_SAMPLES: usize = 32;
 /// So many samples go into a chunk at once.
 const SEALED_AT_ONCE: usize = 12;
 

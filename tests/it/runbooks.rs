@@ -58,7 +58,7 @@ fn every_alert_has_its_page_and_every_page_its_alert() {
         if !list.contains(&format!("[{name}]({file})")) {
             wrong.push(format!("{name} is not in the list"));
         }
-        let page = text_of(&format!("docs/runbooks/{file}"));
+        let page = text_of(format!("docs/runbooks/{file}"));
         let found: Vec<_> = page.lines().filter(|line| line.starts_with("## ")).collect();
         if found != HEADINGS || !page.starts_with(&format!("# {name}\n")) {
             wrong.push(format!("{file}: the headings are {found:?}"));
@@ -82,7 +82,7 @@ fn every_alert_has_tests_that_see_it_fire_and_see_it_quiet() {
         let tests = folder.path().join("tests");
         std::fs::create_dir(&tests).expect("our folder");
         let tests = tests.join(file);
-        std::fs::write(&tests, text_of(&format!("alerts/tests/{file}"))).expect("our folder");
+        std::fs::write(&tests, text_of(format!("alerts/tests/{file}"))).expect("our folder");
         let passes = |rules: &str| {
             std::fs::write(folder.path().join(file), rules).expect("our folder");
             let command = &mut Command::new(&promtool);
