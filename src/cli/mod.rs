@@ -9,9 +9,12 @@ mod health;
 mod probe;
 mod query;
 mod run;
+mod server;
 mod silence;
 mod test;
+mod test_receiver;
 mod test_route;
+mod why;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -60,6 +63,8 @@ enum Command {
     },
     /// Ask a running agent, or any Prometheus, in PromQL; exit 1 with the server's error.
     Query(query::Question),
+    /// Tell why an alert fires, does not, or is not heard of: its values, its rule, and what keeps it quiet.
+    Why(why::Question),
     /// Set, change, end and list silences of a running agent, or of any Alertmanager, as amtool does.
     #[command(subcommand)]
     Silence(silence::Command),
@@ -113,6 +118,8 @@ enum Test {
     },
     /// Print which receivers an alert with these labels reaches.
     Route(test_route::Question),
+    /// Send one test alert through a receiver and print what came back; exit 1 when a channel did not take it.
+    Receiver(test_receiver::Question),
 }
 
 /// How results are printed.
@@ -133,8 +140,10 @@ pub fn main() -> ExitCode {
         Command::Check(Check::Rules { files, lint, lint_fatal }) => check::rules(&files, lint, lint_fatal),
         Command::Test(Test::Rules { files, run, diff }) => test::rules(&files, run.as_ref(), diff),
         Command::Test(Test::Route(question)) => test_route::run(question),
+        Command::Test(Test::Receiver(question)) => test_receiver::run(&question),
         Command::Probe { target, config, format } => probe::run(&target, config, format),
         Command::Query(question) => query::run(&question),
+        Command::Why(question) => why::run(&question),
         Command::Silence(command) => silence::run(command),
         Command::Cost { prices } => cost::run(&prices),
         Command::Health { url } => health::run(url),

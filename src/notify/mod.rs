@@ -45,6 +45,7 @@ mod settings;
 pub mod silence;
 mod template;
 mod time_interval;
+mod trial;
 mod worker;
 
 use std::sync::Arc;
@@ -75,6 +76,7 @@ pub use settings::{Receiver, Settings};
 use silence::Silences;
 pub use template::{Files as TemplateFiles, Templates};
 pub use time_interval::{Span, TimeInterval};
+pub use trial::Trial;
 
 /// Alerts of others are looked at this often at most, and at least.
 const ENDS_PAUSE: Duration = Duration::from_millis(20);

@@ -8,6 +8,7 @@
 //! Invariant: no I/O and no clock. The time is an argument; the same snapshot gives the same answer.
 
 mod budget;
+mod comparison;
 mod error;
 mod eval;
 mod functions;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use crate::model::Millis;
 use crate::store::{Matcher, Snapshot};
 
+pub use comparison::Comparison;
 pub use error::{EvalError, ParseError};
 pub use notes::Notes;
 pub use value::Value;

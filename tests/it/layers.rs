@@ -22,7 +22,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("serve", &["collect", "exposition", "ingest", "notify", "promql", "rules", "runtime", "store", "usage", "yaml"]),
     ("config", &["collect", "notify", "rules", "runtime", "serve", "store", "usage", "yaml"]),
     ("app", &["collect", "config", "ingest", "notify", "rules", "runtime", "serve", "store", "usage"]),
-    ("cli", &["app", "collect", "config", "notify", "rules", "runtime", "serve", "store", "usage"]),
+    ("cli", &["app", "collect", "config", "notify", "promql", "rules", "runtime", "serve", "store", "usage"]),
 ];
 
 #[test]

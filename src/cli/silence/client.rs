@@ -1,40 +1,21 @@
 //! Alertmanager's API v2, as far as silences go.
 
-use std::time::Duration;
-
 use hyper::Method;
-use hyper::header::AUTHORIZATION;
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::cli::runtime;
+use crate::cli::server::{LIMIT, Server};
 use crate::notify::matcher::Matcher;
-use crate::runtime::http_client::{HttpClient, Reply, Request, basic, credentials, sensitive};
-use crate::runtime::tls::Trust;
+use crate::runtime::http_client::{Reply, Request};
 
-/// As `amtool`'s `--timeout`.
-const LIMIT: Duration = Duration::from_secs(30);
-/// Answers may be this long.
-const MAX_BODY: usize = 64 << 20;
-
-/// A server's address and the way to it.
-pub struct Client {
-    /// Without credentials; ends with a slash.
-    base: Url,
-    authorization: Option<hyper::header::HeaderValue>,
-    http: HttpClient,
-    runtime: tokio::runtime::Runtime,
-}
+/// The silences of a server.
+pub struct Client(Server);
 
 impl Client {
     /// For a server at this address; a path in front of the API is kept.
     pub fn new(address: &str) -> Result<Self, String> {
-        let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let mut base = Url::parse(&address).map_err(|error| format!("{address}: {error}"))?;
-        let authorization = credentials(&mut base).and_then(|(user, password)| sensitive(&basic(&user, &password)));
-        base.set_path(&format!("{}/api/v2/", base.path().trim_end_matches('/')));
-        Ok(Self { base, authorization, http: HttpClient::new(&Trust::default())?, runtime: runtime() })
+        Server::at(address).map(Self)
     }
 
     /// All silences with these matchers.
@@ -76,16 +57,11 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> Result<Url, String> {
-        self.base.join(path).map_err(|error| error.to_string())
+        self.0.url(&format!("api/v2/{path}"))
     }
 
-    fn send(&self, mut request: Request) -> Result<Reply, String> {
-        request.max_body = MAX_BODY;
-        if let Some(authorization) = &self.authorization {
-            request.headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        let reply = self.runtime.block_on(async { self.http.send(request).await }).0;
-        let reply = reply.map_err(|error| format!("{}: {error}", self.base))?;
+    fn send(&self, request: Request) -> Result<Reply, String> {
+        let reply = self.0.send(request)?;
         if reply.status.is_success() { Ok(reply) } else { Err(complaint(&reply)) }
     }
 }

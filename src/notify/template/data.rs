@@ -3,16 +3,15 @@
 //! Ours are `.GroupKey`, `.SentAt`, `.PossibleDuplicate`, `.Lasting` (for how long the oldest alert fires), and an alert's
 //! `.Value`, `.ValueString`, `.Limit`, `.Duration` and `.Lasting`.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use gotmpl::Value;
 use jiff::SignedDuration;
-use regex::Regex;
 
 use crate::model::{Alert, Labels, Millis, render_float};
 use crate::notify::identity::{quote_meta, render_fingerprint};
 use crate::notify::notification::{Notification, common};
+use crate::promql::Comparison;
 use crate::template::member::{Kind, pairs, structure};
 use crate::template::{moment, span};
 
@@ -93,14 +92,10 @@ fn number(value: f64) -> String {
 
 /// What the rule's expression compares with at its end, as `> 0.9`, if that is a number.
 fn limit(generator_url: &str) -> Option<String> {
-    static AT_END: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"(==|!=|<=|>=|<|>)\s*(?:bool\s+)?([-+]?[0-9][0-9_.eE+-]*(?:\s*[*/]\s*[0-9][0-9_.eE]*)*)\s*$")
-            .expect("a regular expression")
-    });
     let (_, query) = generator_url.split_once('?')?;
     let (_, expression) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "g0.expr")?;
-    let found = AT_END.captures(&expression)?;
-    Some(format!("{} {}", &found[1], &found[2]))
+    let comparison = Comparison::at_end_of(&expression)?;
+    Some(format!("{} {}", comparison.operator, comparison.limit))
 }
 
 #[cfg(test)]
