@@ -321,7 +321,7 @@ impl Dispatcher {
         let (at, maybe_arrived) = same.map_or((flushed, false), |same| (same.at, same.maybe_arrived));
         let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, at, receipt) else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
-            self.outbox.told((batch, flush), states.clone(), &id, None);
+            self.outbox.told((batch, flush), states.clone(), &id, (None, batch.at));
             return Told::NeedNot;
         };
         let number = self.next_id();
@@ -384,6 +384,9 @@ impl Dispatcher {
         let mut is_canceled = false;
         match outcome {
             Outcome::Delivered(receipt) => {
+                // From when it has it, as in Alertmanager: a reminder after exactly a multiple of the group's interval
+                // comes with the next flush there, too.
+                let receipt = (receipt, self.clock.now());
                 self.outbox.told((&flush.batch, flush.number), flight.states, &flight.to, receipt);
                 news.extend(self.failing.recovered(&flight.to, Millis::now()));
             }

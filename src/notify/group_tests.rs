@@ -73,7 +73,7 @@ impl Rig {
                     if self.send_resolved || firing > 0 {
                         told.push(format!("{} {reason:?} {firing}/{resolved}", next.0 / 1000));
                     }
-                    self.log.told(&batch, states, &self.to, None);
+                    self.log.told(&batch, states, &self.to, (None, batch.at));
                 }
                 self.groups.settle(&batch);
             }

@@ -123,9 +123,15 @@ impl SentLog {
     }
 
     /// Notes that an integration has been told of a batch.
-    pub fn told(&mut self, batch: &Batch, states: States, to: &IntegrationId, receipt: Receipt) -> Entry {
+    pub fn told(
+        &mut self,
+        batch: &Batch,
+        states: States,
+        to: &IntegrationId,
+        (receipt, at): (Receipt, Millis),
+    ) -> Entry {
         let ends = batch.at + batch.timing.repeat_interval * 2;
-        let entry = Entry { states, at: batch.at, ends, receipt };
+        let entry = Entry { states, at, ends, receipt };
         self.restore((Arc::clone(&batch.key), to.clone()), entry.clone());
         entry
     }

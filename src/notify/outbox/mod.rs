@@ -138,7 +138,13 @@ impl Outbox {
     }
 
     /// The channel has said yes, or the integration need not hear of it: the log says so, and nothing is left to be sent.
-    pub(super) fn told(&mut self, (batch, flush): (&Batch, u64), states: States, to: &IntegrationId, receipt: Receipt) {
+    pub(super) fn told(
+        &mut self,
+        (batch, flush): (&Batch, u64),
+        states: States,
+        to: &IntegrationId,
+        receipt: (Receipt, Millis),
+    ) {
         for expired in self.log.expire(batch.at) {
             self.forget_told(&expired);
         }
