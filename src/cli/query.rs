@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use crate::model::{Millis, parse_duration};
-use crate::runtime::http_client::{HttpClient, Request, basic, credentials, sensitive};
-use crate::runtime::tls::Trust;
+use crate::runtime::http_client::Request;
 
-use super::{complain, health, runtime, say, shown};
+use super::server::{Server, text};
+use super::{complain, health, say, shown};
 
 /// A server gives up on a query after two minutes by default.
 const LIMIT: Duration = Duration::from_secs(130);
@@ -103,18 +103,12 @@ pub fn run(question: &Question) -> ExitCode {
 }
 
 fn ask(address: &str, question: &Question) -> Result<Value, String> {
-    let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    let mut url = Url::parse(&address).map_err(|error| error.to_string())?;
-    let path = if question.start.is_some() { "query_range" } else { "query" };
-    let signed = credentials(&mut url).and_then(|(user, password)| sensitive(&basic(&user, &password)));
-    // A path in front is kept: a proxy may have put one there.
-    url.set_path(&format!("{}/api/v1/{path}", url.path().trim_end_matches('/')));
-    let mut request = Request::post_json(url, form(question), Instant::now() + LIMIT);
+    let server = Server::at(address)?;
+    let path = if question.start.is_some() { "api/v1/query_range" } else { "api/v1/query" };
+    let mut request = Request::post_json(server.url(path)?, form(question), Instant::now() + LIMIT);
     request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    request.headers.extend(signed.map(|value| (AUTHORIZATION, value)));
     request.max_body = MAX_BODY;
-    let client = HttpClient::new(&Trust::default())?;
-    let reply = runtime().block_on(client.send(request)).0.map_err(|error| error.to_string())?;
+    let reply = server.send(request)?;
     serde_json::from_slice(&reply.body)
         .map_err(|_| format!("answered {} and no JSON: is this the agent?", reply.status))
 }
@@ -141,10 +135,6 @@ fn even(range: Duration) -> f64 {
 
 fn seconds(time: Millis) -> String {
     format!("{}", time.as_seconds())
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// `up{job="app"}`, or `{}` for a series without labels.

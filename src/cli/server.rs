@@ -15,7 +15,7 @@ use super::runtime;
 /// As `amtool`'s `--timeout`.
 pub const LIMIT: Duration = Duration::from_secs(30);
 /// Answers may be this long.
-const MAX_BODY: usize = 64 << 20;
+pub const MAX_BODY: usize = 64 << 20;
 
 /// A server's address and the way to it.
 pub struct Server {
@@ -30,7 +30,7 @@ impl Server {
     /// A server at this address; a path in front of its APIs is kept.
     pub fn at(address: &str) -> Result<Self, String> {
         let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let mut base = Url::parse(&address).map_err(|error| format!("{}: {error}", super::shown(&address)))?;
+        let mut base = Url::parse(&address).map_err(|error| error.to_string())?;
         let authorization = credentials(&mut base).and_then(|(user, password)| sensitive(&basic(&user, &password)));
         base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
         Ok(Self { base, authorization, http: HttpClient::new(&Trust::default())?, runtime: runtime() })
@@ -43,12 +43,11 @@ impl Server {
 
     /// The answer to a request, whatever its status.
     pub fn send(&self, mut request: Request) -> Result<Reply, String> {
-        request.max_body = MAX_BODY;
         if let Some(authorization) = &self.authorization {
             request.headers.insert(AUTHORIZATION, authorization.clone());
         }
         let reply = self.runtime.block_on(async { self.http.send(request).await }).0;
-        reply.map_err(|error| format!("{}: {error}", self.base))
+        reply.map_err(|error| error.to_string())
     }
 
     /// The JSON behind a path.
@@ -57,8 +56,15 @@ impl Server {
         if !parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(parameters);
         }
-        let reply = self.send(Request::get(url, Instant::now() + LIMIT))?;
-        let no_json = |_| format!("{} answered {} and no JSON: is this the agent?", self.base, reply.status);
+        let mut request = Request::get(url, Instant::now() + LIMIT);
+        request.max_body = MAX_BODY;
+        let reply = self.send(request)?;
+        let no_json = |_| format!("answered {} and no JSON: is this the agent?", reply.status);
         serde_json::from_slice(&reply.body).map_err(no_json)
     }
+}
+
+/// A text as it is, anything else as JSON.
+pub fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::model::{Millis, render_duration};
 use crate::promql::{Comparison, Query};
 
-use super::server::Server;
+use super::server::{Server, text};
 use super::{Output, complain, health, say, shown};
 
 /// So many values are shown of a rule that does not hold.
@@ -225,8 +225,4 @@ fn series(labels: &Value) -> String {
     let pairs = labels.as_object().into_iter().flatten().filter(|(name, _)| *name != "alertname");
     let pairs: Vec<_> = pairs.map(|(name, value)| format!("{name}={:?}", text(value))).collect();
     format!("{{{}}}", pairs.join(", "))
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::cli::server::{LIMIT, Server};
+use crate::cli::server::{LIMIT, MAX_BODY, Server};
+use crate::cli::shown;
 use crate::notify::matcher::Matcher;
 use crate::runtime::http_client::{Reply, Request};
 
@@ -15,7 +16,7 @@ pub struct Client(Server);
 impl Client {
     /// For a server at this address; a path in front of the API is kept.
     pub fn new(address: &str) -> Result<Self, String> {
-        Server::at(address).map(Self)
+        Server::at(address).map(Self).map_err(|why| format!("{}: {why}", shown(address)))
     }
 
     /// All silences with these matchers.
@@ -60,8 +61,12 @@ impl Client {
         self.0.url(&format!("api/v2/{path}"))
     }
 
-    fn send(&self, request: Request) -> Result<Reply, String> {
-        let reply = self.0.send(request)?;
+    fn send(&self, mut request: Request) -> Result<Reply, String> {
+        request.max_body = MAX_BODY;
+        let reply = self
+            .0
+            .send(request)
+            .map_err(|why| self.url("").map_or_else(|_| why.clone(), |url| format!("{url}: {why}")))?;
         if reply.status.is_success() { Ok(reply) } else { Err(complaint(&reply)) }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hyper::Method;
 use serde::Serialize;
 
 use crate::model::Secret;
@@ -16,8 +15,8 @@ use crate::yaml::Fields;
 use super::http::Endpoint;
 use super::limit::markdown;
 use super::service::{
-    Deliver, POSSIBLE_DUPLICATE, Refusal, Size, Texts, ask, credentials_once, not_the_service, parse_url, read_http,
-    read_template, read_url, refused, shorter_if_too_large,
+    Deliver, POSSIBLE_DUPLICATE, Refusal, Size, Texts, credentials_once, parse_url, read_http, read_template, read_url,
+    shorter_if_too_large, tell,
 };
 use super::{Channel, ChannelError, ChannelSettings, HttpSettings, Receipt};
 
@@ -322,15 +321,7 @@ fn urgency(priority: &Priority, texts: &Texts<'_>) -> Result<Option<Urgency>, Ch
 impl Deliver for Mattermost {
     async fn deliver(&self, notification: &Notification, size: Size) -> Result<Receipt, Refusal> {
         let message = self.message(notification, size)?;
-        let reply = ask(&self.endpoint, Method::POST, self.endpoint.url().clone(), &message).await?;
-        if !reply.status.is_success() {
-            return Err(refused(&self.endpoint, &reply));
-        }
-        // It answers `ok`; a page is somebody else's.
-        if reply.body.trim_ascii_start().starts_with(b"<") {
-            return Err(not_the_service(&self.endpoint, &reply));
-        }
-        Ok(None)
+        tell(&self.endpoint, &message).await
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hyper::Method;
 use serde::Serialize;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
@@ -22,8 +21,8 @@ use crate::yaml::{Fields, Node, Value};
 use super::http::Endpoint;
 use super::limit::characters;
 use super::service::{
-    Deliver, Refusal, Size, Texts, ask, credentials_once, not_the_service, parse_url, read_http, read_template,
-    read_url, refused, shorter_if_too_large,
+    Deliver, Refusal, Size, Texts, credentials_once, parse_url, read_http, read_template, read_url,
+    shorter_if_too_large, tell,
 };
 use super::{Channel, ChannelError, ChannelSettings, FailureReason, HttpSettings, Receipt};
 
@@ -355,14 +354,7 @@ fn key_hash(group_key: &str) -> String {
 impl Deliver for PagerDuty {
     async fn deliver(&self, notification: &Notification, size: Size) -> Result<Receipt, Refusal> {
         let event = self.event(notification, size)?;
-        let reply = ask(&self.endpoint, Method::POST, self.endpoint.url().clone(), &event).await?;
-        if !reply.status.is_success() {
-            return Err(refused(&self.endpoint, &reply));
-        }
-        if reply.body.trim_ascii_start().starts_with(b"<") {
-            return Err(not_the_service(&self.endpoint, &reply));
-        }
-        Ok(None)
+        tell(&self.endpoint, &event).await
     }
 }
 

@@ -106,6 +106,18 @@ pub(super) async fn ask(
     endpoint.ask(method, url, body, &[]).await
 }
 
+/// POSTs JSON to the endpoint's own address, whose service has nothing to say but that it took it. A page is somebody else's.
+pub(super) async fn tell(endpoint: &Endpoint, body: &impl Serialize) -> Result<Receipt, Refusal> {
+    let reply = ask(endpoint, Method::POST, endpoint.url().clone(), body).await?;
+    if !reply.status.is_success() {
+        return Err(refused(endpoint, &reply));
+    }
+    if reply.body.trim_ascii_start().starts_with(b"<") {
+        return Err(not_the_service(endpoint, &reply));
+    }
+    Ok(None)
+}
+
 /// What an answer that is no success means, by its status.
 pub(super) fn refused(endpoint: &Endpoint, reply: &Reply) -> Refusal {
     let error = endpoint.refused(reply);
