@@ -14,8 +14,9 @@ use std::sync::Arc;
 use super::bits::{BitReader, BitWriter};
 use crate::model::Millis;
 
-/// A chunk with so many samples is not gone on with.
-pub(super) const CHUNK_SAMPLES: usize = 120;
+/// A chunk with so many samples is not gone on with. It can be read from its beginning alone: who looks at the last half hour
+/// decodes half a chunk too much for each series.
+pub(super) const CHUNK_SAMPLES: usize = 60;
 
 /// Widths of a delta of deltas, each behind one more leading 1; what fits none takes 64 bits.
 const TIME_WIDTHS: [u32; 3] = [7, 13, 22];
@@ -75,20 +76,12 @@ impl Chunk {
     pub(super) fn copy_into(&self, out: &mut Vec<(Millis, f64)>, after: Millis, until: Millis) {
         out.reserve(self.count());
         let mut decoder = Decoder::of(self);
-        if self.first() > after && self.last() <= until {
-            for _ in 0..self.count() {
-                out.push(decoder.next());
-            }
-            return;
-        }
-        for _ in 0..self.count() {
-            let (at, value) = decoder.next();
-            if at > until {
-                return;
-            }
-            if at > after {
-                out.push((at, value));
-            }
+        let samples = (0..self.count()).map(|_| decoder.next()).skip_while(|(at, _)| *at <= after);
+        // The chunk that reaches beyond the end is the rare one.
+        if self.last() <= until {
+            samples.for_each(|sample| out.push(sample));
+        } else {
+            samples.take_while(|(at, _)| *at <= until).for_each(|sample| out.push(sample));
         }
     }
 

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::super::eval::{Rolling, Sample, Window};
+use super::super::error::EvalError;
+use super::super::eval::{Evaluator, Rolling, Sample, Sink, Window};
+use super::super::grid::Grid;
 use super::super::number::{Mean, Sum, quantile};
-use super::super::plan::Kind;
+use super::super::plan::{Call, Kind};
 use super::super::tag::Tag;
 use super::{ApplyVector, Function, Names};
 
@@ -15,8 +17,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     over_time("sum_over_time", |e, c, grid, sink| {
         e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(w.values().fold(Sum::default(), Sum::plus).total()))
     }),
-    over_time("min_over_time", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut Extreme::<false>::default())),
-    over_time("max_over_time", |e, c, grid, sink| e.roll(c, 0, grid, sink, &mut Extreme::<true>::default())),
+    over_time("min_over_time", extreme::<false>),
+    over_time("max_over_time", extreme::<true>),
     over_time("count_over_time", |e, c, grid, sink| {
         e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| Some(w.samples.len() as f64))
     }),
@@ -43,6 +45,21 @@ const fn over_time(name: &'static str, apply: ApplyVector) -> Function {
     Function::vector(name, &[Kind::Matrix], apply)
 }
 
+fn extreme<const MAX: bool>(e: &Evaluator<'_>, c: &Call, grid: Grid, sink: &mut Sink<'_>) -> Result<(), EvalError> {
+    if grid.count > 1 {
+        return e.roll(c, 0, grid, sink, &mut Extreme::<MAX>::default());
+    }
+    // A single window is looked through sooner than it is put in order.
+    e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| {
+        w.values().reduce(|best, value| if is_better::<MAX>(value, best) || best.is_nan() { value } else { best })
+    })
+}
+
+/// Whether a value is beyond another; NaN never is, nor is anything beyond it.
+fn is_better<const MAX: bool>(value: f64, other: f64) -> bool {
+    if MAX { value > other } else { value < other }
+}
+
 /// The places of samples that are the best of all windows that begin with them: the window's best stands in front.
 /// NaN is the best only of nothing else.
 #[derive(Default)]
@@ -65,8 +82,7 @@ impl<const MAX: bool> Rolling for Extreme<MAX> {
             if value.is_nan() {
                 continue;
             }
-            let beaten = |other: f64| if MAX { *value > other } else { *value < other };
-            while self.candidates.back().is_some_and(|(_, other)| beaten(*other)) {
+            while self.candidates.back().is_some_and(|(_, other)| is_better::<MAX>(*value, *other)) {
                 self.candidates.pop_back();
             }
             self.candidates.push_back((window.from + place, *value));
