@@ -7,6 +7,7 @@ mod alert;
 mod family;
 mod fnv;
 mod go_float;
+mod hex;
 mod labels;
 mod outcome;
 mod percent;
@@ -21,6 +22,7 @@ pub use fnv::fnv1a;
 pub use go_float::{
     render_float, render_plain, render_scientific, render_significant, write_float, write_plain, write_scientific,
 };
+pub use hex::hex;
 pub use labels::{Labels, METRIC_NAME, is_valid_label_name, is_valid_metric_name};
 pub use outcome::Outcome;
 pub use percent::percent_decode;

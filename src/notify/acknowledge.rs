@@ -8,7 +8,6 @@
 //! Invariant: what was answered is on disk; at most [`MAX`] are kept, each for at most [`KEEP`].
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -20,7 +19,7 @@ use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Alert, Millis};
+use crate::model::{Alert, Millis, hex};
 
 use super::identity::fingerprint;
 
@@ -136,11 +135,7 @@ impl Acknowledged {
     /// The end of a link, from `?` on, that lets whoever has it acknowledge this alert.
     pub fn link(&self, episode: Episode) -> String {
         let signature = hmac::sign(&self.0.key, signed(episode).as_bytes());
-        let mut link = format!("?alert={:016x}&since={}&signature=", episode.fingerprint, episode.starts_at.0);
-        for byte in signature.as_ref() {
-            let _ = write!(link, "{byte:02x}");
-        }
-        link
+        format!("?alert={:016x}&since={}&signature={}", episode.fingerprint, episode.starts_at.0, hex(signature))
     }
 
     /// Whether a link's signature is ours.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Labels, fnv1a};
+use crate::model::{Labels, fnv1a, hex};
 
 /// Stands between names and values; it cannot occur in UTF-8.
 const SEPARATOR: u8 = 0xff;
@@ -85,12 +85,9 @@ pub(super) fn digest(parts: &[&str], digits: usize) -> String {
         hash.update(part.as_bytes());
         hash.update([SEPARATOR]);
     }
-    let mut hex = String::with_capacity(64);
-    for byte in hash.finalize() {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex.truncate(digits);
-    hex
+    let mut text = hex(hash.finalize());
+    text.truncate(digits);
+    text
 }
 
 #[cfg(test)]

@@ -38,9 +38,9 @@ impl Kept {
     /// # Errors
     /// The folder cannot be read or written.
     pub fn open(folder: &Path, now: Millis) -> io::Result<Self> {
-        let (silences, unreadable) = Silences::open(&folder.join("silences"), Limits::default(), now)?;
+        let (silences, unreadable) = Silences::open(&folder.join("silences"), Limits::default())?;
         if unreadable > 0 {
-            warn!(lines = unreadable, folder = %folder.display(), "parts of the silences' file could not be read");
+            warn!(places = unreadable, folder = %folder.display(), "parts of the silences' file could not be read");
         }
         let held = Arc::new(Mutex::new(Some(Held::open(folder)?)));
         Ok(Self { silences, acknowledged: Acknowledged::open(folder, now)?, held })

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use gotmpl::{Result, TemplateError, Value};
 
 use super::{display, member};
-use crate::model::{render_float, render_scientific, render_significant};
+use crate::model::{hex, render_float, render_scientific, render_significant};
 
 /// A number wider than this is refused: a template must not take the machine's memory.
 const WIDEST: usize = 1000;
@@ -123,8 +123,8 @@ impl Verb {
             ('U', Value::Int(value)) => format!("U+{value:04X}"),
             ('s', Value::String(text)) => self.cut(text),
             ('q', Value::String(text)) => format!("{:?}", self.cut(text)),
-            ('x', Value::String(text)) => hex(text),
-            ('X', Value::String(text)) => hex(text).to_uppercase(),
+            ('x', Value::String(text)) => hex(&**text),
+            ('X', Value::String(text)) => hex(&**text).to_uppercase(),
             ('T', value) => go_type(value).to_owned(),
             ('v', value) => self.cut(&plain(value)?),
             ('s', Value::List(_) | Value::Map(_) | Value::Safe { .. }) => self.cut(&plain(value)?),
@@ -183,13 +183,6 @@ impl Verb {
             format!("{}{sign}{text}", " ".repeat(missing))
         }
     }
-}
-
-fn hex(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 fn character(code: i64) -> char {

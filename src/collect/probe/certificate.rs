@@ -1,11 +1,11 @@
 //! What a certificate says, in the spelling of Go's `crypto/x509`, which blackbox' label values have.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 use x509_parser::asn1_rs::Oid;
 use x509_parser::oid_registry as oid;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Name};
+
+use crate::model::hex;
 
 /// The facts of one certificate that probes show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,13 +133,6 @@ fn escaped(value: &str) -> String {
         text.push(c);
     }
     text
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! Alertmanager computes it), so trying again is harmless. `acknowledge` is never sent: people do that.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::Secret;
+use crate::model::{Secret, hex};
 use crate::notify::notification::Notification;
 use crate::notify::template::Templates;
 use crate::yaml::{Fields, Node, Value};
@@ -344,10 +343,7 @@ fn severity(text: &str) -> &'static str {
 
 /// Alertmanager's name of a group for other systems: the SHA-256 of its key.
 fn key_hash(group_key: &str) -> String {
-    Sha256::digest(group_key.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(Sha256::digest(group_key))
 }
 
 #[async_trait]

@@ -42,9 +42,14 @@ impl Index {
         self.list(&silence).push(silence);
     }
 
+    /// What ended long ago.
+    pub(super) fn forgotten(&self, now: Millis) -> impl Iterator<Item = &Arc<Silence>> {
+        self.by_id.values().filter(move |silence| silence.is_forgotten(now))
+    }
+
     /// Forgets what ended long ago.
     pub(super) fn forget(&mut self, now: Millis) {
-        let over: Vec<_> = self.by_id.values().filter(|silence| silence.is_forgotten(now)).cloned().collect();
+        let over: Vec<_> = self.forgotten(now).cloned().collect();
         for silence in over {
             self.by_id.remove(&silence.id);
             self.unlist(&silence);

@@ -11,7 +11,6 @@
 
 mod change;
 mod index;
-mod journal;
 mod record;
 
 use std::fmt;
@@ -23,11 +22,12 @@ use std::time::Duration;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::model::{Labels, Millis};
+use crate::runtime::journal::{Change, Journal};
 
 use super::matcher::Matcher;
 
 use index::Index;
-use journal::Journal;
+use record::of_json;
 
 pub use record::to_json;
 
@@ -47,6 +47,10 @@ impl SilenceId {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// A new one by chance (version 4).
@@ -198,18 +202,21 @@ impl Silences {
         Self(Arc::new(Inner { journal: Mutex::new(None), index: RwLock::default(), limits }))
     }
 
-    /// Reads the silences of a file, which need not be there yet, and keeps them in it from now on. Says how many of its
-    /// lines could not be read, which a kill in the middle of a write leaves one of.
+    /// Reads the silences of a file, which need not be there yet, and keeps them in it from now on. Says how many places of
+    /// it could not be read, and silences in it that are none.
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub fn open(path: &Path, limits: Limits, now: Millis) -> io::Result<(Self, usize)> {
-        let (mut journal, records, unreadable) = Journal::open(path)?;
-        let mut index = Index::default();
-        for silence in records.into_iter().flatten().filter(|silence| !silence.is_forgotten(now)) {
-            index.put(Arc::new(silence));
+    pub fn open(path: &Path, limits: Limits) -> io::Result<(Self, usize)> {
+        let (journal, found) = Journal::open(path, (limits.count * limits.bytes) as u64)?;
+        let (mut index, mut unreadable) = (Index::default(), found.damaged);
+        for (_, bytes) in &found.records {
+            match serde_json::from_slice(bytes).ok().as_ref().and_then(of_json) {
+                // What is to be forgotten goes with the next change, out of the file, too.
+                Some(silence) => index.put(Arc::new(silence)),
+                None => unreadable += 1,
+            }
         }
-        journal.rewrite_if_long(&index, unreadable > 0)?;
         let inner = Inner { journal: Mutex::new(Some(journal)), index: RwLock::new(index), limits };
         Ok((Self(Arc::new(inner)), unreadable))
     }
@@ -282,31 +289,32 @@ impl Silences {
     }
 
     fn check_room(&self, now: Millis) -> Result<(), SilenceError> {
-        let (have, limit) = (self.read(Index::len), self.0.limits.count);
-        if have < limit {
-            return Ok(());
-        }
-        let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.forget(now);
-        if index.len() < limit { Ok(()) } else { Err(SilenceError::TooMany { have: index.len(), limit }) }
+        let limit = self.0.limits.count;
+        let have = self.read(|index| if index.len() < limit { 0 } else { index.len() - index.forgotten(now).count() });
+        if have < limit { Ok(()) } else { Err(SilenceError::TooMany { have, limit }) }
     }
 
+    /// All of the silences or none: they are one change of the file.
     fn store(&self, journal: Option<&mut Journal>, changed: Vec<Silence>, now: Millis) -> Result<(), SilenceError> {
-        let mut journal = journal;
-        if let Some(journal) = &mut journal {
-            journal.append(&changed)?;
+        let changed: Vec<_> = changed.into_iter().map(Arc::new).collect();
+        if let Some(journal) = journal {
+            let gone = self.read(|index| {
+                index.forgotten(now).map(|silence| Change::Remove(silence.id.shared())).collect::<Vec<_>>()
+            });
+            let put =
+                |silence: &Arc<Silence>| Change::Put(silence.id.shared(), to_json(silence).to_string().into_bytes());
+            if journal.write(gone.into_iter().chain(changed.iter().map(put)).collect())? > 0 {
+                return Err(SilenceError::Disk(io::Error::other("the file has no room")));
+            }
+            // What was asked for is stored already; a file that stays long is no reason to refuse it.
+            if let Err(error) = journal.tidy() {
+                tracing::warn!(%error, "the file of the silences could not be shortened");
+            }
         }
         let mut index = self.0.index.write().unwrap_or_else(PoisonError::into_inner);
         index.forget(now);
         for silence in changed {
-            index.put(Arc::new(silence));
-        }
-        drop(index);
-        if let Some(journal) = journal {
-            // What was asked for is stored already; a file that stays long is no reason to refuse it.
-            if let Err(error) = self.read(|index| journal.rewrite_if_long(index, false)) {
-                tracing::warn!(%error, "the file of the silences could not be shortened");
-            }
+            index.put(silence);
         }
         Ok(())
     }

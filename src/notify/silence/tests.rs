@@ -98,34 +98,51 @@ fn number_and_length_are_bounded() {
 fn what_was_answered_is_there_after_a_restart_whatever_the_file_ends_with() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify/silences");
-    let (all, _) = Silences::open(&path, Limits::default(), NOW).unwrap();
+    let (all, _) = Silences::open(&path, Limits::default()).unwrap();
     let kept = all.set(None, wish(&["a=~\"b|\\\"c\\\"\""], 0, 9), NOW).unwrap();
     let replaced = all.set(None, wish(&["a=b"], 0, 9), NOW).unwrap();
     let other = all.set(Some(&replaced), wish(&["a=c"], 0, 9), later(1)).unwrap();
     let before = all.all(later(1));
+    let length = std::fs::metadata(&path).unwrap().len() as usize;
+    all.set(None, wish(&["a=half of a change that a kill cut off"], 0, 9), later(1)).unwrap();
     drop(all);
-    let whole = std::fs::read(&path).unwrap();
-    for cut in 0..40 {
-        let torn = [&whole[..], &b"1234abcd [{\"id\":\"half of a line that a kill cut off\""[..cut]].concat();
-        std::fs::write(&path, torn).unwrap();
-        let (all, unreadable) = Silences::open(&path, Limits::default(), later(1)).unwrap();
-        assert_eq!((all.all(later(1)), unreadable), (before.clone(), usize::from(cut > 0)));
+    let longer = std::fs::read(&path).unwrap();
+    for cut in length..longer.len() {
+        std::fs::write(&path, &longer[..cut]).unwrap();
+        let (all, unreadable) = Silences::open(&path, Limits::default()).unwrap();
+        assert_eq!((all.all(later(1)), unreadable), (before.clone(), 0), "{cut}");
         let more = all.set(None, wish(&["z=1"], 0, 9), later(1)).unwrap();
         drop(all);
-        let (all, unreadable) = Silences::open(&path, Limits::default(), later(1)).unwrap();
+        let (all, unreadable) = Silences::open(&path, Limits::default()).unwrap();
         assert!(all.get(&more, later(1)).is_some() && unreadable == 0, "the torn end is gone");
     }
-    let (all, _) = Silences::open(&path, Limits::default(), later(1)).unwrap();
+    std::fs::write(&path, &longer[..length]).unwrap();
+    let (all, _) = Silences::open(&path, Limits::default()).unwrap();
     assert_eq!(all.get(&replaced, later(1)).unwrap().state(later(1)), State::Expired);
     assert_eq!(all.silencing(&Labels::new([("a", "c")]), later(1)), [other]);
     assert_eq!(all.silencing(&Labels::new([("a", "\"c\"")]), later(1)), [kept]);
 }
 
 #[test]
+fn what_ended_long_ago_leaves_the_file_with_the_next_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("silences");
+    let (all, _) = Silences::open(&path, Limits { count: 1, ..Limits::default() }).unwrap();
+    all.set(None, wish(&["a=b"], 0, 9), NOW).unwrap();
+    drop(all);
+    let (all, _) = Silences::open(&path, Limits { count: 1, ..Limits::default() }).unwrap();
+    assert!(all.all(later(999)).is_empty());
+    let kept = all.set(None, wish(&["a=c"], 999, 1001), later(999)).unwrap();
+    drop(all);
+    let (_, found) = Journal::open(&path, 1 << 20).unwrap();
+    assert_eq!(found.records.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), [kept.as_str()]);
+}
+
+#[test]
 fn a_file_of_old_changes_is_written_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("silences");
-    let (all, _) = Silences::open(&path, Limits::default(), NOW).unwrap();
+    let (all, _) = Silences::open(&path, Limits::default()).unwrap();
     let mut long = wish(&["a=b"], 0, 9);
     long.comment = "x".repeat(60_000);
     let id = all.set(None, long.clone(), NOW).unwrap();
@@ -134,7 +151,7 @@ fn a_file_of_old_changes_is_written_anew() {
     }
     let length = std::fs::metadata(&path).unwrap().len();
     assert!(length < 1_100_000 + 61_000, "{length} bytes for one silence");
-    let (again, _) = Silences::open(&path, Limits::default(), NOW).unwrap();
+    let (again, _) = Silences::open(&path, Limits::default()).unwrap();
     assert_eq!(again.all(NOW), all.all(NOW));
 }
 

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Labels, write_scientific};
+use crate::model::{Labels, hex, write_scientific};
 use crate::promql::Notes;
 use crate::rules::{ActiveAlert, AlertState, GroupView, RuleKind, RuleSpec, RuleView};
 use crate::serve::Parts;
@@ -160,12 +160,8 @@ impl Page {
 
 /// Names a group in one word.
 fn mark(group: &GroupView) -> String {
-    use std::fmt::Write as _;
     let digest = Sha256::digest(format!("{};{}", group.spec.file, group.spec.name));
-    digest.iter().take(20).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&digest[..20])
 }
 
 fn rule(spec: &RuleSpec, view: &RuleView, without_alerts: bool) -> Value {

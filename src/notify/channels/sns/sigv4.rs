@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 
-use crate::model::{Millis, Secret};
+use crate::model::{Millis, Secret, hex};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -96,13 +96,6 @@ fn encoded(path: &str) -> String {
         }
     }
     if out.is_empty() { "/".into() } else { out }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 #[cfg(test)]
