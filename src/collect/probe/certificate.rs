@@ -38,7 +38,7 @@ impl Certificate {
             issuer: name(certificate.issuer()),
             alternative_names: alternative_names(&certificate),
             serial: hex(&serial[zeros..]),
-            fingerprint: hex(&Sha256::digest(der)),
+            fingerprint: hex(Sha256::digest(der)),
             subject_der: certificate.subject().as_raw().to_vec(),
             issuer_der: certificate.issuer().as_raw().to_vec(),
         })
@@ -101,7 +101,7 @@ fn name(name: &X509Name<'_>) -> String {
     }
     let unknown = name.iter_attributes().filter(|attribute| !order.iter().any(|(_, oid)| oid == attribute.attr_type()));
     let mut unknown: Vec<_> =
-        unknown.map(|other| format!("{}=#{}", other.attr_type(), hex(&der_string(other.attr_value().data)))).collect();
+        unknown.map(|other| format!("{}=#{}", other.attr_type(), hex(der_string(other.attr_value().data)))).collect();
     unknown.reverse();
     parts.extend(unknown);
     parts.join(",")
