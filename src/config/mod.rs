@@ -4,6 +4,7 @@
 //!
 //! Each part owns the reading of its own section; this module only composes them.
 
+mod canary;
 pub mod discovered;
 mod environment;
 pub mod shipped;
@@ -149,7 +150,7 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     };
     let storage = fields.section("storage").map(Storage::read).unwrap_or_default();
     let targets = targets::read(fields.list("targets"), &global, problems);
-    let rules = read_rules(&mut fields, folder, problems);
+    let mut rules = read_rules(&mut fields, folder, problems);
     let alerting = match fields.take("alerting") {
         Some(node) => {
             let section = Fields::of(node, "`alerting`", problems);
@@ -160,6 +161,7 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
         }
         None => notify::Settings::default(),
     };
+    rules.extend(alerting.canary.iter().flat_map(|canary| canary::rules(canary.interval)));
     let llm = match fields.take("llm") {
         Some(node) => {
             let mut section = Fields::of(node, "`llm`", problems)?;

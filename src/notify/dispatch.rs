@@ -4,6 +4,7 @@
 //! Invariant: it never waits for a channel. Per group and integration at most one notification is under way; a
 //! flush that finds one there is owed, and made up for when that one ends.
 
+mod canaries;
 mod ends;
 mod own_alerts;
 
@@ -16,12 +17,13 @@ use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::model::{Millis, Transition};
+use crate::model::{Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use super::acknowledge::Episode;
+use super::canary::is_canary;
 use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
-use super::failing::{Failing, is_about, is_own};
+use super::failing::{Failing, Subject, is_about, is_own};
 use super::group::{Batch, Groups, MAX_ALERTS};
 use super::inbox::Shared;
 use super::inhibit::Inhibitor;
@@ -35,6 +37,8 @@ use super::restart::Restart;
 use super::route::Route;
 use super::sent::States;
 use super::worker::{Failure, Job, Outcome, Outlet, Report};
+
+use canaries::{Canary, Word};
 
 /// Trying goes on at least this long, however short the group's interval; as in Alertmanager.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(10);
@@ -76,6 +80,8 @@ struct Flight {
     flush: u64,
     /// A later flush wanted to tell this receiver of this group.
     owed: bool,
+    /// The canary that it is, with the message's id.
+    canary: Option<(Millis, String)>,
 }
 
 /// A flush of which some integrations are still being told.
@@ -104,6 +110,7 @@ pub(super) struct Dispatcher {
     outbox: Outbox,
     restart: Restart,
     failing: Failing,
+    canary: Option<Canary>,
     flights: HashMap<u64, Flight>,
     flushes: HashMap<u64, Flush>,
     last_id: u64,
@@ -112,6 +119,9 @@ pub(super) struct Dispatcher {
     /// Its near end goes along with each job.
     landing: mpsc::UnboundedSender<(u64, Outcome)>,
     outcomes: mpsc::UnboundedReceiver<(u64, Outcome)>,
+    /// Its near end goes along with whatever looks for canaries.
+    saying: mpsc::UnboundedSender<Word>,
+    words: mpsc::UnboundedReceiver<Word>,
 }
 
 impl Dispatcher {
@@ -123,6 +133,7 @@ impl Dispatcher {
         external_url: &str,
     ) -> Self {
         let (landing, outcomes) = mpsc::unbounded_channel();
+        let (saying, words) = mpsc::unbounded_channel();
         let silencer = Arc::new(shared.kept().silences.clone());
         let held = shared.kept().take_held();
         let (outbox, restored) = Outbox::start(held, &metrics, &supervisor);
@@ -141,12 +152,15 @@ impl Dispatcher {
             outbox,
             restart: Restart::default(),
             failing: Failing::default(),
+            canary: None,
             flights: HashMap::new(),
             flushes: HashMap::new(),
             last_id: restored.last_flush(),
             started: Millis::now(),
             landing,
             outcomes,
+            saying,
+            words,
         };
         dispatcher.adopt(plan, dispatcher.clock.now());
         dispatcher.take_up(&restored);
@@ -161,10 +175,11 @@ impl Dispatcher {
             self.take_inbox(now);
             self.leave_restart(now);
             self.flush_due(now);
+            self.miss_canaries(now);
             if std::mem::take(&mut self.changed) {
                 self.publish();
             }
-            let due = [self.groups.next_due(), self.restart.next_due()];
+            let due = [self.groups.next_due(), self.restart.next_due(), self.next_canary_due()];
             let due = due.into_iter().flatten().min().map(|due| self.clock.instant(due));
             tokio::select! {
                 () = stop.cancelled() => return self.land_all().await,
@@ -175,6 +190,7 @@ impl Dispatcher {
                         self.landed(flight, outcome);
                     }
                 }
+                Some(word) = self.words.recv() => self.hear_of_canary(word),
                 () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
         }
@@ -199,6 +215,7 @@ impl Dispatcher {
         self.restart.heard(inbox.transitions.values());
         let mut refused = 0;
         for transition in inbox.transitions.into_values() {
+            self.note_canary(&transition, now);
             refused += usize::from(!self.take(transition, None, now));
         }
         if refused > 0 {
@@ -223,6 +240,7 @@ impl Dispatcher {
         for (id, alert) in self.groups.alerts() {
             self.inhibitor.note(id, &alert, wall);
         }
+        self.adopt_canary(plan.canary, now);
         self.groups.reroute(&self.routes, (now, wall));
         self.forget_untold();
         self.restart.settle_by(now + plan.facts.resolve_timeout);
@@ -268,7 +286,11 @@ impl Dispatcher {
 
     /// Tells each integration of the group's receiver what it needs to hear.
     fn flush(&mut self, mut batch: Batch, wall: Millis) {
+        let canary = self.canary_of(&batch);
         let quiet = hush(&mut batch, &self.inhibitor, self.silencer.as_ref(), wall);
+        if canary.is_some() && self.canary_of(&batch).is_none() {
+            self.note_quiet_canary(&batch.receiver);
+        }
         self.groups.note_muted(&batch.id, quiet.muted_by);
         let (states, flush) = (States::of(&batch), self.next_id());
         let (mut under_way, mut untold) = (0, false);
@@ -303,6 +325,10 @@ impl Dispatcher {
         if self.restart.is_silent(&batch.id) {
             return Told::Later;
         }
+        let canary = self.canary_of(batch);
+        if canary.is_some() {
+            self.send_canary_anew(batch, &id);
+        }
         let reason = self.outbox.log.reason(batch, states, &id, send_resolved);
         // Of a message that may have arrived the end is told, though nobody confirmed it.
         let may_wait_for_the_end = states.firing.is_empty() && self.outbox.may_think_it_fires(&batch.id, &id);
@@ -325,11 +351,17 @@ impl Dispatcher {
             return Told::NeedNot;
         };
         let number = self.next_id();
-        let patience = batch.timing.group_interval.max(SHORTEST_DEADLINE);
+        // A canary is of no use after its time.
+        let shortest = if canary.is_some() { Duration::ZERO } else { SHORTEST_DEADLINE };
+        let patience = batch.timing.group_interval.max(shortest);
         let (stored, mark) = self.outbox.put((batch, flush), &id, states, (at, flushed, flushed + patience));
         let ticket = self.live[at_live].outlet.ticket(at, number);
         let report = Report::new(self.landing.clone(), number, maybe_arrived);
-        let flight = Flight { to: id, states: states.clone(), flush, owed: false };
+        let canary = canary.map(|start| (start, notification.id()));
+        if canary.is_some() {
+            self.note_sent_canary(&id);
+        }
+        let flight = Flight { to: id, states: states.clone(), flush, owed: false, canary };
         self.flights.insert(number, flight);
         let deadline = Instant::now() + patience;
         // From before the start nobody knows how long it took.
@@ -381,7 +413,9 @@ impl Dispatcher {
         };
         flush.under_way -= 1;
         let mut news = Vec::new();
+        let mut subject = Subject::Notifications(flight.to.clone());
         let mut is_canceled = false;
+        let mut taken = None;
         match outcome {
             Outcome::Delivered(receipt) => {
                 // From when it has it, as in Alertmanager: a reminder after exactly a multiple of the group's interval
@@ -389,14 +423,18 @@ impl Dispatcher {
                 let receipt = (receipt, self.clock.now());
                 self.outbox.told((&flush.batch, flush.number), flight.states, &flight.to, receipt);
                 news.extend(self.failing.recovered(&flight.to, Millis::now()));
+                taken = flight.canary;
             }
             Outcome::MadeRoom => flush.untold = true,
             Outcome::Failed(Failure { reason, what, maybe_arrived }) => {
                 flush.untold = true;
                 is_canceled = reason == FailureReason::Canceled;
                 self.outbox.gave_up(&flush.batch.id, &flight.to, maybe_arrived);
-                let is_own = flush.batch.alerts.iter().all(|(_, alert)| is_own(&alert.labels));
-                if !is_canceled && !is_own {
+                let all = |is: fn(&Labels) -> bool| flush.batch.alerts.iter().all(|(_, alert)| is(&alert.labels));
+                if !is_canceled && all(is_canary) {
+                    subject = Subject::Canary(flight.to.clone());
+                    news = canaries::refused(&mut self.failing, &flight.to, (reason, &what));
+                } else if !is_canceled && !all(is_own) {
                     news = self.failing.failed(&flight.to, reason, &what, Millis::now());
                 }
             }
@@ -410,7 +448,10 @@ impl Dispatcher {
                 self.groups.settle(&flush.batch);
             }
         }
-        self.tell_of(news, &flight.to);
+        self.tell_of(news, &subject);
+        if let Some((start, message)) = taken {
+            self.canary_taken(&flight.to, start, message);
+        }
     }
 
     fn publish(&self) {

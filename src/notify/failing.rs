@@ -1,59 +1,90 @@
-//! An alert of our own about receivers that take nothing, for another receiver to hear.
+//! Alerts of our own about receivers that take nothing, or that the canary does not reach, for other receivers to hear.
 //!
-//! Invariants: whoever fails never hears of its own failing, and that this alert could not be told makes no other.
+//! Invariants: whoever fails never hears of its own failing, and that such an alert could not be told makes no other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::{Alert, Labels, Millis};
 
+use super::canary::alerts::FAILING;
 use super::channels::{FailureReason, IntegrationId};
 
 /// The alert's name.
 pub(super) const NAME: &str = "SidewatchNotificationsFailing";
 
-/// The integrations that fail, and the alert about each.
+/// What fails.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// This integration does not take what it is told.
+    Notifications(IntegrationId),
+    /// The canary does not arrive by this integration.
+    Canary(IntegrationId),
+    /// No canary is fired.
+    CanaryMissing,
+}
+
+impl Subject {
+    /// The integration that fails.
+    pub(super) fn integration(&self) -> Option<&IntegrationId> {
+        match self {
+            Self::Notifications(id) | Self::Canary(id) => Some(id),
+            Self::CanaryMissing => None,
+        }
+    }
+}
+
+/// What fails, and the alert about each.
 #[derive(Debug, Default)]
-pub(super) struct Failing(BTreeMap<IntegrationId, Alert>);
+pub(super) struct Failing(BTreeMap<Subject, Alert>);
 
 impl Failing {
-    /// An integration has given a notification up. The alerts that change: first one that ended, if the reason is another
-    /// than before, then the one that fires.
+    /// An integration has given a notification up: [`Failing::fires`].
     pub(super) fn failed(&mut self, id: &IntegrationId, reason: FailureReason, what: &str, now: Millis) -> Vec<Alert> {
+        self.fires(&Subject::Notifications(id.clone()), alert(id, reason, what, now), now)
+    }
+
+    /// Something fails. The alerts that change: first one that ended, if the labels are others than before, then the one
+    /// that fires.
+    pub(super) fn fires(&mut self, subject: &Subject, fresh: Alert, now: Millis) -> Vec<Alert> {
         let mut changed = Vec::new();
-        let fresh = alert(id, reason, what, now);
-        if let Some(known) = self.0.get(id) {
+        if let Some(known) = self.0.get(subject) {
             if known.labels == fresh.labels {
                 return changed;
             }
-            changed.extend(self.recovered(id, now));
+            changed.extend(self.ends(subject, now));
         }
-        self.0.insert(id.clone(), fresh.clone());
+        self.0.insert(subject.clone(), fresh.clone());
         changed.push(fresh);
         changed
     }
 
     /// An integration has taken a notification, or is gone. The alert that ended, if it failed before.
     pub(super) fn recovered(&mut self, id: &IntegrationId, now: Millis) -> Option<Alert> {
-        let ended = self.0.remove(id)?;
+        self.ends(&Subject::Notifications(id.clone()), now)
+    }
+
+    /// Something fails no more, or is gone. The alert that ended, if it failed before.
+    pub(super) fn ends(&mut self, subject: &Subject, now: Millis) -> Option<Alert> {
+        let ended = self.0.remove(subject)?;
         let still = self.0.values().any(|alert| alert.labels == ended.labels);
         (!still).then_some(Alert { ends_at: Some(now), ..ended })
     }
 
-    /// Whether it fails.
+    /// Whether it fails in any way.
     pub(super) fn is_failing(&self, id: &IntegrationId) -> bool {
-        self.0.contains_key(id)
+        self.0.keys().any(|subject| subject.integration() == Some(id))
     }
 
-    /// The integrations that fail.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&IntegrationId, &Alert)> {
+    /// All that fails.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Subject, &Alert)> {
         self.0.iter()
     }
 }
 
 /// Whether an alert is one of these.
 pub(super) fn is_own(labels: &Labels) -> bool {
-    labels.get("alertname") == Some(NAME)
+    matches!(labels.get("alertname"), Some(NAME | FAILING))
 }
 
 /// Whether an alert says that this integration fails.

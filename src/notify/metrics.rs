@@ -84,6 +84,10 @@ pub struct Metrics {
     outbox_records: Gauge,
     outbox_failures: Counter,
     unstored: Counter,
+    canary_success: Family<To, Gauge<f64, AtomicU64>>,
+    canary_delay: Family<To, Gauge<f64, AtomicU64>>,
+    /// Of one series, so that it is absent before it has a value.
+    canary_ping: Family<Vec<(String, String)>, Gauge<f64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -107,6 +111,9 @@ impl Default for Metrics {
             outbox_records: Gauge::default(),
             outbox_failures: Counter::default(),
             unstored: Counter::default(),
+            canary_success: Family::default(),
+            canary_delay: Family::default(),
+            canary_ping: Family::default(),
         }
     }
 }
@@ -153,6 +160,7 @@ impl Metrics {
         registry.register("sidewatch_notifier_alerts", "Alerts that fire and are in a group", own.alerts.clone());
         registry.register_collector(Box::new(own.backlogs.clone()));
         own.register_outbox(registry);
+        own.register_canary(registry);
         own.register_theirs(registry);
         own
     }
@@ -173,6 +181,24 @@ impl Metrics {
             "sidewatch_outbox_unstored",
             "Records that are in memory alone, since the outbox is full or the disk did not answer",
             self.unstored.clone(),
+        );
+    }
+
+    fn register_canary(&self, registry: &mut Registry) {
+        registry.register(
+            "sidewatch_canary_last_success_timestamp_seconds",
+            "When a canary last arrived, in seconds since the epoch; absent before the first",
+            self.canary_success.clone(),
+        );
+        registry.register(
+            "sidewatch_canary_delay_seconds",
+            "From the evaluation that fired the canary that arrived last until it was known to have arrived",
+            self.canary_delay.clone(),
+        );
+        registry.register(
+            "sidewatch_canary_last_ping_timestamp_seconds",
+            "When the dead man's switch was last pinged, in seconds since the epoch; absent before the first",
+            self.canary_ping.clone(),
         );
     }
 
@@ -247,6 +273,17 @@ impl Metrics {
         self.their_notifications.get_or_create(&id.into()).inc();
         self.failed.get_or_create(&failed(id, reason)).inc();
         self.their_failed.get_or_create(&their_failed(id, reason)).inc();
+    }
+
+    /// The canary that fired at `start` has arrived.
+    pub(super) fn canary_arrived(&self, id: &IntegrationId, start: Millis, now: Millis) {
+        self.canary_success.get_or_create(&id.into()).set(now.as_seconds());
+        self.canary_delay.get_or_create(&id.into()).set(now.since(start).as_secs_f64());
+    }
+
+    /// The dead man's switch was pinged.
+    pub(super) fn canary_pinged(&self, now: Millis) {
+        self.canary_ping.get_or_create(&Vec::new()).set(now.as_seconds());
     }
 
     /// Something found no room.

@@ -20,6 +20,7 @@
 //! meanwhile is told too (`restart`).
 
 mod acknowledge;
+mod canary;
 pub mod channels;
 mod dispatch;
 mod failing;
@@ -62,6 +63,7 @@ use inbox::Shared;
 use outside::Report;
 
 pub use acknowledge::{Acknowledged, Episode, Note};
+pub use canary::{Canary, NAME as CANARY};
 pub use group::ActiveAlert;
 pub use identity::fingerprint;
 pub use inhibit::InhibitRule;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::canary;
 use super::channels::{Channel, Integration, IntegrationId};
 use super::inhibit::Inhibitor;
 use super::route::{GroupBy, Route, Timing};
@@ -28,6 +29,7 @@ pub struct Plan {
     /// Without any source yet.
     pub(super) inhibitor: Inhibitor,
     pub(super) integrations: Vec<Planned>,
+    pub(super) canary: Option<canary::Planned>,
 }
 
 /// One integration, ready to be used.
@@ -63,6 +65,11 @@ impl Plan {
             resolve_timeout: settings.resolve_timeout,
         });
         let routes = settings.route.clone().unwrap_or_else(nobody);
-        Ok(Self { facts, routes, inhibitor: Inhibitor::new(&settings.inhibit_rules), integrations })
+        let routes = match &settings.canary {
+            Some(canary) => canary.routes(routes),
+            None => routes,
+        };
+        let canary = settings.canary.as_ref().map(|canary| canary.plan(&templates)).transpose()?;
+        Ok(Self { facts, routes, inhibitor: Inhibitor::new(&settings.inhibit_rules), integrations, canary })
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::yaml::{self, Fields};
 
+use super::canary::Canary;
 use super::channels::{Defaults, Integration};
 use super::inhibit::InhibitRule;
 use super::route::Route;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub resolve_timeout: Duration,
     /// An alert whose data are gone because a look failed is held for so long before it ends; zero: it ends at once.
     pub hold_missing: Duration,
+    /// The alert that proves that alerts arrive; `None`: there is no such proof.
+    pub canary: Option<Canary>,
     /// The section as the API shows it: [`super::original`].
     pub original: String,
 }
@@ -81,6 +84,7 @@ impl Default for Settings {
             inhibit_rules: Vec::new(),
             resolve_timeout: RESOLVE_TIMEOUT,
             hold_missing: HOLD_MISSING,
+            canary: None,
             original: super::original(None),
         }
     }
@@ -96,11 +100,18 @@ impl Settings {
     pub fn read_in(mut fields: Fields<'_>, folder: &Path) -> Self {
         let hold_missing = fields.duration("hold_missing").unwrap_or(HOLD_MISSING);
         fields.not_built("alertmanagers");
+        let canary = fields.section("canary").map(|section| (section.at(), Canary::read(section)));
+        let problems = fields.problems();
         let settings = match fields.text("config_file") {
             Some(path) => read_file(fields, &folder.join(path)),
             None => read_schema(fields, folder),
         };
-        Self { hold_missing, ..settings }
+        if let Some((at, canary)) = &canary {
+            for (what, way_out) in canary.complaints(&settings.receivers) {
+                problems.add(at, what, way_out);
+            }
+        }
+        Self { hold_missing, canary: canary.map(|(_, canary)| canary), ..settings }
     }
 }
 
@@ -155,8 +166,8 @@ fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
     fields.finish();
     let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
     let resolve_timeout = global.resolve_timeout;
-    let (hold_missing, original) = (HOLD_MISSING, String::new());
-    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, hold_missing, original }
+    let (hold_missing, canary, original) = (HOLD_MISSING, None, String::new());
+    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, hold_missing, canary, original }
 }
 
 /// What `global` gives to channels that do not say it themselves.

@@ -11,6 +11,7 @@ mod alertmanager_differential;
 mod amtool;
 mod asked_for;
 mod black_hole;
+mod canary;
 mod channels;
 mod dashboard;
 mod demo;

@@ -1,6 +1,7 @@
 //! How a receiver is told. One file or folder each, which tells everything of its kind by [`ChannelSettings`]; here stands
 //! one line for each.
 
+pub mod arrival;
 pub mod discord;
 pub mod email;
 pub mod googlechat;

@@ -48,7 +48,7 @@ pub use recorder::{Play, Recorder};
 pub use redis::{RealRedis, RedisSetup};
 pub use remote_write::{Written, write_body, write_into};
 pub use silent::{BlackHole, Silent};
-pub use smtp::SmtpSink;
+pub use smtp::{MailMood, SmtpSink};
 pub use webhook::{Alert, WebhookSink};
 
 use std::path::Path;

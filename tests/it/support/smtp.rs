@@ -1,7 +1,8 @@
-//! A mail server that takes everything: enough of RFC 5321 for one sender after another.
+//! A mail server that takes everything, unless it is told otherwise: enough of RFC 5321 for one sender after another.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::{Duration, Instant};
 
@@ -26,10 +27,21 @@ impl Mail {
     }
 }
 
+/// What it makes of mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailMood {
+    Well,
+    /// 550 after the mail.
+    Refuses,
+    /// The connection ends in place of the answer.
+    HangsUp,
+}
+
 /// The server; its thread ends with the test's process.
 pub struct SmtpSink {
     port: u16,
     inbox: Inbox<Mail>,
+    mood: Arc<Mutex<MailMood>>,
 }
 
 impl SmtpSink {
@@ -38,13 +50,20 @@ impl SmtpSink {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         let inbox = Inbox::new();
         let taken = inbox.clone();
+        let mood = Arc::new(Mutex::new(MailMood::Well));
+        let moody = Arc::clone(&mood);
         spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let inbox = taken.clone();
-                spawn(move || talk(&stream, &inbox));
+                let (inbox, mood) = (taken.clone(), Arc::clone(&moody));
+                spawn(move || talk(&stream, &inbox, &mood));
             }
         });
-        Self { port, inbox }
+        Self { port, inbox, mood }
+    }
+
+    /// From now on.
+    pub fn set(&self, mood: MailMood) {
+        *self.mood.lock().expect("no holder panics") = mood;
     }
 
     /// `host:port`, as `smtp_smarthost` wants it.
@@ -61,7 +80,7 @@ impl SmtpSink {
     }
 }
 
-fn talk(stream: &TcpStream, inbox: &Inbox<Mail>) -> Option<()> {
+fn talk(stream: &TcpStream, inbox: &Inbox<Mail>, mood: &Mutex<MailMood>) -> Option<()> {
     let mut out = stream;
     let mut lines = BufReader::new(stream).lines();
     let mut mail = Mail { to: Vec::new(), text: String::new() };
@@ -78,8 +97,16 @@ fn talk(stream: &TcpStream, inbox: &Inbox<Mail>) -> Option<()> {
             "DATA" => {
                 out.write_all(b"354 go on\r\n").ok()?;
                 mail.text = read_data(&mut lines)?;
-                inbox.put(std::mem::replace(&mut mail, Mail { to: Vec::new(), text: String::new() }));
-                "250 taken\r\n"
+                let mail = std::mem::replace(&mut mail, Mail { to: Vec::new(), text: String::new() });
+                let mood = *mood.lock().expect("no holder panics");
+                match mood {
+                    MailMood::Well => {
+                        inbox.put(mail);
+                        "250 taken\r\n"
+                    }
+                    MailMood::Refuses => "550 5.7.1 not today\r\n",
+                    MailMood::HangsUp => return None,
+                }
             }
             "QUIT" => {
                 out.write_all(b"221 bye\r\n").ok()?;
