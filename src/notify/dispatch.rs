@@ -322,10 +322,11 @@ impl Dispatcher {
             flight.owed = true;
             return Told::Later;
         }
-        if self.restart.is_silent(&batch.id) {
+        let canary = self.canary_of(batch);
+        // Of the present canary the rules have spoken.
+        if self.restart.is_silent(&batch.id) && canary.is_none() {
             return Told::Later;
         }
-        let canary = self.canary_of(batch);
         if canary.is_some() {
             self.send_canary_anew(batch, &id);
         }

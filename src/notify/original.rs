@@ -150,6 +150,7 @@ fn is_secret(path: &[&str]) -> bool {
     let by_name = ["password", "secret", "token", "credentials", "api_key", "routing_key", "service_key", "user_key"];
     by_name.iter().any(|end| key.ends_with(end))
         || matches!(key, "secrets" | "secret_key" | "webhook_url" | "slack_api_url" | "token_id" | "bot_token")
+        || matches!(path, ["canary", "ping" | "arrivals", "url"])
         || matches!(
             (channel, key),
             ("webhook_configs" | "ping_configs" | "googlechat_configs" | "incidentio_configs", "url")
@@ -178,6 +179,7 @@ mod tests {
             r##"
 global: {smtp_smarthost: "mail:25", smtp_auth_password: hunter2, smtp_auth_password_file: /run/x, opsgenie_api_url: "http://u:pw@h/"}
 hold_missing: 1h
+canary: {receivers: [on-call], arrivals: [{receiver: on-call, url: "http://h/k3y?q={id}"}], ping: {url: "http://h/k3y"}}
 route: {receiver: on-call, group_by: ["..."], routes: [{matchers: ['team="db"', "a=~\"b|c\""], receiver: on-call, continue: true}]}
 receivers:
 - name: on-call
@@ -197,6 +199,14 @@ inhibit_rules: []
           smtp_auth_password_file: /run/x
           opsgenie_api_url: "http://u:xxxxx@h/"
         # hold_missing: 1h
+        # canary:
+        #   receivers:
+        #   - on-call
+        #   arrivals:
+        #   - receiver: on-call
+        #     url: <secret>
+        #   ping:
+        #     url: <secret>
         route:
           receiver: on-call
           group_by:

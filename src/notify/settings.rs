@@ -100,18 +100,16 @@ impl Settings {
     pub fn read_in(mut fields: Fields<'_>, folder: &Path) -> Self {
         let hold_missing = fields.duration("hold_missing").unwrap_or(HOLD_MISSING);
         fields.not_built("alertmanagers");
-        let canary = fields.section("canary").map(|section| (section.at(), Canary::read(section)));
+        let canary = fields.section("canary").map(Canary::read);
         let problems = fields.problems();
         let settings = match fields.text("config_file") {
             Some(path) => read_file(fields, &folder.join(path)),
             None => read_schema(fields, folder),
         };
-        if let Some((at, canary)) = &canary {
-            for (what, way_out) in canary.complaints(&settings.receivers) {
-                problems.add(at, what, way_out);
-            }
+        if let Some((canary, places)) = &canary {
+            canary.check(places, &settings, problems);
         }
-        Self { hold_missing, canary: canary.map(|(_, canary)| canary), ..settings }
+        Self { hold_missing, canary: canary.map(|(canary, _)| canary), ..settings }
     }
 }
 

@@ -243,3 +243,46 @@ fn a_root_that_narrows_nothing_may_say_so() {
     let text = "receivers: [{name: a}]\nroute: {receiver: a, continue: true}\ninhibit_rules: [{equal: ['']}]\n";
     assert_eq!(read(text).1.len(), 2);
 }
+
+const TWO: &str = "route: {receiver: a, routes: [{matchers: [severity=none], receiver: 'null'}]}\nreceivers:\n\
+    - {name: a, webhook_configs: [{url: 'http://h/'}]}\n- {name: 'null'}\n";
+
+#[test]
+fn a_canary_reads_with_its_defaults_and_goes_where_it_can_arrive() {
+    let (settings, problems) = read(&format!("{TWO}canary: {{receivers: [a], ping: {{url: 'https://hc/k3y'}}}}\n"));
+    assert_eq!(problems, [""; 0]);
+    let canary = settings.canary.unwrap();
+    assert_eq!((canary.interval, canary.ping.is_some()), (Duration::from_mins(15), true));
+    assert!(!format!("{canary:?}").contains("k3y"));
+    assert_eq!(read(TWO).0.canary, None);
+}
+
+#[test]
+fn a_canary_that_cannot_arrive_says_so_with_its_place() {
+    let of = |canary: &str| read(&format!("{TWO}canary: {canary}\n")).1;
+    let no_channel = "the receiver `null` has no channel, so no canary can arrive there; name those that have one as the \
+                      canary's `receivers`";
+    assert_eq!(of("{}"), [format!("f.yml:5:9: {no_channel}")], "where the routes lead it");
+    assert_eq!(of("{receivers: ['null']}"), [format!("f.yml:5:21: {no_channel}")]);
+    assert_eq!(of("{receivers: [b]}"), ["f.yml:5:21: there is no receiver `b`; known: a, null"]);
+    assert_eq!(
+        of("{receivers: [a], interval: 100ms, every: 5}"),
+        [
+            "f.yml:5:36: a canary needs a longer `interval`; write at least 1s, better some minutes",
+            "f.yml:5:43: unknown key `every` in `canary`; known here: arrivals, interval, ping, receivers",
+        ]
+    );
+    let arrivals = |item: &str| of(&format!("{{receivers: [a], arrivals: [{item}]}}"));
+    assert_eq!(
+        arrivals("{receiver: a, url: 'http://m/?q={id}'}"),
+        ["f.yml:5:36: there is no receiver `a` with a channel `email`; known receivers: a, null"]
+    );
+    assert_eq!(
+        arrivals("{receiver: a, integration: webhook, url: 'http://m/', contains: found}"),
+        [
+            "f.yml:5:78: neither `url` nor `contains` names the message, so any would do; put `{id}` where the message's id \
+          belongs"
+        ]
+    );
+    assert_eq!(arrivals("{receiver: a, integration: webhook, url: 'http://m/messages'}"), [""; 0]);
+}

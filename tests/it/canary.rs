@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Agent, Alert, Answer, HttpServer, MailMood, Play, Recorder, SmtpSink, WebhookSink, wait_until};
 
 /// A period, in seconds.
-const EVERY: u64 = 3;
+const EVERY: u64 = 4;
 /// Machines are slow at times; a period is over long before.
 const LONG: Duration = Duration::from_secs(60);
 const FAILING: Alert<'_> = Alert("SidewatchCanaryFailing", None);

@@ -64,7 +64,8 @@ impl Canary {
     /// A route and all inside it at the canary's times.
     fn timed(&self, route: Route) -> Route {
         let routes = route.routes.into_iter().map(|inner| self.timed(inner)).collect();
-        let group_by = GroupBy::Labels(vec!["alertname".into()]);
+        // Each agent's on its own, should another's come along.
+        let group_by = GroupBy::Labels(vec!["alertname".into(), "instance".into()]);
         Route { routes, group_by, timing: self.timing(), hours: Arc::<Hours>::default(), ..route }
     }
 

@@ -1,10 +1,12 @@
 //! The section `alerting.canary`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::notify::channels::arrival;
+use crate::model::{Labels, Place, Problems};
+use crate::notify::channels::arrival::Settings as Arrival;
 use crate::notify::channels::{ChannelSettings as _, HttpSettings, ping};
-use crate::notify::settings::Receiver;
+use crate::notify::settings::Settings;
 use crate::notify::template::Templates;
 use crate::yaml::Fields;
 
@@ -23,23 +25,30 @@ pub struct Canary {
     /// The receivers that get it; none: those that the routes lead it to.
     pub receivers: Vec<String>,
     /// Where it is looked for once a channel took it.
-    pub arrivals: Vec<arrival::Settings>,
+    pub arrivals: Vec<Arrival>,
     /// What is pinged when all canaries of a period have arrived.
     pub ping: Option<ping::Settings>,
 }
 
+/// Where lists of the section stand.
+pub(in crate::notify) struct Places<'n> {
+    receivers: &'n Place,
+    arrivals: &'n Place,
+}
+
 impl Canary {
-    /// Reads the section and ends the reading.
-    pub(in crate::notify) fn read(mut fields: Fields<'_>) -> Self {
+    /// Reads the section and ends the reading. Also gives the places of `receivers` and `arrivals`.
+    pub(in crate::notify) fn read(mut fields: Fields<'_>) -> (Self, Places<'_>) {
         let interval = fields.duration("interval").unwrap_or(INTERVAL);
         if interval < SHORTEST {
             fields.wrong("interval", "a canary needs a longer `interval`", "write at least 1s, better some minutes");
         }
         let receivers = fields.texts("receivers");
         let (problems, http) = (fields.problems(), HttpSettings::default());
+        let places = Places { receivers: fields.place_of("receivers"), arrivals: fields.place_of("arrivals") };
         let arrivals = fields.list("arrivals").iter().filter_map(|node| {
             let mut fields = Fields::of(node, "an item of `arrivals`", problems)?;
-            let arrival = arrival::Settings::read(&mut fields);
+            let arrival = Arrival::read(&mut fields);
             fields.finish();
             arrival
         });
@@ -50,48 +59,53 @@ impl Canary {
             ping
         });
         fields.finish();
-        Self { interval: interval.max(SHORTEST), receivers, arrivals, ping }
+        (Self { interval: interval.max(SHORTEST), receivers, arrivals, ping }, places)
     }
 
-    /// What of it the receivers do not bear out, with a way out.
-    pub(in crate::notify) fn complaints(&self, receivers: &[Receiver]) -> Vec<(String, String)> {
-        let known = receivers.iter().map(|receiver| receiver.name.as_str()).collect::<Vec<_>>().join(", ");
-        let mut complaints = Vec::new();
+    /// Says what of it the receivers do not bear out.
+    pub(in crate::notify) fn check(&self, at: &Places<'_>, settings: &Settings, problems: &Problems) {
+        let receivers = &settings.receivers;
+        let names = receivers.iter().map(|receiver| receiver.name.as_str()).collect::<Vec<_>>().join(", ");
+        let has_no_channel = |name: &String| {
+            let found = receivers.iter().find(|receiver| receiver.name == *name);
+            found.is_some_and(|receiver| receiver.integrations.is_empty())
+        };
         for name in &self.receivers {
-            match receivers.iter().find(|receiver| receiver.name == *name) {
-                None => {
-                    complaints
-                        .push((format!("there is no receiver `{name}` for the canary"), format!("known: {known}")));
-                }
-                Some(receiver) if receiver.integrations.is_empty() => {
-                    let what = format!("the receiver `{name}` has no channel, so no canary can arrive there");
-                    complaints.push((what, "name one that has".into()));
-                }
-                Some(_) => {}
+            if !receivers.iter().any(|receiver| receiver.name == *name) {
+                problems.add(at.receivers, format!("there is no receiver `{name}`"), format!("known: {names}"));
             }
         }
-        for arrival in &self.arrivals {
-            let on_it = |receiver: &&Receiver| {
-                receiver.name == arrival.receiver
-                    && receiver.integrations.iter().any(|integration| integration.kind() == arrival.integration)
-            };
-            if !receivers.iter().any(|receiver| on_it(&receiver)) {
-                let what = format!("no receiver `{}` has a channel `{}`", arrival.receiver, arrival.integration);
-                complaints.push((what, format!("known receivers: {known}")));
-            } else if !self.receivers.is_empty() && !self.receivers.contains(&arrival.receiver) {
-                let what = format!("the receiver `{}` gets no canary", arrival.receiver);
-                complaints.push((what, "add it to `receivers`".into()));
+        for name in self.led_to(settings).iter().filter(|name| has_no_channel(name)) {
+            let what = format!("the receiver `{name}` has no channel, so no canary can arrive there");
+            problems.add(at.receivers, what, "name those that have one as the canary's `receivers`");
+        }
+        for Arrival { receiver, integration, .. } in &self.arrivals {
+            let found = receivers.iter().find(|known| known.name == *receiver);
+            let channels = found.iter().flat_map(|known| &known.integrations);
+            if !channels.into_iter().any(|channel| channel.kind() == integration) {
+                let what = format!("there is no receiver `{receiver}` with a channel `{integration}`");
+                problems.add(at.arrivals, what, format!("known receivers: {names}"));
+            } else if !self.receivers.is_empty() && !self.receivers.contains(receiver) {
+                let what = format!("the receiver `{receiver}` gets no canary");
+                problems.add(at.arrivals, what, "add it to the canary's `receivers`");
             }
         }
-        complaints
+    }
+
+    /// The receivers that get it, as far as labels say that every canary has.
+    fn led_to(&self, settings: &Settings) -> Vec<String> {
+        let labels = Labels::new([("alertname", super::NAME), ("job", "sidewatch"), ("severity", "none")]);
+        let routes = settings.route.clone().map(|root| self.routes(root));
+        let taking = routes.iter().flat_map(|routes| routes.taking(&labels));
+        taking.map(|route| route.receiver.clone()).collect()
     }
 
     /// Builds what can fail.
     ///
     /// # Errors
     /// A CA file that cannot be read, and the like.
-    pub(in crate::notify) fn plan(&self, templates: &std::sync::Arc<Templates>) -> Result<Planned, String> {
-        let arrivals = self.arrivals.iter().map(arrival::Settings::build).collect::<Result<Vec<_>, _>>();
+    pub(in crate::notify) fn plan(&self, templates: &Arc<Templates>) -> Result<Planned, String> {
+        let arrivals = self.arrivals.iter().map(Arrival::build).collect::<Result<Vec<_>, _>>();
         let arrivals = arrivals.map_err(|complaint| format!("canary: arrivals: {complaint}"))?;
         let ping = self.ping.as_ref().map(|ping| ping.build(templates)).transpose();
         let ping = ping.map_err(|complaint| format!("canary: ping: {complaint}"))?;

@@ -45,6 +45,9 @@ impl Dispatcher {
     /// Takes up what the configuration says. A period that has begun goes on.
     pub(super) fn adopt_canary(&mut self, planned: Option<Planned>, now: Millis) {
         let before = self.canary.take();
+        if planned.as_ref().is_some_and(|planned| planned.ping.is_none()) && self.live.len() < 2 {
+            warn!("should the canary not arrive, there is nobody to be told: name another receiver, or a ping");
+        }
         self.canary = planned.map(|planned| match before.filter(|before| before.watch.every() == planned.every) {
             Some(before) => Canary { planned, ..before },
             None => Canary { watch: Watch::new(planned.every, now), planned, period: None },
@@ -55,7 +58,8 @@ impl Dispatcher {
     pub(super) fn note_canary(&mut self, transition: &Transition, now: Millis) {
         let (Transition::Firing(alert) | Transition::Still(alert)) = transition else { return };
         let Some(canary) = self.canary.as_mut().filter(|_| is_canary(&alert.labels)) else { return };
-        if canary.watch.is_present(alert.starts_at) {
+        // That another agent's canary arrives proves nothing of ours.
+        if canary.watch.is_present(alert.starts_at) || self.shared.outside().end_of(&alert.labels).is_some() {
             return;
         }
         let receivers: HashSet<_> =
@@ -278,3 +282,7 @@ fn well(start: Millis, now: Millis, external_url: &Arc<str>) -> Notification {
         possible_duplicate: false,
     }
 }
+
+#[cfg(test)]
+#[path = "canaries_tests.rs"]
+mod tests;

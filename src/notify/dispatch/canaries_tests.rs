@@ -1,0 +1,195 @@
+use super::super::tests::{Fake, Rig, alert, plan_of, seconds, start};
+use super::*;
+use crate::notify::canary::Canary as Settings;
+use crate::notify::channels::ChannelError;
+use crate::notify::matcher::Matcher;
+use crate::notify::outside::{Posted, Report};
+use crate::notify::silence::Wish;
+
+/// A canary each minute to `on-call`, and `office` beside it. The routes have longer times.
+struct Scene {
+    on_call: Arc<Fake>,
+    office: Arc<Fake>,
+    pings: Arc<Fake>,
+    rig: Rig,
+    /// What the rule last said: since when the canary fires.
+    begun: i64,
+}
+
+impl Scene {
+    fn start(answers: impl IntoIterator<Item = Result<(), ChannelError>>) -> Self {
+        let (on_call, office, pings) = (Arc::<Fake>::default(), Arc::<Fake>::default(), Arc::<Fake>::default());
+        on_call.answers.lock().unwrap().extend(answers);
+        *pings.start.lock().unwrap() = Some(Instant::now());
+        let mut plan = plan_of(&[("on-call", "http://a", &on_call), ("office", "http://b", &office)]);
+        let settings =
+            Settings { interval: seconds(60), receivers: vec!["on-call".into()], arrivals: Vec::new(), ping: None };
+        plan.routes = settings.routes(plan.routes);
+        let ping = Some(Arc::clone(&pings) as Arc<dyn Channel>);
+        plan.canary = Some(Planned { every: seconds(60), arrivals: Vec::new(), ping });
+        Self { on_call, office, pings, rig: start(plan), begun: Millis::now().0 }
+    }
+
+    /// A period as the rule speaks of it, with or without the word that the canary ended.
+    async fn period(&mut self, ends: bool) {
+        self.begun += 60_000;
+        let canary = Alert { starts_at: Millis(self.begun), ..alert(NAME, None) };
+        self.rig.shared.tell(vec![Transition::Firing(canary.clone())]);
+        time::sleep(seconds(30)).await;
+        let half = if ends {
+            Transition::Resolved(Alert { ends_at: Some(Millis(self.begun + 30_000)), ..canary })
+        } else {
+            Transition::Still(canary)
+        };
+        self.rig.shared.tell(vec![half]);
+        time::sleep(seconds(30)).await;
+    }
+
+    async fn stop(self) {
+        assert!(self.rig.supervisor.stop(seconds(60)).await);
+    }
+}
+
+fn refusal() -> Result<(), ChannelError> {
+    Err(ChannelError::lasting(FailureReason::ClientError, "550 no"))
+}
+
+const FAILS: &str = "firing SidewatchCanaryFailing";
+const WELL: &str = "resolved SidewatchCanaryFailing";
+
+#[tokio::test(start_paused = true)]
+async fn each_period_brings_a_canary_and_a_ping_whatever_the_routes_times() {
+    let mut scene = Scene::start([]);
+    for _ in 0..3 {
+        scene.period(true).await;
+    }
+    let both = ["firing SidewatchCanary", "resolved SidewatchCanary"];
+    assert_eq!(scene.on_call.names(), [both, both, both].concat());
+    assert_eq!(scene.pings.names(), ["resolved SidewatchCanary"; 3], "that nothing fires");
+    assert!(scene.office.names().is_empty());
+    let to = "{receiver=\"on-call\",integration=\"webhook\"}";
+    assert!(scene.rig.metric(&format!("sidewatch_canary_last_success_timestamp_seconds{to}")) > 1e9);
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_of_which_nobody_said_that_it_ended_is_a_new_one_all_the_same() {
+    let mut scene = Scene::start([]);
+    for _ in 0..3 {
+        scene.period(false).await;
+    }
+    assert_eq!(scene.on_call.names(), ["firing SidewatchCanary"; 3]);
+    assert_eq!(scene.pings.names().len(), 3);
+    let ids: HashSet<_> = scene.on_call.sent.lock().unwrap().iter().map(Notification::id).collect();
+    assert_eq!(ids.len(), 3, "no server takes it for the one before");
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_told_through_another_receiver_and_ends_the_pings() {
+    let refused: Vec<_> = (0..10).map(|_| refusal()).collect();
+    let mut scene = Scene::start(refused);
+    scene.period(true).await;
+    assert_eq!(scene.office.names(), [FAILS], "within its period, and once");
+    let reason = scene.office.sent.lock().unwrap()[0].alerts[0].annotations.get("reason").map(str::to_owned);
+    assert_eq!(reason.as_deref(), Some("clientError: 550 no"));
+    scene.period(true).await;
+    assert!(scene.pings.names().is_empty());
+    scene.on_call.answers.lock().unwrap().clear();
+    scene.period(true).await;
+    scene.period(true).await;
+    assert_eq!(scene.office.names(), [FAILS, WELL]);
+    assert_eq!(scene.pings.names().len(), 2);
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_does_not_answer_is_told_at_the_end_of_the_period() {
+    let mut scene = Scene::start([]);
+    let slow = Arc::new(Fake { takes: seconds(300), ..Fake::default() });
+    scene.on_call = Arc::clone(&slow);
+    let mut plan = plan_of(&[("on-call", "http://slow", &slow), ("office", "http://b", &scene.office)]);
+    let settings = Settings { interval: seconds(60), receivers: Vec::new(), arrivals: Vec::new(), ping: None };
+    plan.routes = settings.routes(plan.routes);
+    plan.canary = Some(Planned { every: seconds(60), arrivals: Vec::new(), ping: None });
+    scene.rig.shared.adopt(plan);
+    time::sleep(seconds(1)).await;
+    scene.period(true).await;
+    time::sleep(seconds(10)).await;
+    assert_eq!(scene.office.names(), [FAILS]);
+    assert!(scene.pings.names().is_empty());
+    // Without a canary in the configuration nothing of it fails.
+    let plan = plan_of(&[("on-call", "http://slow", &slow), ("office", "http://b", &scene.office)]);
+    scene.rig.shared.adopt(plan);
+    time::sleep(seconds(120)).await;
+    assert_eq!(scene.office.names(), [FAILS, WELL]);
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_that_takes_the_canary_is_found() {
+    let mut scene = Scene::start([]);
+    let now = Millis::now();
+    let wish = Wish {
+        matchers: vec![Matcher::parse("alertname=~SidewatchC.*y").unwrap()],
+        starts_at: now,
+        ends_at: now + seconds(3600),
+        created_by: String::new(),
+        comment: "too wide".into(),
+        annotations: Vec::new(),
+    };
+    scene.rig.shared.kept().silences.set(None, wish, now).unwrap();
+    scene.period(true).await;
+    time::sleep(seconds(10)).await;
+    assert!(scene.on_call.names().is_empty() && scene.pings.names().is_empty());
+    assert_eq!(scene.office.names(), [FAILS]);
+    let sent = scene.office.sent.lock().unwrap().clone();
+    assert!(sent[0].alerts[0].annotations.get("reason").is_some_and(|reason| reason.contains("a silence")));
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_no_rule_fires_is_missed_by_everybody() {
+    let mut scene = Scene::start([]);
+    scene.period(true).await;
+    time::sleep(seconds(90)).await;
+    assert_eq!(scene.on_call.names()[2..], [FAILS], "its way is not what fails");
+    scene.period(true).await;
+    time::sleep(seconds(60)).await;
+    assert_eq!(scene.on_call.names().iter().filter(|name| *name == WELL).count(), 1);
+    assert_eq!(scene.pings.names().len(), 2);
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_canary_of_another_agent_proves_nothing_here() {
+    let mut scene = Scene::start([]);
+    let posted = Posted {
+        labels: vec![("alertname".into(), NAME.into())],
+        annotations: Vec::new(),
+        starts_at: None,
+        ends_at: None,
+        generator_url: String::new(),
+    };
+    let now = Millis::now();
+    let report = Report::of(posted, now, seconds(3600)).unwrap();
+    let told = scene.rig.shared.outside().take(report, now);
+    scene.rig.shared.tell(told.into_iter().collect());
+    time::sleep(seconds(30)).await;
+    assert_eq!((scene.on_call.names().len(), scene.pings.names().len()), (1, 0));
+    scene.begun += 60_000;
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_that_fails_is_tried_again_but_not_for_ever() {
+    let mut scene = Scene::start([]);
+    let failing = || Err(ChannelError::passing(FailureReason::ServerError, "503"));
+    scene.pings.answers.lock().unwrap().extend([failing(), failing()]);
+    scene.period(true).await;
+    assert_eq!(scene.pings.names().len(), 3);
+    scene.pings.answers.lock().unwrap().extend((0..20).map(|_| failing()));
+    scene.period(true).await;
+    assert_eq!(scene.pings.names().len(), 3 + PINGS as usize);
+    scene.stop().await;
+}
