@@ -18,8 +18,9 @@ use super::{Output, complain, health, say, shown};
 
 /// So many values are shown of a rule that does not hold.
 const SHOWN: usize = 20;
-/// The alert about receivers that take nothing; its labels `receiver` and `integration` say which.
-const FAILING: &str = "SidewatchNotificationsFailing";
+/// The alerts about receivers that take nothing, or that the canary does not reach; their labels `receiver` and `integration`
+/// say which.
+const FAILING: &str = "SidewatchNotificationsFailing|SidewatchCanaryFailing";
 
 /// Which alert, and whom to ask.
 #[derive(Debug, Args)]
@@ -62,7 +63,7 @@ fn rules(server: &Server, name: &str) -> Result<Vec<Value>, String> {
         return Err(format!("no rule is called {name}; there are: {}", known.join(", ")));
     }
     let told = server.get("api/v2/alerts", &[("filter", &format!("alertname={name:?}"))])?;
-    let failing = server.get("api/v2/alerts", &[("filter", &format!("alertname={FAILING:?}"))])?;
+    let failing = server.get("api/v2/alerts", &[("filter", &format!("alertname=~{FAILING:?}"))])?;
     named.into_iter().map(|rule| one(server, &rule, &told, &failing)).collect()
 }
 

@@ -21,7 +21,7 @@ use crate::model::{Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use super::acknowledge::Episode;
-use super::canary::is_canary;
+use super::canary::{goes_by, is_canary};
 use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
 use super::failing::{Failing, Subject, is_about, is_own};
 use super::group::{Batch, Groups, MAX_ALERTS};
@@ -298,8 +298,9 @@ impl Dispatcher {
         let to: Vec<usize> = (0..self.live.len()).filter(|at| self.live[*at].id.receiver == batch.receiver).collect();
         for at in to {
             self.outbox.forget(&batch, &self.live[at].id, &quiet.ended);
-            // Whoever fails does not hear that it does.
-            if batch.alerts.is_empty() || own && self.is_about(&batch, at) {
+            // Whoever fails does not hear that it does, a dead man's switch of no canary.
+            let spared = own && self.is_about(&batch, at) || is_spared(&batch, &self.live[at].id);
+            if batch.alerts.is_empty() || spared {
                 continue;
             }
             match self.tell(at, &batch, &states, (flush, wall)) {
@@ -466,6 +467,11 @@ impl Dispatcher {
         self.last_id += 1;
         self.last_id
     }
+}
+
+/// Whether a batch is of canaries and the integration of a kind that these do not go by.
+fn is_spared(batch: &Batch, id: &IntegrationId) -> bool {
+    !goes_by(id.kind) && batch.alerts.iter().all(|(_, alert)| is_canary(&alert.labels))
 }
 
 /// Whether an integration hears of a flush.

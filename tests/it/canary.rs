@@ -7,7 +7,7 @@ use crate::support::{Agent, Alert, Answer, HttpServer, MailMood, Play, Recorder,
 /// A period, in seconds.
 const EVERY: u64 = 4;
 /// Machines are slow at times; a period is over long before.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const FAILING: Alert<'_> = Alert("SidewatchCanaryFailing", None);
 
 /// The agent, whose canary goes by mail, and whom it tells of that.

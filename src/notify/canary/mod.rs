@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use crate::model::Labels;
 
-use super::channels::Channel;
 use super::channels::arrival::Arrival;
+use super::channels::{Channel, ChannelSettings as _, ping};
 use super::matcher::Matcher;
 use super::route::{GroupBy, Hours, Route, Timing};
 
@@ -34,6 +34,11 @@ pub const NAME: &str = "SidewatchCanary";
 /// Whether an alert is a canary.
 pub(super) fn is_canary(labels: &Labels) -> bool {
     labels.get("alertname") == Some(NAME)
+}
+
+/// Whether a canary goes by a kind of channel. A dead man's switch would take it for a failure; it has `ping`.
+pub(super) fn goes_by(kind: &str) -> bool {
+    kind != ping::Settings::KIND
 }
 
 /// A canary with everything built that can fail.

@@ -10,7 +10,7 @@ use crate::notify::settings::Settings;
 use crate::notify::template::Templates;
 use crate::yaml::Fields;
 
-use super::Planned;
+use super::{Planned, goes_by};
 
 /// Often enough for a silence that is noticed before somebody needs it, seldom enough for a folder of mails.
 const INTERVAL: Duration = Duration::from_mins(15);
@@ -68,7 +68,7 @@ impl Canary {
         let names = receivers.iter().map(|receiver| receiver.name.as_str()).collect::<Vec<_>>().join(", ");
         let has_no_channel = |name: &String| {
             let found = receivers.iter().find(|receiver| receiver.name == *name);
-            found.is_some_and(|receiver| receiver.integrations.is_empty())
+            found.is_some_and(|receiver| !receiver.integrations.iter().any(|channel| goes_by(channel.kind())))
         };
         for name in &self.receivers {
             if !receivers.iter().any(|receiver| receiver.name == *name) {

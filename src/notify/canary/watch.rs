@@ -163,7 +163,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    const EVERY: Duration = Duration::from_secs(60);
+    const EVERY: Duration = Duration::from_mins(1);
 
     fn id(receiver: &str) -> IntegrationId {
         IntegrationId { receiver: receiver.into(), kind: "email", index: 0 }

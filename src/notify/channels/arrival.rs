@@ -83,3 +83,47 @@ impl Arrival {
         if found { Ok(()) } else { Err("it was taken, but is not found where messages arrive".into()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Problems;
+    use crate::notify::channels::recorder::{Play, Recorder};
+    use crate::yaml::parse;
+
+    fn arrival(text: &str) -> Arc<Arrival> {
+        let (node, problems) = (parse(text, "f.yml").unwrap(), Problems::new());
+        let mut fields = Fields::of(&node, "an item", &problems).unwrap();
+        let settings = Settings::read(&mut fields).unwrap();
+        fields.finish();
+        assert!(problems.is_empty(), "{problems:?}");
+        settings.build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_message_is_there_when_the_answer_contains_it() {
+        let not_there = Play::Answer(200, &[], r#"{"total":3,"messages":[]}"#);
+        let there = Play::Answer(200, &[], r#"{"messages":[{"MessageID":"a1b2@example.org"}]}"#);
+        let recorder = Recorder::playing([not_there, there, Play::Answer(404, &[], "no /s3cretpath here")]).await;
+        let url = recorder.url("/s3cretpath?query=message-id:{id}");
+        let mailpit = arrival(&format!("{{receiver: on-call, url: '{}'}}", url.replace("http://", "http://u:p4ss@")));
+        assert!(mailpit.is_about("on-call", "email") && !mailpit.is_about("on-call", "webhook"));
+        let missing = mailpit.look("a1b2").await.unwrap_err();
+        assert_eq!(missing, "it was taken, but is not found where messages arrive");
+        mailpit.look("a1b2").await.unwrap();
+        let refused = mailpit.look("a1b2").await.unwrap_err();
+        assert!(refused.contains("404") && !refused.contains("s3cret"), "{refused}");
+        let asked = &recorder.requests()[0];
+        let authorization = asked.header("authorization").is_some_and(|value| value.starts_with("Basic "));
+        assert_eq!((asked.method.as_str(), asked.target.as_str()), ("GET", "/s3cretpath?query=message-id:a1b2"));
+        assert!(authorization, "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_must_contain_may_be_said() {
+        let recorder = Recorder::playing([Play::Answer(200, &[], r#"{"seen":"a1b2!"}"#)]).await;
+        let url = recorder.url("/seen");
+        let text = format!("{{receiver: hook, integration: webhook, contains: '\"seen\":\"{{id}}!\"', url: '{url}'}}");
+        arrival(&text).look("a1b2").await.unwrap();
+    }
+}

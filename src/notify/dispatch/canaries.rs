@@ -13,7 +13,7 @@ use super::Dispatcher;
 use crate::model::{Alert, Labels, Millis, Transition};
 use crate::notify::canary::alerts::{not_arrived, not_fired};
 use crate::notify::canary::watch::{Late, Watch};
-use crate::notify::canary::{NAME, Planned, is_canary};
+use crate::notify::canary::{NAME, Planned, goes_by, is_canary};
 use crate::notify::channels::arrival::Arrival;
 use crate::notify::channels::{Channel, FailureReason, IntegrationId};
 use crate::notify::failing::{Failing, Subject};
@@ -63,8 +63,9 @@ impl Dispatcher {
             return;
         }
         let receivers: HashSet<_> =
-            self.routes.taking(&alert.labels).into_iter().map(|route| &route.receiver).collect();
-        let legs = self.live.iter().filter(|live| receivers.contains(&live.id.receiver.to_string()));
+            self.routes.taking(&alert.labels).into_iter().map(|route| route.receiver.as_str()).collect();
+        let is_leg = |id: &IntegrationId| receivers.contains(&*id.receiver) && goes_by(id.kind);
+        let legs = self.live.iter().filter(|live| is_leg(&live.id));
         let begin = canary.watch.begin(alert.starts_at, legs.map(|live| live.id.clone()), now);
         let token = self.supervisor.stop_token().child_token();
         canary.period = Some((token.clone(), token.drop_guard()));
@@ -79,8 +80,11 @@ impl Dispatcher {
     /// The present canary, where a batch tells of it.
     pub(super) fn canary_of(&self, batch: &Batch) -> Option<Millis> {
         let watch = &self.canary.as_ref()?.watch;
+        if batch.labels.get("alertname") != Some(NAME) {
+            return None;
+        }
         let mut firing = batch.alerts.iter().map(|(_, alert)| alert).filter(|alert| alert.ends_at.is_none());
-        let canary = firing.find(|alert| is_canary(&alert.labels) && watch.is_present(alert.starts_at))?;
+        let canary = firing.find(|alert| watch.is_present(alert.starts_at))?;
         Some(canary.starts_at)
     }
 

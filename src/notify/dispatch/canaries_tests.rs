@@ -193,3 +193,20 @@ async fn a_ping_that_fails_is_tried_again_but_not_for_ever() {
     assert_eq!(scene.pings.names().len(), 3 + PINGS as usize);
     scene.stop().await;
 }
+
+#[test]
+fn a_dead_mans_switch_hears_of_no_canary() {
+    let ids = ["ping", "email"].map(|kind| IntegrationId { receiver: "on-call".into(), kind, index: 0 });
+    let mut groups = crate::notify::group::Groups::default();
+    let settings = Settings { interval: seconds(60), receivers: Vec::new(), arrivals: Vec::new(), ping: None };
+    let routes = settings.routes(plan_of(&[]).routes);
+    for name in [NAME, "Down"] {
+        groups.apply(Transition::Firing(alert(name, None)), &routes, (Millis(0), Millis(0))).unwrap();
+    }
+    let batches = groups.due(Millis(60_000), Millis(60_000));
+    let spared = |name: &str| {
+        let batch = batches.iter().find(|batch| batch.labels.get("alertname") == Some(name)).unwrap();
+        ids.each_ref().map(|id| super::super::is_spared(batch, id))
+    };
+    assert_eq!((spared(NAME), spared("Down")), ([true, false], [false, false]));
+}
