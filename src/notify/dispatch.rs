@@ -20,8 +20,10 @@ use crate::model::{Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use super::acknowledge::Episode;
+use super::aside::Asides;
 use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
 use super::failing::{Failing, is_about, is_own};
+use super::flapping::Flapping;
 use super::group::{Batch, Groups, MAX_ALERTS};
 use super::inbox::Shared;
 use super::inhibit::Inhibitor;
@@ -104,6 +106,7 @@ pub(super) struct Dispatcher {
     outbox: Outbox,
     restart: Restart,
     failing: Failing,
+    flapping: Flapping,
     flights: HashMap<u64, Flight>,
     flushes: HashMap<u64, Flush>,
     last_id: u64,
@@ -141,6 +144,7 @@ impl Dispatcher {
             outbox,
             restart: Restart::default(),
             failing: Failing::default(),
+            flapping: Flapping::default(),
             flights: HashMap::new(),
             flushes: HashMap::new(),
             last_id: restored.last_flush(),
@@ -184,9 +188,11 @@ impl Dispatcher {
     fn take(&mut self, transition: Transition, route: Option<&Route>, now: Millis) -> bool {
         let wall = Millis::now();
         self.changed = true;
+        let fires = !matches!(transition, Transition::Resolved(_));
         let taken = self.groups.apply(transition, route.unwrap_or(&self.routes), (now, wall));
         if let Some((id, alert)) = &taken {
             self.inhibitor.note(*id, alert, wall);
+            self.flapping.note(*id, fires, now);
         }
         taken.is_some()
     }
@@ -225,7 +231,7 @@ impl Dispatcher {
         }
         self.groups.reroute(&self.routes, (now, wall));
         self.forget_untold();
-        self.restart.settle_by(now + plan.facts.resolve_timeout);
+        self.restart.settle_by(now, &plan.facts);
         self.tell_of_failing_anew();
     }
 
@@ -319,11 +325,15 @@ impl Dispatcher {
         // The same words again are the same message, with the key that it had.
         let same = self.outbox.same(batch, &id, states);
         let (at, maybe_arrived) = same.map_or((flushed, false), |same| (same.at, same.maybe_arrived));
-        let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, at, receipt) else {
+        let Some(mut notification) = notification(batch, (reason, send_resolved), &self.external_url, at, receipt)
+        else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
             self.outbox.told((batch, flush), states.clone(), &id, (None, batch.at));
             return Told::NeedNot;
         };
+        let now = self.clock.now();
+        notification.asides =
+            Asides::of(&notification, &self.shared.kept().acknowledged, |id| self.flapping.times(id, now));
         let number = self.next_id();
         let patience = batch.timing.group_interval.max(SHORTEST_DEADLINE);
         let (stored, mark) = self.outbox.put((batch, flush), &id, states, (at, flushed, flushed + patience));
@@ -457,6 +467,7 @@ fn notification(
         at,
         receipt,
         possible_duplicate: false,
+        asides: Asides::default(),
     };
     (!notification.alerts.is_empty()).then_some(notification)
 }

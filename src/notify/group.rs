@@ -23,6 +23,8 @@ use super::route::{Hours, Route, Timing};
 pub const MAX_ALERTS: usize = 20_000;
 /// An ended alert that a receiver could not be told of is forgotten after this.
 const KEEP_UNTOLD: Duration = Duration::from_hours(24);
+/// How exact the rules' history is, in milliseconds.
+const HISTORY: u64 = 1000;
 /// How often those are looked for.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -38,6 +40,16 @@ struct Member {
 }
 
 impl Member {
+    /// This, as what comes after `before`. After a restart the rules know from their history, which is in whole seconds,
+    /// since when an alert fires; it goes on to fire since the time that was told, which links and acknowledgements mean.
+    fn after(&self, before: &Self) -> Self {
+        let (known, now) = (before.alert.starts_at, self.alert.starts_at);
+        if before.ended || known == now || known.0.abs_diff(now.0) >= HISTORY {
+            return self.clone();
+        }
+        Self { alert: Arc::new(Alert { starts_at: known, ..(*self.alert).clone() }), ..self.clone() }
+    }
+
     fn has_ended(&self, wall: Millis) -> bool {
         self.ended || self.alert.ends_at.is_some_and(|end| end <= wall)
     }
@@ -161,8 +173,12 @@ impl Groups {
             *self.alerts.entry(id).or_default() += 1;
             return;
         };
-        if group.members.insert(id, member.clone()).is_none() {
-            *self.alerts.entry(id).or_default() += 1;
+        match group.members.get_mut(&id) {
+            Some(before) => *before = member.after(before),
+            None => {
+                group.members.insert(id, member.clone());
+                *self.alerts.entry(id).or_default() += 1;
+            }
         }
     }
 

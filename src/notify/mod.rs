@@ -20,9 +20,11 @@
 //! meanwhile is told too (`restart`).
 
 mod acknowledge;
+mod aside;
 pub mod channels;
 mod dispatch;
 mod failing;
+mod flapping;
 mod group;
 mod identity;
 mod inbox;
@@ -54,14 +56,15 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::error;
 
-use crate::model::{Alert, Labels, Millis, Transition};
+use crate::model::{Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use dispatch::Dispatcher;
 use inbox::Shared;
 use outside::Report;
 
-pub use acknowledge::{Acknowledged, Episode, Note};
+pub use acknowledge::{Acknowledged, Episode, Meant, Note};
+pub use aside::{Aside, Asides};
 pub use group::ActiveAlert;
 pub use identity::fingerprint;
 pub use inhibit::InhibitRule;
@@ -203,12 +206,6 @@ impl Notifier {
     /// Who has taken on what.
     pub fn acknowledged(&self) -> &Acknowledged {
         &self.shared.kept().acknowledged
-    }
-
-    /// Where somebody who reads of an alert can take it on: goes into messages.
-    pub fn acknowledge_url(&self, alert: &Alert, external_url: &str) -> String {
-        let link = self.acknowledged().link(Episode::of(alert));
-        format!("{}/acknowledge{link}", external_url.trim_end_matches('/'))
     }
 
     /// What holds of the configuration.

@@ -89,6 +89,7 @@ fn notification(ends_at: Option<Millis>) -> Notification {
         external_url: "http://sidewatch:9640".into(),
         receipt: None,
         possible_duplicate: false,
+        asides: sidewatch::notify::Asides::default(),
         at: ends_at.unwrap_or(Millis(1_795_230_250_000)),
     }
 }
