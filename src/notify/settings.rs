@@ -48,7 +48,7 @@ const HOLD_MISSING: Duration = Duration::from_hours(1);
 pub struct Settings {
     /// The root of the routing tree; `None` without an `alerting:` section: nobody is told.
     pub route: Option<Route>,
-    /// Receivers by name.
+    /// In the order of the file, which the API shows, as Alertmanager's.
     pub receivers: Vec<Receiver>,
     /// The user's own texts.
     pub templates: Files,
@@ -59,6 +59,8 @@ pub struct Settings {
     pub resolve_timeout: Duration,
     /// An alert whose data are gone because a look failed is held for so long before it ends; zero: it ends at once.
     pub hold_missing: Duration,
+    /// After a start the rules speak of what they fire within so long, by the alert's name; of others within `resolve_timeout`.
+    pub first_words: BTreeMap<String, Duration>,
     /// The section as the API shows it: [`super::original`].
     pub original: String,
 }
@@ -81,6 +83,7 @@ impl Default for Settings {
             inhibit_rules: Vec::new(),
             resolve_timeout: RESOLVE_TIMEOUT,
             hold_missing: HOLD_MISSING,
+            first_words: BTreeMap::new(),
             original: super::original(None),
         }
     }
@@ -145,7 +148,7 @@ fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
     let global = Global::read(fields.section("global"));
     let receivers = read_receivers(&mut fields, &global);
     let intervals = hours::read_all(&mut fields);
-    let known = routing::Known { receivers: receivers.keys().map(String::as_str).collect(), intervals };
+    let known = routing::Known { receivers: receivers.iter().map(|it| it.name.as_str()).collect(), intervals };
     let route = fields.section("route").and_then(|route| routing::read_root(route, &known));
     if !fields.has("route") {
         fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
@@ -153,10 +156,16 @@ fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
     let inhibit_rules = matchers::read_inhibit_rules(&mut fields);
     fields.not_built("tracing");
     fields.finish();
-    let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
     let resolve_timeout = global.resolve_timeout;
-    let (hold_missing, original) = (HOLD_MISSING, String::new());
-    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, hold_missing, original }
+    Settings {
+        route,
+        receivers,
+        templates,
+        inhibit_rules,
+        resolve_timeout,
+        original: String::new(),
+        ..Settings::default()
+    }
 }
 
 /// What `global` gives to channels that do not say it themselves.
@@ -182,9 +191,9 @@ impl Global {
     }
 }
 
-/// Receivers by name, also those with problems, so that a route to them is not a second one.
-fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> BTreeMap<String, Vec<Integration>> {
-    let mut receivers = BTreeMap::new();
+/// Also those with problems, so that a route to them is not a second one.
+fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> Vec<Receiver> {
+    let mut receivers: Vec<Receiver> = Vec::new();
     let problems = fields.problems();
     for node in fields.list("receivers") {
         let Some(mut receiver) = Fields::of(node, "a receiver", problems) else {
@@ -196,10 +205,10 @@ fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> BTreeMap<String, 
             receiver.not_built(key);
         }
         if let Some(name) = name {
-            if receivers.contains_key(&name) {
+            if receivers.iter().any(|known| known.name == name) {
                 receiver.wrong("name", format!("the receiver `{name}` is given twice"), "rename or join them");
             }
-            receivers.insert(name, integrations);
+            receivers.push(Receiver { name, integrations });
         }
         receiver.finish();
     }
