@@ -411,6 +411,7 @@ impl Dispatcher {
                 }
             }
         }
+        self.changed |= !news.is_empty();
         if flight.owed || is_canceled {
             self.groups.hurry(&flush.batch.id, self.clock.now());
         }
@@ -427,7 +428,8 @@ impl Dispatcher {
         let active = self.groups.active(&self.inhibitor, Millis::now());
         let distinct: HashSet<u64> = active.iter().map(|alert| alert.fingerprint).collect();
         self.metrics.active(distinct.len());
-        self.shared.publish(active);
+        let failing = self.failing.all().map(|(id, alert)| (id.clone(), alert.clone())).collect();
+        self.shared.publish(active, failing);
     }
 
     fn next_id(&mut self) -> u64 {

@@ -65,6 +65,8 @@ struct Group {
     hours: Arc<Hours>,
     members: BTreeMap<u64, Member>,
     next: Millis,
+    /// Whether it was flushed since it is there.
+    flushed: bool,
     /// The intervals that kept it silent when it was last flushed.
     muted_by: Vec<Arc<str>>,
 }
@@ -111,6 +113,8 @@ pub struct ActiveAlert {
     pub inhibited_by: Option<u64>,
     /// The time intervals that kept its group silent when it was last flushed.
     pub muted_by: Vec<Arc<str>>,
+    /// Its group waits for others that may belong to it, and has told nobody yet.
+    pub waits: bool,
 }
 
 /// All groups.
@@ -165,6 +169,7 @@ impl Groups {
                 hours: Arc::clone(&route.hours),
                 members: BTreeMap::from([(id, member.clone())]),
                 next,
+                flushed: false,
                 muted_by: Vec::new(),
             };
             let group_id: Arc<str> = group_id.into();
@@ -186,13 +191,13 @@ impl Groups {
     pub fn due(&mut self, now: Millis, wall: Millis) -> Vec<Batch> {
         let mut due = Vec::new();
         while let Some((_, id)) = self.schedule.first().filter(|(next, _)| *next <= now).cloned() {
-            let Some(group) = self.all.get(&id) else {
+            let Some(group) = self.all.get_mut(&id) else {
                 self.schedule.pop_first();
                 continue;
             };
-            due.push(group.flush(&id, now, wall));
             // Never at once again, however short the interval.
             let next = now + group.timing.group_interval.max(Duration::from_millis(1));
+            due.push(group.flush(&id, now, wall));
             self.set_next(&id, next);
         }
         due
@@ -315,7 +320,8 @@ impl Groups {
 }
 
 impl Group {
-    fn flush(&self, id: &Arc<str>, now: Millis, wall: Millis) -> Batch {
+    fn flush(&mut self, id: &Arc<str>, now: Millis, wall: Millis) -> Batch {
+        self.flushed = true;
         let alert = |member: &Member| match member.alert.ends_at {
             Some(_) if !member.has_ended(wall) => Arc::new(Alert { ends_at: None, ..(*member.alert).clone() }),
             _ => Arc::clone(&member.alert),
@@ -344,6 +350,7 @@ impl Group {
             updated_at: member.updated,
             inhibited_by: inhibitor.inhibiting(&member.alert.labels, wall),
             muted_by: self.muted_by.clone(),
+            waits: !self.flushed,
         })
     }
 }

@@ -56,7 +56,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::error;
 
-use crate::model::{Labels, Millis, Transition};
+use crate::model::{Alert, Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use dispatch::Dispatcher;
@@ -235,6 +235,11 @@ impl Notifier {
     pub fn reload(&self, settings: &Settings) -> Result<(), String> {
         self.adopt(Plan::build(settings)?);
         Ok(())
+    }
+
+    /// The channels of receivers that take nothing, also where nobody else could be told so; each with the alert about it.
+    pub fn failing(&self) -> Arc<Vec<(channels::IntegrationId, Alert)>> {
+        self.shared.failing()
     }
 
     /// The alerts that fire, by group. One that reaches two receivers is there twice.
