@@ -178,12 +178,11 @@ impl Groups {
             *self.alerts.entry(id).or_default() += 1;
             return;
         };
-        match group.members.get_mut(&id) {
-            Some(before) => *before = member.after(before),
-            None => {
-                group.members.insert(id, member.clone());
-                *self.alerts.entry(id).or_default() += 1;
-            }
+        if let Some(before) = group.members.get_mut(&id) {
+            *before = member.after(before);
+        } else {
+            group.members.insert(id, member.clone());
+            *self.alerts.entry(id).or_default() += 1;
         }
     }
 

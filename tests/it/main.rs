@@ -5,6 +5,7 @@
 
 mod support;
 
+mod acknowledged;
 mod alert_storm;
 mod alertmanager_api;
 mod alertmanager_differential;

@@ -149,7 +149,8 @@ struct Publication {
 /// A button below the message.
 #[derive(Serialize)]
 struct Action {
-    action: &'static str,
+    #[serde(rename = "action")]
+    kind: &'static str,
     label: &'static str,
     url: String,
 }
@@ -157,7 +158,7 @@ struct Action {
 impl Action {
     /// Opens the page, where a name can be given: a tap in a pocket takes nothing on.
     fn acknowledge(url: &str) -> Self {
-        Self { action: "view", label: "Acknowledge", url: url.to_owned() }
+        Self { kind: "view", label: "Acknowledge", url: url.to_owned() }
     }
 }
 

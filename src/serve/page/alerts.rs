@@ -110,7 +110,7 @@ impl Known<'_> {
     fn show(&self, page: &mut String, now: Millis) {
         let alert = &self.active.alert;
         let word = if alert.annotations.get("held").is_some() { "held" } else { "firing" };
-        head(page, alert, ("bad", word), ago(now, alert.starts_at));
+        head(page, alert, ("bad", word), &ago(now, alert.starts_at));
         if let Some(held) = alert.annotations.get("held") {
             let _ = write!(page, "<p>held: {}", escape(held));
         }
@@ -135,7 +135,7 @@ impl Known<'_> {
     }
 }
 
-fn head(page: &mut String, alert: &Alert, (class, word): (&str, &str), since: String) {
+fn head(page: &mut String, alert: &Alert, (class, word): (&str, &str), since: &str) {
     let name = escape(alert.labels.get("alertname").unwrap_or("?"));
     let severity = alert.labels.get("severity").map_or_else(String::new, |severity| format!(" ({})", escape(severity)));
     let _ = write!(page, "<div class=entry><h3>{name}{severity}: <span class={class}>{word}</span> for {since}</h3>");
@@ -152,7 +152,7 @@ fn waiting(parts: &Parts, now: Millis) -> Vec<String> {
             let RuleKind::Alert { hold, .. } = &spec.kind else { continue };
             for alert in rule.alerts.iter().filter(|alert| alert.state == AlertState::Pending) {
                 let left = hold.saturating_sub(now.since(alert.active_at));
-                all.push((left, entry(&alert.labels, &alert.annotations, left, ago(now, alert.active_at))));
+                all.push((left, entry(&alert.labels, &alert.annotations, left, &ago(now, alert.active_at))));
             }
         }
     }
@@ -160,7 +160,7 @@ fn waiting(parts: &Parts, now: Millis) -> Vec<String> {
     all.into_iter().map(|(_, entry)| entry).collect()
 }
 
-fn entry(labels: &Labels, annotations: &Labels, left: Duration, since: String) -> String {
+fn entry(labels: &Labels, annotations: &Labels, left: Duration, since: &str) -> String {
     let alert = Alert {
         labels: labels.clone(),
         annotations: annotations.clone(),

@@ -1,4 +1,4 @@
-//! Chromium without a window, through its WebDriver: <https://www.w3.org/TR/webdriver2/>.
+//! Chromium without a window, through its web driver: <https://www.w3.org/TR/webdriver2/>.
 
 use std::process::Command;
 use std::time::Duration;
