@@ -211,7 +211,7 @@ pub(super) fn calling_nobody(text: &str) -> String {
         out.push_str(&rest[..=at]);
         let calls = |word: &&str| after.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
         let words: &[&str] = if mark == "@" { &["all", "channel", "here", "everyone"] } else { &["!"] };
-        if words.iter().any(|word| calls(word)) {
+        if words.iter().any(calls) {
             out.push('\u{200b}');
         }
         rest = after;
