@@ -265,7 +265,9 @@ async fn open_kept(config: &Config) -> Result<notify::Kept, String> {
         }),
         None => notify::Kept::in_memory().map_err(|error| error.to_string()),
     };
-    tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())?
+    let kept = tokio::task::spawn_blocking(open).await.map_err(|error| error.to_string())??;
+    // A link to a name that nobody outside knows is worse than none.
+    Ok(if config.server.external_url_is_given { kept.reached_at(&config.server.external_url) } else { kept })
 }
 
 /// What is bound at start cannot change under a running agent; saying so beats doing half of it.

@@ -43,7 +43,7 @@ fn config(port: u16) -> Config {
     };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let here = format!("127.0.0.1:{port}");
-    let server = Server { listen, external_url: format!("http://{here}"), instance: here };
+    let server = Server { listen, external_url: format!("http://{here}"), external_url_is_given: true, instance: here };
     let kept = Duration::from_hours(2);
     let storage = Storage { path: None, limits: Limits { retention: kept, max_series: 20_000 }, asked: kept };
     let start = Millis::now();

@@ -148,6 +148,7 @@ fn quiet(server: &Server, alert: &Value, hold: f64, (told, failing): (&Value, &V
     out["silenced_by"] = silences.into();
     out["inhibited_by"] = heard["status"]["inhibitedBy"].clone();
     out["muted_by"] = heard["status"]["mutedBy"].clone();
+    out["acknowledged"] = heard["acknowledged"].clone();
     out["receivers"] = receivers.into();
     Ok(out)
 }
@@ -206,6 +207,10 @@ fn state(out: &mut String, alert: &Value) {
         for by in each(name) {
             let _ = writeln!(out, "    {what} {}", text(&by));
         }
+    }
+    if !alert["acknowledged"].is_null() {
+        let [by, at] = ["by", "at"].map(|name| text(&alert["acknowledged"][name]));
+        let _ = writeln!(out, "    acknowledged by {by} at {at}: no reminders");
     }
     for failure in each("failing") {
         let [receiver, integration, what] = ["receiver", "integration", "what"].map(|name| text(&failure[name]));

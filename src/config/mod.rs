@@ -13,6 +13,7 @@ mod targets;
 
 pub use storage::Storage;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use tracing::level_filters::LevelFilter;
 use crate::collect::Target;
 use crate::model::{Labels, Place, Problem, Problems, is_valid_label_name, render_duration};
 use crate::notify;
-use crate::rules::GroupSpec;
+use crate::rules::{GroupSpec, RuleKind};
 use crate::runtime::telemetry::{LogSettings, OtlpSettings, parse_level};
 use crate::serve;
 use crate::usage;
@@ -151,7 +152,7 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     let storage = fields.section("storage").map(Storage::read).unwrap_or_default();
     let targets = targets::read(fields.list("targets"), &global, problems);
     let mut rules = read_rules(&mut fields, folder, problems);
-    let alerting = match fields.take("alerting") {
+    let mut alerting = match fields.take("alerting") {
         Some(node) => {
             let section = Fields::of(node, "`alerting`", problems);
             let settings = section.map(|section| notify::Settings::read_in(section, folder))?;
@@ -162,6 +163,7 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
         None => notify::Settings::default(),
     };
     rules.extend(alerting.canary.iter().flat_map(|canary| canary::rules(canary.interval)));
+    alerting.first_words = first_words(&rules, global.evaluation_interval);
     let llm = match fields.take("llm") {
         Some(node) => {
             let mut section = Fields::of(node, "`llm`", problems)?;
@@ -176,6 +178,21 @@ fn read(root: &Node, folder: &Path, environment: &Environment<'_>, problems: &Pr
     fields.skip_extensions();
     fields.finish();
     Some(Config { global, server, log, storage, targets, rules, alerting, llm, otlp_export })
+}
+
+/// A rule's alert ends when four evaluations have not spoken of it, as `endsAt` is in Prometheus.
+fn first_words(groups: &[GroupSpec], default_interval: Duration) -> BTreeMap<String, Duration> {
+    let mut words: BTreeMap<String, Duration> = BTreeMap::new();
+    for group in groups {
+        let within = group.interval.unwrap_or(default_interval) * 4;
+        for rule in &group.rules {
+            if let RuleKind::Alert { name, .. } = &rule.kind {
+                let known = words.entry(name.clone()).or_default();
+                *known = within.max(*known);
+            }
+        }
+    }
+    words
 }
 
 /// `LOG_LEVEL`, which holds where the file names no level.

@@ -1,6 +1,6 @@
 //! Alerts that somebody has taken on: they bring no reminders until they end or change.
 //!
-//! In: an acknowledgement, by API or by a signed link in a message. Out: whether an alert's reminders are wanted.
+//! In: an acknowledgement, by API, by the page or by a signed link in a message. Out: whether an alert's reminders are wanted.
 //!
 //! An alert is meant as it fires now: when it has ended and fires again, somebody has to take it on again. A signature says
 //! that the link came from the agent, so that whoever got the message may acknowledge, from anywhere.
@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ring::hmac;
@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Alert, Millis, hex};
 
-use super::identity::fingerprint;
+use super::group::ActiveAlert;
+use super::identity::{digest, fingerprint};
 
 /// So many are kept; the oldest make room.
 const MAX: usize = 10_000;
@@ -46,6 +47,48 @@ impl Episode {
     }
 }
 
+/// What a link lets its bearer acknowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meant {
+    /// One alert.
+    Alert(Episode),
+    /// What fires in a group and began by then.
+    Group {
+        /// Names the receiver and the group.
+        group: u64,
+        /// The message's time.
+        until: Millis,
+    },
+}
+
+impl Meant {
+    /// What a message to a receiver about a group says to fire.
+    pub fn group(receiver: &str, group_key: &str, until: Millis) -> Self {
+        let group = u64::from_str_radix(&digest(&[receiver, group_key], 16), 16).unwrap_or_default();
+        Self::Group { group, until }
+    }
+
+    /// Whether an alert is meant.
+    pub fn is(self, active: &ActiveAlert) -> bool {
+        match self {
+            Self::Alert(episode) => Episode::of(&active.alert) == episode,
+            Self::Group { until, .. } => {
+                active.alert.starts_at <= until && Self::group(&active.receiver, &active.group_key, until) == self
+            }
+        }
+    }
+
+    /// The parameters of a link, but for its signature.
+    fn parameters(self) -> String {
+        match self {
+            Self::Alert(Episode { fingerprint, starts_at }) => {
+                format!("alert={fingerprint:016x}&since={}", starts_at.0)
+            }
+            Self::Group { group, until } => format!("group={group:016x}&until={}", until.0),
+        }
+    }
+}
+
 /// Who took an alert on, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -53,6 +96,13 @@ pub struct Note {
     pub by: String,
     /// In milliseconds since the epoch.
     pub at: i64,
+}
+
+impl Note {
+    /// Who it was, for people.
+    pub fn name(&self) -> &str {
+        if self.by.is_empty() { "somebody" } else { &self.by }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +121,8 @@ struct Inner {
     notes: Mutex<BTreeMap<Episode, Note>>,
     path: Option<PathBuf>,
     key: hmac::Key,
+    /// Where links lead, where somebody said how the agent is found from outside.
+    page: OnceLock<String>,
 }
 
 impl Acknowledged {
@@ -104,7 +156,12 @@ impl Acknowledged {
 
     fn new(notes: BTreeMap<Episode, Note>, path: Option<PathBuf>, key: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        Self(Arc::new(Inner { notes: Mutex::new(notes), path, key }))
+        Self(Arc::new(Inner { notes: Mutex::new(notes), path, key, page: OnceLock::new() }))
+    }
+
+    /// From now on links lead to the agent's pages under this address. Only the first word about it counts.
+    pub fn lead_to(&self, external_url: &str) {
+        let _ = self.0.page.set(format!("{}/acknowledge", external_url.trim_end_matches('/')));
     }
 
     /// Who took this one on.
@@ -132,22 +189,30 @@ impl Acknowledged {
         Ok(note)
     }
 
-    /// The end of a link, from `?` on, that lets whoever has it acknowledge this alert.
-    pub fn link(&self, episode: Episode) -> String {
-        let signature = hmac::sign(&self.0.key, signed(episode).as_bytes());
-        format!("?alert={:016x}&since={}&signature={}", episode.fingerprint, episode.starts_at.0, hex(signature))
+    /// A link that lets whoever has it acknowledge; nothing if nobody said where the agent is found from outside.
+    pub fn url(&self, meant: Meant) -> Option<String> {
+        self.0.page.get().map(|page| format!("{page}{}", self.link(meant)))
+    }
+
+    /// The end of a link, from `?` on, that lets whoever has it acknowledge.
+    pub fn link(&self, meant: Meant) -> String {
+        let signature = hmac::sign(&self.0.key, signed(meant).as_bytes());
+        format!("?{}&signature={}", meant.parameters(), hex(signature))
     }
 
     /// Whether a link's signature is ours.
-    pub fn is_ours(&self, episode: Episode, signature: &str) -> bool {
+    pub fn is_ours(&self, meant: Meant, signature: &str) -> bool {
         let byte = |at: usize| u8::from_str_radix(signature.get(at..at + 2)?, 16).ok();
         let bytes: Option<Vec<u8>> = (0..signature.len()).step_by(2).map(byte).collect();
-        bytes.is_some_and(|bytes| hmac::verify(&self.0.key, signed(episode).as_bytes(), &bytes).is_ok())
+        bytes.is_some_and(|bytes| hmac::verify(&self.0.key, signed(meant).as_bytes(), &bytes).is_ok())
     }
 }
 
-fn signed(episode: Episode) -> String {
-    format!("acknowledge {:016x} {}", episode.fingerprint, episode.starts_at.0)
+fn signed(meant: Meant) -> String {
+    match meant {
+        Meant::Alert(Episode { fingerprint, starts_at }) => format!("acknowledge {fingerprint:016x} {}", starts_at.0),
+        Meant::Group { group, until } => format!("acknowledge group {group:016x} {}", until.0),
+    }
 }
 
 fn forget(notes: &mut BTreeMap<Episode, Note>, now: Millis) {
@@ -211,17 +276,21 @@ mod tests {
         Episode { fingerprint: 7, starts_at: Millis(starts_at) }
     }
 
+    fn meant(starts_at: i64) -> Meant {
+        Meant::Alert(episode(starts_at))
+    }
+
     #[test]
     fn an_acknowledgement_holds_over_a_restart_for_this_time_the_alert_fires() {
         let folder = tempfile::tempdir().unwrap();
         let all = Acknowledged::open(folder.path(), NOW).unwrap();
-        let link = all.link(episode(1));
+        let link = all.link(meant(1));
         all.acknowledge(episode(1), "ann", NOW).unwrap();
         assert_eq!(all.acknowledge(episode(1), "bob", NOW).unwrap().by, "ann", "the first one stays");
         let again = Acknowledged::open(folder.path(), NOW + KEEP / 2).unwrap();
         assert_eq!(again.note(episode(1)), Some(Note { by: "ann".into(), at: NOW.0 }));
         assert_eq!(again.note(episode(2)), None, "the same alert, the next time");
-        assert_eq!(again.link(episode(1)), link, "links stay good");
+        assert_eq!(again.link(meant(1)), link, "links stay good");
         assert_eq!(Acknowledged::open(folder.path(), NOW + KEEP).unwrap().note(episode(1)), None);
     }
 
@@ -229,12 +298,30 @@ mod tests {
     fn only_links_of_the_agent_itself_are_good() {
         let all = Acknowledged::in_memory().unwrap();
         let signature = |link: &str| link.rsplit('=').next().unwrap().to_owned();
-        let good = signature(&all.link(episode(1)));
-        assert!(all.is_ours(episode(1), &good));
-        assert!(!all.is_ours(episode(2), &good), "for another alert");
-        assert!(!Acknowledged::in_memory().unwrap().is_ours(episode(1), &good), "of another agent");
+        let good = signature(&all.link(meant(1)));
+        assert!(all.is_ours(meant(1), &good));
+        assert!(!all.is_ours(meant(2), &good), "for another alert");
+        assert!(!Acknowledged::in_memory().unwrap().is_ours(meant(1), &good), "of another agent");
         for bad in ["", "0", "zz", &good[2..], "ä1", &format!("{good}00")] {
-            assert!(!all.is_ours(episode(1), bad), "{bad}");
+            assert!(!all.is_ours(meant(1), bad), "{bad}");
         }
+        let group = Meant::group("on-call", "{}:{}", NOW);
+        let good = signature(&all.link(group));
+        assert!(all.is_ours(group, &good));
+        for other in [Meant::group("on-call", "{}:{}", NOW + KEEP), Meant::group("other", "{}:{}", NOW)] {
+            assert!(!all.is_ours(other, &good), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn links_lead_to_where_the_agent_is_found() {
+        let all = Acknowledged::in_memory().unwrap();
+        assert_eq!(all.url(meant(1)), None, "nobody said where");
+        all.lead_to("https://watch.example.org/a/");
+        assert!(
+            all.url(meant(1))
+                .unwrap()
+                .starts_with("https://watch.example.org/a/acknowledge?alert=0000000000000007&since=1&")
+        );
     }
 }

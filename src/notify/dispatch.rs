@@ -21,9 +21,11 @@ use crate::model::{Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use super::acknowledge::Episode;
+use super::aside::Asides;
 use super::canary::{goes_by, is_canary};
 use super::channels::{Channel, FailureReason, Integration, IntegrationId, Receipt};
 use super::failing::{Failing, Subject, is_about, is_own};
+use super::flapping::Flapping;
 use super::group::{Batch, Groups, MAX_ALERTS};
 use super::inbox::Shared;
 use super::inhibit::Inhibitor;
@@ -111,6 +113,7 @@ pub(super) struct Dispatcher {
     restart: Restart,
     failing: Failing,
     canary: Option<Canary>,
+    flapping: Flapping,
     flights: HashMap<u64, Flight>,
     flushes: HashMap<u64, Flush>,
     last_id: u64,
@@ -153,6 +156,7 @@ impl Dispatcher {
             restart: Restart::default(),
             failing: Failing::default(),
             canary: None,
+            flapping: Flapping::default(),
             flights: HashMap::new(),
             flushes: HashMap::new(),
             last_id: restored.last_flush(),
@@ -200,9 +204,11 @@ impl Dispatcher {
     fn take(&mut self, transition: Transition, route: Option<&Route>, now: Millis) -> bool {
         let wall = Millis::now();
         self.changed = true;
+        let fires = !matches!(transition, Transition::Resolved(_));
         let taken = self.groups.apply(transition, route.unwrap_or(&self.routes), (now, wall));
         if let Some((id, alert)) = &taken {
             self.inhibitor.note(*id, alert, wall);
+            self.flapping.note(*id, fires, now);
         }
         taken.is_some()
     }
@@ -243,7 +249,7 @@ impl Dispatcher {
         self.adopt_canary(plan.canary, now);
         self.groups.reroute(&self.routes, (now, wall));
         self.forget_untold();
-        self.restart.settle_by(now + plan.facts.resolve_timeout);
+        self.restart.settle_by(now, &plan.facts);
         self.tell_of_failing_anew();
     }
 
@@ -347,11 +353,15 @@ impl Dispatcher {
         // The same words again are the same message, with the key that it had.
         let same = self.outbox.same(batch, &id, states);
         let (at, maybe_arrived) = same.map_or((flushed, false), |same| (same.at, same.maybe_arrived));
-        let Some(notification) = notification(batch, (reason, send_resolved), &self.external_url, at, receipt) else {
+        let Some(mut notification) = notification(batch, (reason, send_resolved), &self.external_url, at, receipt)
+        else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
             self.outbox.told((batch, flush), states.clone(), &id, (None, batch.at));
             return Told::NeedNot;
         };
+        let now = self.clock.now();
+        notification.asides =
+            Asides::of(&notification, &self.shared.kept().acknowledged, |id| self.flapping.times(id, now));
         let number = self.next_id();
         // A canary is of no use after its time.
         let shortest = if canary.is_some() { Duration::ZERO } else { SHORTEST_DEADLINE };
@@ -441,6 +451,7 @@ impl Dispatcher {
                 }
             }
         }
+        self.changed |= !news.is_empty();
         if flight.owed || is_canceled {
             self.groups.hurry(&flush.batch.id, self.clock.now());
         }
@@ -460,7 +471,8 @@ impl Dispatcher {
         let active = self.groups.active(&self.inhibitor, Millis::now());
         let distinct: HashSet<u64> = active.iter().map(|alert| alert.fingerprint).collect();
         self.metrics.active(distinct.len());
-        self.shared.publish(active);
+        let failing = self.failing.all().map(|(_, alert)| alert.clone()).collect();
+        self.shared.publish(active, failing);
     }
 
     fn next_id(&mut self) -> u64 {
@@ -505,6 +517,7 @@ fn notification(
         at,
         receipt,
         possible_duplicate: false,
+        asides: Asides::default(),
     };
     (!notification.alerts.is_empty()).then_some(notification)
 }

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::model::{Alert, Labels, Secret, Transition};
+use crate::notify::acknowledge::{Meant, Note};
 use crate::notify::channels::{ChannelError, ChannelKind, HttpSettings, Retry, webhook};
 use crate::notify::inhibit::InhibitRule;
 use crate::notify::kept::Kept;
@@ -410,4 +411,36 @@ async fn a_backlog_is_bounded_counted_and_made_up_for() {
     assert_eq!(dropped as usize, all - most);
     assert_eq!(rig.shared.active().len(), all, "none is forgotten");
     assert!(rig.supervisor.stop(seconds(30)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_say_where_to_acknowledge_who_did_and_how_often_it_came_again() {
+    let hook = Arc::new(Fake::default());
+    let rig = start(plan(&[("http://a", &hook)]));
+    let acknowledged = rig.shared.kept().acknowledged.clone();
+    acknowledged.lead_to("http://sidewatch:9640");
+    let (down, slow) =
+        (alert("Down", None), Alert { labels: alert("Down", None).labels.with("n", "2"), ..alert("", None) });
+    rig.shared.tell(vec![Transition::Firing(down.clone()), Transition::Firing(slow.clone())]);
+    sleep(seconds(10)).await;
+    acknowledged.acknowledge(Episode::of(&down), "ann", Millis::now()).unwrap();
+    for transition in [Transition::Resolved, Transition::Firing] {
+        rig.shared.tell(vec![transition(slow.clone())]);
+        sleep(seconds(60)).await;
+    }
+    let sent = hook.sent.lock().unwrap().clone();
+    let told: Vec<_> = sent.iter().map(|sent| &sent.asides).collect();
+    let url = |at: usize, of: usize| told[at].alerts[of].acknowledge_url.as_deref();
+    assert_eq!(told.len(), 3, "{:?}", hook.names());
+    assert!(url(0, 0).is_some_and(|url| url.starts_with("http://sidewatch:9640/acknowledge?alert=")));
+    let whole = told[0].acknowledge_url.as_deref().unwrap();
+    assert!(whole.starts_with("http://sidewatch:9640/acknowledge?group="), "{whole}");
+    let meant = Meant::group("on-call", &sent[0].group_key, sent[0].at);
+    assert_eq!(acknowledged.url(meant).as_deref(), Some(whole));
+    assert!(rig.shared.active().iter().all(|active| meant.is(active)));
+    let by: Vec<_> = told[2].alerts.iter().map(|aside| aside.acknowledged.as_ref().map(Note::name)).collect();
+    assert_eq!((by, url(2, 0)), (vec![Some("ann"), None], None));
+    assert_eq!(told[2].acknowledge_url.as_deref(), url(2, 1), "one is left");
+    assert_eq!(told[2].alerts.iter().map(|aside| aside.flapped).collect::<Vec<_>>(), [0, 1]);
+    assert!(rig.supervisor.stop(seconds(5)).await);
 }

@@ -23,6 +23,8 @@ use super::route::{Hours, Route, Timing};
 pub const MAX_ALERTS: usize = 20_000;
 /// An ended alert that a receiver could not be told of is forgotten after this.
 const KEEP_UNTOLD: Duration = Duration::from_hours(24);
+/// How exact the rules' history is, in milliseconds.
+const HISTORY: u64 = 1000;
 /// How often those are looked for.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -38,6 +40,16 @@ struct Member {
 }
 
 impl Member {
+    /// This, as what comes after `before`. After a restart the rules know from their history, which is in whole seconds,
+    /// since when an alert fires; it goes on to fire since the time that was told, which links and acknowledgements mean.
+    fn after(&self, before: &Self) -> Self {
+        let (known, now) = (before.alert.starts_at, self.alert.starts_at);
+        if before.ended || known == now || known.0.abs_diff(now.0) >= HISTORY {
+            return self.clone();
+        }
+        Self { alert: Arc::new(Alert { starts_at: known, ..(*self.alert).clone() }), ..self.clone() }
+    }
+
     fn has_ended(&self, wall: Millis) -> bool {
         self.ended || self.alert.ends_at.is_some_and(|end| end <= wall)
     }
@@ -53,6 +65,8 @@ struct Group {
     hours: Arc<Hours>,
     members: BTreeMap<u64, Member>,
     next: Millis,
+    /// Whether it was flushed since it is there.
+    flushed: bool,
     /// The intervals that kept it silent when it was last flushed.
     muted_by: Vec<Arc<str>>,
 }
@@ -99,6 +113,8 @@ pub struct ActiveAlert {
     pub inhibited_by: Option<u64>,
     /// The time intervals that kept its group silent when it was last flushed.
     pub muted_by: Vec<Arc<str>>,
+    /// Its group waits for others that may belong to it, and has told nobody yet.
+    pub waits: bool,
 }
 
 /// All groups.
@@ -153,6 +169,7 @@ impl Groups {
                 hours: Arc::clone(&route.hours),
                 members: BTreeMap::from([(id, member.clone())]),
                 next,
+                flushed: false,
                 muted_by: Vec::new(),
             };
             let group_id: Arc<str> = group_id.into();
@@ -161,7 +178,10 @@ impl Groups {
             *self.alerts.entry(id).or_default() += 1;
             return;
         };
-        if group.members.insert(id, member.clone()).is_none() {
+        if let Some(before) = group.members.get_mut(&id) {
+            *before = member.after(before);
+        } else {
+            group.members.insert(id, member.clone());
             *self.alerts.entry(id).or_default() += 1;
         }
     }
@@ -170,13 +190,13 @@ impl Groups {
     pub fn due(&mut self, now: Millis, wall: Millis) -> Vec<Batch> {
         let mut due = Vec::new();
         while let Some((_, id)) = self.schedule.first().filter(|(next, _)| *next <= now).cloned() {
-            let Some(group) = self.all.get(&id) else {
+            let Some(group) = self.all.get_mut(&id) else {
                 self.schedule.pop_first();
                 continue;
             };
-            due.push(group.flush(&id, now, wall));
             // Never at once again, however short the interval.
             let next = now + group.timing.group_interval.max(Duration::from_millis(1));
+            due.push(group.flush(&id, now, wall));
             self.set_next(&id, next);
         }
         due
@@ -299,7 +319,8 @@ impl Groups {
 }
 
 impl Group {
-    fn flush(&self, id: &Arc<str>, now: Millis, wall: Millis) -> Batch {
+    fn flush(&mut self, id: &Arc<str>, now: Millis, wall: Millis) -> Batch {
+        self.flushed = true;
         let alert = |member: &Member| match member.alert.ends_at {
             Some(_) if !member.has_ended(wall) => Arc::new(Alert { ends_at: None, ..(*member.alert).clone() }),
             _ => Arc::clone(&member.alert),
@@ -328,6 +349,7 @@ impl Group {
             updated_at: member.updated,
             inhibited_by: inhibitor.inhibiting(&member.alert.labels, wall),
             muted_by: self.muted_by.clone(),
+            waits: !self.flushed,
         })
     }
 }

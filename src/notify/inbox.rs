@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
-use crate::model::{Labels, Transition};
+use crate::model::{Alert, Labels, Transition};
 
 use super::group::{ActiveAlert, MAX_ALERTS};
 use super::kept::Kept;
@@ -20,6 +20,7 @@ pub(super) struct Shared {
     inbox: Mutex<Inbox>,
     wake: Notify,
     active: ArcSwap<Vec<ActiveAlert>>,
+    failing: ArcSwap<Vec<Alert>>,
     /// How often something came in, and up to which of them `active` shows what came.
     arrivals: watch::Sender<(u64, u64)>,
     /// What others have posted; the lock is held until it is told.
@@ -45,6 +46,7 @@ impl Shared {
             inbox: Mutex::default(),
             wake: Notify::new(),
             active: ArcSwap::default(),
+            failing: ArcSwap::default(),
             arrivals: watch::Sender::new((0, 0)),
             outside: Mutex::default(),
             post: Notify::new(),
@@ -93,8 +95,9 @@ impl Shared {
         self.wake.notified().await;
     }
 
-    /// Shows what fires.
-    pub(super) fn publish(&self, active: Vec<ActiveAlert>) {
+    /// Shows what fires, and which receivers' channels take nothing.
+    pub(super) fn publish(&self, active: Vec<ActiveAlert>, failing: Vec<Alert>) {
+        self.failing.store(Arc::new(failing));
         self.active.store(Arc::new(active));
         let taken = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).taken;
         self.arrivals.send_if_modified(|(_, shown)| std::mem::replace(shown, taken) != taken);
@@ -132,6 +135,11 @@ impl Shared {
         self.facts.load_full()
     }
 
+    /// What is said of channels that take nothing.
+    pub(super) fn failing(&self) -> Arc<Vec<Alert>> {
+        self.failing.load_full()
+    }
+
     /// The alerts that fire.
     pub(super) fn active(&self) -> Arc<Vec<ActiveAlert>> {
         self.active.load_full()
@@ -148,7 +156,7 @@ impl Default for Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Alert, Millis};
+    use crate::model::Millis;
 
     #[test]
     fn the_inbox_keeps_the_last_word_about_an_alert() {

@@ -46,6 +46,13 @@ impl Kept {
         Ok(Self { silences, acknowledged: Acknowledged::open(folder, now)?, held })
     }
 
+    /// Messages say where to take an alert on: under this address, by which people reach the agent.
+    #[must_use]
+    pub fn reached_at(self, external_url: &str) -> Self {
+        self.acknowledged.lead_to(external_url);
+        self
+    }
+
     /// What is to be told and what was, for the one that tells; nothing from the second time on, and where it is in memory.
     pub(super) fn take_held(&self) -> Held {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_else(Held::nothing)

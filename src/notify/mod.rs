@@ -20,10 +20,12 @@
 //! meanwhile is told too (`restart`).
 
 mod acknowledge;
+mod aside;
 mod canary;
 pub mod channels;
 mod dispatch;
 mod failing;
+mod flapping;
 mod group;
 mod identity;
 mod inbox;
@@ -62,7 +64,8 @@ use dispatch::Dispatcher;
 use inbox::Shared;
 use outside::Report;
 
-pub use acknowledge::{Acknowledged, Episode, Note};
+pub use acknowledge::{Acknowledged, Episode, Meant, Note};
+pub use aside::{Aside, Asides};
 pub use canary::{Canary, NAME as CANARY};
 pub use group::ActiveAlert;
 pub use identity::fingerprint;
@@ -207,12 +210,6 @@ impl Notifier {
         &self.shared.kept().acknowledged
     }
 
-    /// Where somebody who reads of an alert can take it on: goes into messages.
-    pub fn acknowledge_url(&self, alert: &Alert, external_url: &str) -> String {
-        let link = self.acknowledged().link(Episode::of(alert));
-        format!("{}/acknowledge{link}", external_url.trim_end_matches('/'))
-    }
-
     /// What holds of the configuration.
     pub fn facts(&self) -> Arc<Facts> {
         self.shared.facts()
@@ -240,6 +237,11 @@ impl Notifier {
     pub fn reload(&self, settings: &Settings) -> Result<(), String> {
         self.adopt(Plan::build(settings)?);
         Ok(())
+    }
+
+    /// The alerts about channels that take nothing and canaries that do not arrive, also where nobody could be told.
+    pub fn failing(&self) -> Arc<Vec<Alert>> {
+        self.shared.failing()
     }
 
     /// The alerts that fire, by group. One that reaches two receivers is there twice.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::{Alert, Labels, Millis};
 
+use super::aside::Asides;
 use super::channels::Receipt;
 use super::identity::digest;
 
@@ -57,6 +58,8 @@ pub struct Notification {
     pub receipt: Receipt,
     /// An attempt at this notification ended such that it is not known whether it arrived, or may have before a restart.
     pub possible_duplicate: bool,
+    /// What is said beside what the rules say.
+    pub asides: Asides,
 }
 
 impl Notification {

@@ -1,8 +1,10 @@
 //! A configuration made ready: whatever can fail has been built before anything is swapped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::model::Alert;
 
 use super::canary;
 use super::channels::{Channel, Integration, IntegrationId};
@@ -20,6 +22,16 @@ pub struct Facts {
     pub receivers: Vec<String>,
     /// When an alert of others ends if nobody says it, and one from before the start of which nobody has spoken since.
     pub resolve_timeout: Duration,
+    /// [`Settings::first_words`]
+    pub first_words: BTreeMap<String, Duration>,
+}
+
+impl Facts {
+    /// Within so long after a start somebody speaks of an alert that fires.
+    pub(super) fn first_word(&self, alert: &Alert) -> Duration {
+        let own = alert.labels.get("alertname").and_then(|name| self.first_words.get(name));
+        own.map_or(self.resolve_timeout, |own| self.resolve_timeout.max(*own))
+    }
 }
 
 /// A configuration with everything built that can fail.
@@ -63,6 +75,7 @@ impl Plan {
             original: settings.original.clone(),
             receivers: settings.receivers.iter().map(|receiver| receiver.name.clone()).collect(),
             resolve_timeout: settings.resolve_timeout,
+            first_words: settings.first_words.clone(),
         });
         let routes = settings.route.clone().unwrap_or_else(nobody);
         let routes = match &settings.canary {

@@ -1,7 +1,7 @@
 //! The first minutes after a start: what was known before it, until somebody speaks of it anew.
 //!
 //! Alerts that were told go on as they were. The rules speak of those that still fire at their first evaluations; one that
-//! nobody has spoken of within `resolve_timeout` has ended meanwhile. A notification whose time was over when the agent
+//! nobody has spoken of within `resolve_timeout`, or within four intervals of its rule, has ended meanwhile. A notification whose time was over when the agent
 //! started is not sent as it was: its group keeps silent until the rules have had their word, and then tells how things are.
 //!
 //! Invariant: pure, time is an argument.
@@ -14,6 +14,7 @@ use crate::model::{Alert, Millis, Transition};
 
 use super::identity::fingerprint;
 use super::outbox::{Outbox, Restored};
+use super::plan::Facts;
 
 /// Rules have been evaluated by then, if they are at a usual interval.
 const FIRST_WORD: Duration = Duration::from_secs(30);
@@ -21,9 +22,12 @@ const FIRST_WORD: Duration = Duration::from_secs(30);
 /// What is left of the time before the start.
 #[derive(Debug, Default)]
 pub(super) struct Restart {
-    /// Alerts that fired, by fingerprint, of which nobody has spoken.
-    unspoken: HashMap<u64, Alert>,
+    /// Alerts that fired, by fingerprint, of which nobody has spoken; and until when somebody must.
+    unspoken: HashMap<u64, (Alert, Millis)>,
+    /// When the first of these times is over.
     settle_at: Millis,
+    /// When the agent started, and what it knew then of how long each may take.
+    started: Option<(Millis, Arc<Facts>)>,
     silent: HashSet<Arc<str>>,
     speak_at: Millis,
 }
@@ -53,17 +57,22 @@ impl Restart {
             if alert.ends_at.is_some() {
                 return Transition::Resolved(alert);
             }
-            self.unspoken.insert(fingerprint(&alert.labels), alert.clone());
+            let until = self.started.as_ref().map_or(now, |(started, facts)| *started + facts.first_word(&alert));
+            self.unspoken.insert(fingerprint(&alert.labels), (alert.clone(), until));
             Transition::Firing(alert)
         };
-        restored.alerts().into_iter().map(transition).collect()
+        let transitions = restored.alerts().into_iter().map(transition).collect();
+        self.note_settling();
+        transitions
     }
 
-    /// Until then somebody must have spoken of an alert. Only the first word about this counts.
-    pub(super) fn settle_by(&mut self, at: Millis) {
-        if self.settle_at == Millis::default() {
-            self.settle_at = at;
-        }
+    /// From now on counts the time in which somebody must speak of an alert. Only the first word about this counts.
+    pub(super) fn settle_by(&mut self, now: Millis, facts: &Arc<Facts>) {
+        self.started.get_or_insert_with(|| (now, Arc::clone(facts)));
+    }
+
+    fn note_settling(&mut self) {
+        self.settle_at = self.unspoken.values().map(|(_, until)| *until).min().unwrap_or_default();
     }
 
     /// Somebody spoke of these.
@@ -94,8 +103,10 @@ impl Restart {
             end.silent = self.silent.drain().collect();
         }
         if now >= self.settle_at {
-            let over = self.unspoken.drain().map(|(_, alert)| Alert { ends_at: Some(now_wall), ..alert });
+            let over = self.unspoken.extract_if(|_, (_, until)| *until <= now);
+            let over = over.map(|(_, (alert, _))| Alert { ends_at: Some(now_wall), ..alert });
             end.over = over.map(Transition::Resolved).collect();
+            self.note_settling();
         }
         end
     }

@@ -49,7 +49,7 @@ const HOLD_MISSING: Duration = Duration::from_hours(1);
 pub struct Settings {
     /// The root of the routing tree; `None` without an `alerting:` section: nobody is told.
     pub route: Option<Route>,
-    /// Receivers by name.
+    /// In the order of the file, which the API shows, as Alertmanager's.
     pub receivers: Vec<Receiver>,
     /// The user's own texts.
     pub templates: Files,
@@ -62,6 +62,8 @@ pub struct Settings {
     pub hold_missing: Duration,
     /// The alert that proves that alerts arrive; `None`: there is no such proof.
     pub canary: Option<Canary>,
+    /// After a start the rules speak of what they fire within so long, by the alert's name; of others within `resolve_timeout`.
+    pub first_words: BTreeMap<String, Duration>,
     /// The section as the API shows it: [`super::original`].
     pub original: String,
 }
@@ -85,6 +87,7 @@ impl Default for Settings {
             resolve_timeout: RESOLVE_TIMEOUT,
             hold_missing: HOLD_MISSING,
             canary: None,
+            first_words: BTreeMap::new(),
             original: super::original(None),
         }
     }
@@ -154,7 +157,7 @@ fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
     let global = Global::read(fields.section("global"));
     let receivers = read_receivers(&mut fields, &global);
     let intervals = hours::read_all(&mut fields);
-    let known = routing::Known { receivers: receivers.keys().map(String::as_str).collect(), intervals };
+    let known = routing::Known { receivers: receivers.iter().map(|it| it.name.as_str()).collect(), intervals };
     let route = fields.section("route").and_then(|route| routing::read_root(route, &known));
     if !fields.has("route") {
         fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
@@ -162,10 +165,16 @@ fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
     let inhibit_rules = matchers::read_inhibit_rules(&mut fields);
     fields.not_built("tracing");
     fields.finish();
-    let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
     let resolve_timeout = global.resolve_timeout;
-    let (hold_missing, canary, original) = (HOLD_MISSING, None, String::new());
-    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, hold_missing, canary, original }
+    Settings {
+        route,
+        receivers,
+        templates,
+        inhibit_rules,
+        resolve_timeout,
+        original: String::new(),
+        ..Settings::default()
+    }
 }
 
 /// What `global` gives to channels that do not say it themselves.
@@ -191,9 +200,9 @@ impl Global {
     }
 }
 
-/// Receivers by name, also those with problems, so that a route to them is not a second one.
-fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> BTreeMap<String, Vec<Integration>> {
-    let mut receivers = BTreeMap::new();
+/// Also those with problems, so that a route to them is not a second one.
+fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> Vec<Receiver> {
+    let mut receivers: Vec<Receiver> = Vec::new();
     let problems = fields.problems();
     for node in fields.list("receivers") {
         let Some(mut receiver) = Fields::of(node, "a receiver", problems) else {
@@ -205,10 +214,10 @@ fn read_receivers(fields: &mut Fields<'_>, global: &Global) -> BTreeMap<String, 
             receiver.not_built(key);
         }
         if let Some(name) = name {
-            if receivers.contains_key(&name) {
+            if receivers.iter().any(|known| known.name == name) {
                 receiver.wrong("name", format!("the receiver `{name}` is given twice"), "rename or join them");
             }
-            receivers.insert(name, integrations);
+            receivers.push(Receiver { name, integrations });
         }
         receiver.finish();
     }

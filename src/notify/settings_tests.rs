@@ -36,8 +36,10 @@ fn the_contracts_section_reads() {
     let timing = Timing { group_wait: Duration::from_secs(1), ..Timing::default() };
     assert_eq!(route.timing, timing);
     assert_eq!((timing.group_interval.as_secs(), timing.repeat_interval.as_secs()), (300, 14_400));
-    assert!(settings.receivers[0].integrations.is_empty());
-    let all = &settings.receivers[1].integrations;
+    let names: Vec<_> = settings.receivers.iter().map(|receiver| receiver.name.as_str()).collect();
+    assert_eq!(names, ["on-call", "null"], "as in the file");
+    assert!(settings.receivers[1].integrations.is_empty());
+    let all = &settings.receivers[0].integrations;
     assert_eq!(
         all.iter().map(|integration| integration.send_resolved).collect::<Vec<_>>(),
         [true, false, true, true, false]

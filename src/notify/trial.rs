@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{Alert, Labels, Millis};
 
+use super::aside::Asides;
 use super::channels::{ChannelError, IntegrationId, Receipt};
 use super::identity::group_key;
 use super::notification::{Notification, Reason};
@@ -63,5 +64,6 @@ fn notification(receiver: &str, external_url: &str, at: Millis, ended: Option<Re
         at,
         receipt: ended.flatten(),
         possible_duplicate: false,
+        asides: Asides::default(),
     }
 }

@@ -70,6 +70,7 @@ pub fn router(door: Door) -> Router {
         .route("/v1/usage", post(usage::take))
         .merge(prometheus_api::changing())
         .merge(alertmanager_api::changing())
+        .merge(page::changing())
         .route_layer(from_fn_with_state(door.clone(), only_near));
     open.merge(changing)
         .fallback(|| async { (StatusCode::NOT_FOUND, "nothing is here; / lists what there is\n") })

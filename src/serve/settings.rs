@@ -16,6 +16,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// How people reach it: links in notifications start with it. No slash at its end.
     pub external_url: String,
+    /// Whether somebody said so; else it is made of the host's name, which is right within its network at best.
+    pub external_url_is_given: bool,
     /// The value of `instance` on the agent's own series.
     pub instance: String,
 }
@@ -27,6 +29,7 @@ impl Default for Settings {
         Self {
             listen,
             external_url: format!("http://{host}:{DEFAULT_PORT}"),
+            external_url_is_given: false,
             instance: format!("{host}:{DEFAULT_PORT}"),
         }
     }
@@ -44,6 +47,7 @@ impl Settings {
         let here = format!("{}:{}", host_name(), listen.port());
         Self {
             listen,
+            external_url_is_given: external_url.is_some(),
             external_url: external_url.unwrap_or_else(|| format!("http://{here}")),
             instance: instance.unwrap_or(here),
         }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use sidewatch::model::{Alert, Labels, Millis, Problems};
@@ -12,15 +12,21 @@ use sidewatch::yaml::{Fields, parse};
 
 use crate::support;
 
-struct MailServer {
+/// The server; `support/mail_server.py` says its moods.
+pub struct MailServer {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: Option<std::io::Lines<BufReader<ChildStdout>>>,
     folder: tempfile::TempDir,
     port: u16,
 }
 
 impl MailServer {
     fn start() -> Self {
+        Self::start_as("second")
+    }
+
+    /// Starts it in a mood.
+    pub fn start_as(mood: &str) -> Self {
         let (folder, port) = (tempfile::tempdir().expect("a folder"), support::free_port());
         let path = |name: &str| folder.path().join(name).display().to_string();
         let made = Command::new("openssl")
@@ -32,14 +38,46 @@ impl MailServer {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let script = path("mail_server.py");
         std::fs::write(&script, include_str!("support/mail_server.py")).expect("written");
+        std::fs::write(path("mood"), mood).expect("written");
         let mut child = Command::new("python3")
-            .args([&script, &port.to_string(), &path("cert.pem"), &path("key.pem")])
+            .args([&script, &port.to_string(), &path("cert.pem"), &path("key.pem"), &path("mood")])
             .stdout(Stdio::piped())
             .spawn()
             .expect("python3 runs");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         assert_eq!(lines.next().expect("aiosmtpd starts").expect("a line"), "ready");
-        Self { child, lines, folder, port }
+        Self { child, lines: Some(lines), folder, port }
+    }
+
+    /// Its mood from now on.
+    pub fn set_mood(&self, mood: &str) {
+        // At once, so that nobody reads half of it.
+        let (next, path) = (self.folder.path().join("next"), self.folder.path().join("mood"));
+        std::fs::write(&next, mood).expect("written");
+        std::fs::rename(next, path).expect("renamed");
+    }
+
+    /// `global` of `alerting` for it, with a login.
+    pub fn global(&self) -> String {
+        let certificate = self.folder.path().join("cert.pem");
+        format!(
+            "smtp_smarthost: 'localhost:{}', smtp_from: s@example.org, smtp_tls_config: {{ca_file: {}}}, \
+             smtp_auth_username: sidewatch, smtp_auth_password: s3cret",
+            self.port,
+            certificate.display()
+        )
+    }
+
+    /// All that it sees from now on, as it comes.
+    pub fn collect(&mut self) -> Arc<Mutex<Vec<Value>>> {
+        let attempts = Arc::<Mutex<Vec<Value>>>::default();
+        let (seen, lines) = (Arc::clone(&attempts), self.lines.take().expect("not collected yet"));
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                seen.lock().expect("no panic").push(serde_json::from_str(&line).expect("JSON"));
+            }
+        });
+        attempts
     }
 
     /// The channel of `email_configs` with further keys.
@@ -60,7 +98,8 @@ impl MailServer {
 
     /// What the server saw next.
     fn attempt(&mut self) -> Value {
-        serde_json::from_str(&self.lines.next().expect("an attempt").expect("a line")).expect("JSON")
+        let lines = self.lines.as_mut().expect("not collected");
+        serde_json::from_str(&lines.next().expect("an attempt").expect("a line")).expect("JSON")
     }
 }
 
@@ -89,11 +128,12 @@ fn notification(ends_at: Option<Millis>) -> Notification {
         external_url: "http://sidewatch:9640".into(),
         receipt: None,
         possible_duplicate: false,
+        asides: sidewatch::notify::Asides::default(),
         at: ends_at.unwrap_or(Millis(1_795_230_250_000)),
     }
 }
 
-fn header(attempt: &Value, name: &str) -> String {
+pub fn header(attempt: &Value, name: &str) -> String {
     let text = attempt["text"].as_str().expect("a text").replace("\r\n ", " ");
     let line = text.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).split_once(':').expect("a colon").1.trim().to_owned()
@@ -141,5 +181,5 @@ async fn a_server_that_is_not_trusted_gets_no_password() {
     let channel = server.channel("    auth_username: sidewatch\n    auth_password: s3cret\n");
     channel.send(&notification(None)).await.expect_err("an unknown certificate");
     server.child.kill().expect("killed");
-    assert!(server.lines.next().is_none(), "nothing was handed over");
+    assert!(server.lines.as_mut().expect("not collected").next().is_none(), "nothing was handed over");
 }

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod acknowledged;
 mod alert_storm;
 mod alertmanager_api;
 mod alertmanager_differential;
@@ -13,6 +14,7 @@ mod asked_for;
 mod black_hole;
 mod canary;
 mod channels;
+mod channels_survive_kill;
 mod dashboard;
 mod demo;
 mod discovery;
@@ -50,6 +52,7 @@ mod remote_write;
 mod rule_tests;
 mod runbooks;
 mod sns;
+mod status_page;
 mod test_receiver;
 mod test_route;
 mod why;

@@ -154,6 +154,7 @@ fn notification() -> Notification {
         external_url: "http://sidewatch:9640".into(),
         receipt: None,
         possible_duplicate: false,
+        asides: sidewatch::notify::Asides::default(),
         at: Millis(1_795_241_045_120),
     }
 }

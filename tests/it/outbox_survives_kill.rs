@@ -106,13 +106,13 @@ impl Recorder {
 }
 
 /// An application that shows a series for each fault: 1 while it is, 0 afterwards.
-struct Faults {
+pub struct Faults {
     server: HttpServer,
     shown: Arc<Mutex<BTreeMap<u64, u8>>>,
 }
 
 impl Faults {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let shown = Arc::<Mutex<BTreeMap<u64, u8>>>::default();
         let show = Arc::clone(&shown);
         let server = HttpServer::start(move |_| {
@@ -123,25 +123,34 @@ impl Faults {
         Self { server, shown }
     }
 
-    fn begin(&self, fault: u64) {
+    /// A fault begins.
+    pub fn begin(&self, fault: u64) {
         self.shown.lock().expect("no panic").insert(fault, 1);
     }
 
-    fn end(&self, fault: u64) {
+    /// It is over.
+    pub fn end(&self, fault: u64) {
         self.shown.lock().expect("no panic").insert(fault, 0);
+    }
+
+    /// What the agent watches, how often, and by which rule.
+    pub fn config(&self, folder: &TempDir) -> String {
+        let rules = "groups: [{name: faults, rules: [{alert: Fault, expr: fault == 1}]}]\n";
+        std::fs::write(folder.path().join("rules.yml"), rules).expect("our folder");
+        format!(
+            "global: {{scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}}\nlog: {{level: info}}\n\
+             targets: [{{name: app, kind: prometheus, url: \"{}\"}}]\nrule_files: [rules.yml]\n",
+            self.server.url("/metrics")
+        )
     }
 }
 
 fn config(folder: &TempDir, faults: &Faults, recorder: &Recorder, group_wait: &str) -> String {
-    let rules = "groups: [{name: faults, rules: [{alert: Fault, expr: fault == 1}]}]\n";
-    std::fs::write(folder.path().join("rules.yml"), rules).expect("our folder");
+    let watched = faults.config(folder);
     format!(
-        "global: {{scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms}}\nlog: {{level: info}}\n\
-         targets: [{{name: app, kind: prometheus, url: \"{}\"}}]\nrule_files: [rules.yml]\nalerting:\n  \
-         global: {{resolve_timeout: {RESOLVE_TIMEOUT}}}\n  \
+        "{watched}alerting:\n  global: {{resolve_timeout: {RESOLVE_TIMEOUT}}}\n  \
          route: {{receiver: hook, group_by: [n], group_wait: {group_wait}, group_interval: 500ms, repeat_interval: 24h}}\n  \
          receivers: [{{name: hook, webhook_configs: [{{url: \"{}\"}}]}}]\n",
-        faults.server.url("/metrics"),
         recorder.server.url("/hook"),
     )
 }

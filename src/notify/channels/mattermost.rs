@@ -15,8 +15,8 @@ use crate::yaml::Fields;
 use super::http::Endpoint;
 use super::limit::markdown;
 use super::service::{
-    Deliver, POSSIBLE_DUPLICATE, Refusal, Size, Texts, credentials_once, parse_url, read_http, read_template, read_url,
-    shorter_if_too_large, tell,
+    Deliver, POSSIBLE_DUPLICATE, Refusal, Size, Texts, calling_nobody, credentials_once, parse_url, read_http,
+    read_template, read_url, shorter_if_too_large, tell,
 };
 use super::{Channel, ChannelError, ChannelSettings, HttpSettings, Receipt};
 
@@ -254,7 +254,7 @@ struct Urgency {
 impl Mattermost {
     fn message(&self, notification: &Notification, size: Size) -> Result<Message, ChannelError> {
         let settings = &self.settings;
-        let texts = Texts::plain(&self.templates, notification);
+        let texts = Texts::escaped(&self.templates, notification, calling_nobody, calling_nobody);
         let attachments = settings.attachments.iter().map(|one| attachment(one, &texts, size));
         let mut text = if settings.beside_text { texts.of(&settings.text)? } else { String::new() };
         if notification.possible_duplicate {

@@ -61,6 +61,15 @@ async fn a_page_is_no_success_and_too_much_is_cut() {
     assert_eq!((&sent[0]["text"], &sent[2]["text"]), (&Value::Null, &POSSIBLE_DUPLICATE.into()));
 }
 
+#[tokio::test]
+async fn an_alert_calls_up_nobody_but_the_configuration_may() {
+    let recorder = Recorder::playing([]).await;
+    let yaml =
+        format!("webhook_url: {}\n{TEXTS}text: '@here: {{{{ .CommonLabels.db }}}}'", recorder.url("/hooks/s3cret"));
+    channel::<Settings>(&yaml).send(&firing("@channel")).await.unwrap();
+    assert_eq!(recorder.request().json()["attachments"][0]["text"], "@here: @\u{200b}channel");
+}
+
 #[test]
 fn the_url_may_be_the_globals() {
     assert!(read::<Settings>("text: x", "").1[0].contains("there is no `webhook_url`"));

@@ -141,7 +141,25 @@ struct Publication {
     icon: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     markdown: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<Action>,
     sequence_id: String,
+}
+
+/// A button below the message.
+#[derive(Serialize)]
+struct Action {
+    #[serde(rename = "action")]
+    kind: &'static str,
+    label: &'static str,
+    url: String,
+}
+
+impl Action {
+    /// Opens the page, where a name can be given: a tap in a pocket takes nothing on.
+    fn acknowledge(url: &str) -> Self {
+        Self { kind: "view", label: "Acknowledge", url: url.to_owned() }
+    }
 }
 
 /// What an answer says: of the message, or of why there is none.
@@ -170,6 +188,7 @@ impl Ntfy {
             click: trimmed(&settings.click)?,
             icon: trimmed(&settings.icon)?,
             markdown: settings.markdown,
+            actions: notification.asides.acknowledge_url.iter().map(|url| Action::acknowledge(url)).collect(),
             sequence_id: digest(&[&notification.receiver, &notification.group_key], 32),
         })
     }

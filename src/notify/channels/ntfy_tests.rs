@@ -14,7 +14,9 @@ fn settings(recorder: &Recorder) -> String {
 async fn the_end_replaces_the_alarm() {
     let recorder = Recorder::playing([]).await;
     let ntfy = channel::<Settings>(&settings(&recorder));
-    ntfy.send(&firing("app")).await.unwrap();
+    let url = Some("http://sidewatch:9640/acknowledge?alert=1".to_owned());
+    let asides = crate::notify::Asides { acknowledge_url: url, ..Default::default() };
+    ntfy.send(&Notification { asides, ..firing("app") }).await.unwrap();
     ntfy.send(&resolved("app")).await.unwrap();
     let [alarm, end] = &recorder.requests()[..] else { panic!("two requests") };
     assert_eq!((alarm.method.as_str(), alarm.target.as_str()), ("POST", "/ntfy/"));

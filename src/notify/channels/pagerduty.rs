@@ -295,7 +295,10 @@ impl PagerDuty {
             custom_details: settings.details.iter().map(detail).collect::<Result<_, ChannelError>>()?,
         };
         let images = settings.images.iter().map(|image| image.fill(&texts)).collect::<Result<Vec<_>, _>>()?;
-        let links = settings.links.iter().map(|link| link.fill(&texts)).collect::<Result<Vec<_>, _>>()?;
+        let mut links = settings.links.iter().map(|link| link.fill(&texts)).collect::<Result<Vec<_>, _>>()?;
+        // Here, not there: what PagerDuty is told of an acknowledgement, it keeps to itself.
+        let here = notification.asides.acknowledge_url.iter();
+        links.extend(here.map(|url| Link { href: url.clone(), text: "Acknowledge in Sidewatch".into() }));
         let event = Event {
             routing_key,
             dedup_key: key_hash(&notification.group_key),

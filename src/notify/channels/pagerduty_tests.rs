@@ -36,6 +36,13 @@ fn an_event_as_it_is_sent() {
 }
 
 #[test]
+fn reminders_can_be_ended_from_an_incident() {
+    let asides = crate::notify::Asides { acknowledge_url: Some("http://sidewatch/a".into()), ..Default::default() };
+    let event = short("").event(&Notification { asides, ..firing("app") }, Size::Whole).unwrap();
+    assert_eq!(event.links.iter().map(|link| link.href.as_str()).collect::<Vec<_>>(), ["http://sidewatch/a"]);
+}
+
+#[test]
 fn what_pagerduty_would_refuse_is_never_empty() {
     let event = short(", severity: page, source: ' '").event(&firing("app"), Size::Whole).unwrap();
     assert_eq!(

@@ -16,8 +16,8 @@ use crate::yaml::Fields;
 use super::http::Endpoint;
 use super::limit::{characters, markdown};
 use super::service::{
-    Deliver, POSSIBLE_DUPLICATE, Refusal, Size, Texts, not_the_service, parse_url, read_http, read_template, read_url,
-    refused, shorter_if_too_large,
+    Deliver, POSSIBLE_DUPLICATE, Refusal, Size, Texts, calling_nobody, not_the_service, parse_url, read_http,
+    read_template, read_url, refused, shorter_if_too_large,
 };
 use super::{Channel, ChannelError, ChannelSettings, FailureReason, HttpSettings, Receipt};
 
@@ -260,7 +260,7 @@ struct Answer {
 impl RocketChat {
     fn message(&self, notification: &Notification, size: Size) -> Result<Message, ChannelError> {
         let settings = &self.settings;
-        let texts = Texts::plain(&self.templates, notification);
+        let texts = Texts::escaped(&self.templates, notification, calling_nobody, calling_nobody);
         let cell = |field: &Field| {
             let (title, value) = (texts.of(&field.title)?, texts.of(&field.value)?);
             Ok(Cell { short: field.short, title, value: markdown(&value, size.of(TEXT)).into_owned() })

@@ -28,6 +28,14 @@ async fn the_message_is_alertmanagers() {
 }
 
 #[tokio::test]
+async fn an_alert_calls_up_nobody() {
+    let recorder = Recorder::playing([]).await;
+    let yaml = yaml(&recorder, "").replace("text: TEXT", "text: '{{ .CommonLabels.db }}'");
+    channel::<Settings>(&yaml).send(&firing("@all")).await.unwrap();
+    assert_eq!(recorder.request().json()["attachments"][0]["text"], "@\u{200b}all");
+}
+
+#[tokio::test]
 async fn a_refusal_within_a_success_is_one() {
     let script = [
         Play::Answer(200, &[], r#"{"success":false,"error":"[error-not-allowed] s3cret-token"}"#),

@@ -180,6 +180,7 @@ impl<'c> Texts<'c> {
             group_labels: escape_all(&notification.group_labels, escape),
             alerts: notification.alerts.iter().map(one).collect(),
             external_url: escape(&notification.external_url).into(),
+            asides: notification.asides.escaped(escape),
             ..notification.clone()
         };
         Self { templates, notification }
@@ -198,6 +199,24 @@ impl<'c> Texts<'c> {
             .text(template, &self.notification)
             .map_err(|error| ChannelError::lasting(FailureReason::Other, format!("a template of the message: {error}")))
     }
+}
+
+/// Takes from an alert's own texts what would call up everybody in Mattermost and Rocket.Chat: `@all`, `@channel`, `@here`,
+/// and Slack's `<!…>`, which Mattermost knows too. A mention that stands in the configuration stays one.
+pub(super) fn calling_nobody(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['@', '<']) {
+        let (mark, after) = (&rest[at..=at], &rest[at + 1..]);
+        out.push_str(&rest[..=at]);
+        let calls = |word: &&str| after.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        let words: &[&str] = if mark == "@" { &["all", "channel", "here", "everyone"] } else { &["!"] };
+        if words.iter().any(calls) {
+            out.push('\u{200b}');
+        }
+        rest = after;
+    }
+    out + rest
 }
 
 /// Reads a template; a wrong one is a problem. `otherwise` where the key is not given.
@@ -256,4 +275,20 @@ pub(super) fn credentials_once(fields: &Fields<'_>, key: &str, url: &Secret, htt
         return None;
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alerts_texts_call_up_nobody() {
+        for (text, expected) in [
+            ("@all, @Channel and @here", "@\u{200b}all, @\u{200b}Channel and @\u{200b}here"),
+            ("<!channel> <b> ann@example.org @ann @", "<\u{200b}!channel> <b> ann@example.org @ann @"),
+            ("@ä", "@ä"),
+        ] {
+            assert_eq!(calling_nobody(text), expected);
+        }
+    }
 }

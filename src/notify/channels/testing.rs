@@ -52,6 +52,7 @@ pub fn firing(database: &str) -> Notification {
         at: Millis(1_795_230_250_000),
         receipt: None,
         possible_duplicate: false,
+        asides: crate::notify::Asides::default(),
     }
 }
 

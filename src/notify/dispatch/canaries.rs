@@ -11,6 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Dispatcher;
 use crate::model::{Alert, Labels, Millis, Transition};
+use crate::notify::aside::Asides;
 use crate::notify::canary::alerts::{not_arrived, not_fired};
 use crate::notify::canary::watch::{Late, Watch};
 use crate::notify::canary::{NAME, Planned, goes_by, is_canary};
@@ -284,6 +285,7 @@ fn well(start: Millis, now: Millis, external_url: &Arc<str>) -> Notification {
         at: now,
         receipt: None,
         possible_duplicate: false,
+        asides: Asides::default(),
     }
 }
 

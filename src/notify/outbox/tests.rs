@@ -11,6 +11,7 @@ use crate::model::{Alert, Labels, Transition};
 use crate::notify::channels::{ChannelError, FailureReason, Retry};
 use crate::notify::dispatch::tests::{Fake, Rig, alert, firing, passing, plan, resolved, seconds, start_with};
 use crate::notify::notification::Notification;
+use crate::notify::plan::Facts;
 use crate::runtime::journal::{Change, Journal};
 
 fn folder() -> TempDir {
@@ -311,4 +312,37 @@ fn a_group_of_alerts_packs_well() {
     };
     let packed = pack_alerts(&(0..200).map(alert).collect::<Vec<_>>()).len();
     assert!(packed < 200 * 60, "{packed} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_fires_on_since_the_time_that_was_told_though_the_rules_know_seconds_alone() {
+    let (folder, hook) = (overdue(&[("Down", true)], i64::MAX), fake());
+    let rig = run(&folder, &hook);
+    sleep(seconds(1)).await;
+    let starts_at = || rig.shared.active()[0].alert.starts_at;
+    let told = starts_at();
+    for _ in 0..2 {
+        let again = Alert { starts_at: Millis(told.0 / 1000 * 1000 - 1), ..alert("Down", None) };
+        rig.shared.tell(vec![Transition::Still(Alert { starts_at: again.starts_at + seconds(0), ..again })]);
+        sleep(seconds(1)).await;
+        assert_eq!(starts_at(), told);
+    }
+    rig.shared.tell(vec![Transition::Still(Alert { starts_at: told + seconds(60), ..alert("Down", None) })]);
+    sleep(seconds(1)).await;
+    assert_eq!(starts_at(), told + seconds(60), "it ended and fires anew");
+    end(rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_rarely_evaluated_ends_when_its_rule_has_been_silent_for_four_intervals() {
+    let (folder, hook) = (overdue(&[("Down", true), ("Slow", true)], i64::MAX), fake());
+    let mut plan = plan(&[("http://a", &hook)]);
+    let first_words = [("Slow".to_owned(), seconds(3600)), ("Down".to_owned(), seconds(60))].into();
+    plan.facts = Arc::new(Facts { first_words, ..(*plan.facts).clone() });
+    let rig = start_with(plan, Held::open(folder.path()).unwrap());
+    for (wait, left) in [(299, 2), (2, 1), (3298, 1), (2, 0)] {
+        sleep(seconds(wait)).await;
+        assert_eq!(rig.shared.active().len(), left, "after another {wait} s");
+    }
+    end(rig).await;
 }

@@ -1,7 +1,7 @@
 //! What a template sees of a notification: Alertmanager's data, and beside them a few of our own.
 //!
-//! Ours are `.GroupKey`, `.SentAt`, `.PossibleDuplicate`, `.Lasting` (for how long the oldest alert fires), and an alert's
-//! `.Value`, `.ValueString`, `.Limit`, `.Duration` and `.Lasting`.
+//! Ours are `.GroupKey`, `.SentAt`, `.PossibleDuplicate`, `.Lasting` (for how long the oldest alert fires), `.AcknowledgeURL`,
+//! and an alert's `.Value`, `.ValueString`, `.Limit`, `.Duration`, `.Lasting`, `.Flapped`, `.AcknowledgeURL`, `.AcknowledgedBy`.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use gotmpl::Value;
 use jiff::SignedDuration;
 
 use crate::model::{Alert, Labels, Millis, render_float};
+use crate::notify::acknowledge::Note;
+use crate::notify::aside::Aside;
 use crate::notify::identity::{quote_meta, render_fingerprint};
 use crate::notify::notification::{Notification, common};
 use crate::promql::Comparison;
@@ -19,7 +21,10 @@ use crate::template::{moment, span};
 pub fn of(notification: &Notification) -> Value {
     let labels = common(notification.alerts.iter().map(|alert| &alert.labels));
     let annotations = common(notification.alerts.iter().map(|alert| &alert.annotations));
-    let alerts = notification.alerts.iter().map(|alert| one(alert, notification.at)).collect::<Vec<_>>();
+    let (asides, nothing) = (&notification.asides, Aside::default());
+    let beside = asides.alerts.iter().chain(std::iter::repeat(&nothing));
+    let alerts = notification.alerts.iter().zip(beside);
+    let alerts = alerts.map(|(alert, aside)| one(alert, aside, notification.at)).collect::<Vec<_>>();
     let oldest = notification.firing().map(|alert| alert.starts_at).min().unwrap_or(notification.at);
     let fields = [
         ("Receiver", quote_meta(&notification.receiver).into()),
@@ -34,11 +39,12 @@ pub fn of(notification: &Notification) -> Value {
         ("SentAt", time(notification.at)),
         ("PossibleDuplicate", Value::Bool(notification.possible_duplicate)),
         ("Lasting", lasting(notification.at.since(oldest)).into()),
+        ("AcknowledgeURL", asides.acknowledge_url.as_deref().unwrap_or_default().into()),
     ];
     structure(Kind::Data, fields)
 }
 
-fn one(alert: &Alert, now: Millis) -> Value {
+fn one(alert: &Alert, aside: &Aside, now: Millis) -> Value {
     let lasted = alert.ends_at.unwrap_or(now).since(alert.starts_at);
     let fields = [
         ("Status", Value::from(if alert.ends_at.is_none() { "firing" } else { "resolved" })),
@@ -53,6 +59,9 @@ fn one(alert: &Alert, now: Millis) -> Value {
         ("ValueString", number(alert.value).into()),
         ("Duration", span::span(i64::try_from(lasted.as_nanos()).unwrap_or(i64::MAX))),
         ("Lasting", lasting(lasted).into()),
+        ("Flapped", Value::Int(i64::try_from(aside.flapped).unwrap_or(i64::MAX))),
+        ("AcknowledgeURL", aside.acknowledge_url.as_deref().unwrap_or_default().into()),
+        ("AcknowledgedBy", aside.acknowledged.as_ref().map_or("", Note::name).into()),
     ];
     structure(Kind::Alert, fields)
 }

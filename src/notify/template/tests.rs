@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::model::{Alert, Labels, Millis, Problems};
 use crate::notify::notification::Reason;
+use crate::notify::{Aside, Asides, Note};
 
 fn alert(name: &str, labels: &[(&str, &str)], ends_at: Option<i64>) -> Arc<Alert> {
     Arc::new(Alert {
@@ -28,6 +29,7 @@ fn notification() -> Notification {
         external_url: "http://sidewatch:9640".into(),
         receipt: None,
         possible_duplicate: false,
+        asides: Asides::default(),
         at: Millis(1_795_241_045_120),
     }
 }
@@ -136,13 +138,21 @@ fn the_default_texts() {
     let mut reminder = notification();
     reminder.reason = Reason::Repeat;
     reminder.possible_duplicate = true;
+    let held = reminder.alerts[0].annotations.with("held", "no data since 3 o'clock, as <db> refuses");
+    reminder.alerts[0] = Arc::new(Alert { annotations: held, ..(*reminder.alerts[0]).clone() });
+    let url = || Some("http://sidewatch:9640/acknowledge?alert=1&since=2&signature=3".to_owned());
+    let flapped = Aside { flapped: 3, acknowledge_url: url(), ..Aside::default() };
+    let taken_on = Aside { flapped: 1, acknowledged: Some(Note { by: "a_b".into(), at: 0 }), ..Aside::default() };
+    reminder.asides = Asides { acknowledge_url: url(), alerts: vec![flapped, taken_on] };
     for (name, notification) in [
         ("__text_alerts", notification()),
-        ("discord.default.message", reminder),
-        ("slack.default.text", notification()),
+        ("discord.default.message", reminder.clone()),
+        ("slack.default.text", reminder.clone()),
+        ("__text_alerts_reminder", reminder.clone()),
         ("pagerduty.default.description", notification()),
     ] {
-        let text = templates.text(&format!("{{{{ template {name:?} . }}}}"), &notification).unwrap();
+        let template = name.trim_end_matches("_reminder");
+        let text = templates.text(&format!("{{{{ template {template:?} . }}}}"), &notification).unwrap();
         insta::assert_snapshot!(name, text);
     }
 }
@@ -160,7 +170,7 @@ fn every_default_of_alertmanagers_expands() {
             && !name.contains("_alerts")
             && name != "__alertmanagerURL"
             && name != "__alertmanager"
-            || matches!(&*name, "__period" | "__value")
+            || matches!(&*name, "__period" | "__value" | "__flapped")
         {
             "(index .Alerts 0)"
         } else if matches!(&*name, "__markdown" | "__slack") {

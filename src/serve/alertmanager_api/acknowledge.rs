@@ -12,7 +12,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::model::{Alert, Millis};
-use crate::notify::{Acknowledged, Episode, Note};
+use crate::notify::{Acknowledged, ActiveAlert, Episode, Meant, Note};
 use crate::serve::Parts;
 use crate::serve::page::{STYLE, ago, escape};
 
@@ -60,18 +60,33 @@ pub async fn by_name(
 
 /// `GET /acknowledge?…`: shows what the link is about.
 pub async fn ask(parts: Parts, asked: Asked) -> Response {
-    signed(&parts, &asked).map_or_else(refused, |episode| page(&parts, episode))
+    signed(&parts, &asked).map_or_else(refused, |meant| page(&parts, meant))
 }
 
-/// `POST /acknowledge?…`: takes the alert on.
+/// `POST /acknowledge?…`: takes on what it is about.
 pub async fn by_link(parts: Parts, asked: Asked, body: Result<Bytes, BytesRejection>) -> Response {
-    let Some(episode) = signed(&parts, &asked) else { return refused() };
+    let Some(meant) = signed(&parts, &asked) else { return refused() };
     let form = Asked::read(&String::from_utf8_lossy(&body.unwrap_or_default()));
-    let by = form.text("by").unwrap_or_default().to_owned();
-    match store(parts.notifier.acknowledged(), episode, by).await {
-        Ok(_) => page(&parts, episode),
-        Err(error) => error.into_response(),
+    let by = form.text("by").unwrap_or_default();
+    let mut episodes: Vec<_> = firing(&parts, meant).iter().map(|active| Episode::of(&active.alert)).collect();
+    if let Meant::Alert(episode) = meant {
+        // Also of one that has ended it stays known who took it on.
+        episodes = vec![episode];
     }
+    for episode in episodes {
+        if let Err(error) = store(parts.notifier.acknowledged(), episode, by.to_owned()).await {
+            return error.into_response();
+        }
+    }
+    page(&parts, meant)
+}
+
+/// What of that which is meant fires, each alert once.
+fn firing(parts: &Parts, meant: Meant) -> Vec<ActiveAlert> {
+    let mut seen = std::collections::BTreeSet::new();
+    let active = parts.notifier.alerts();
+    let meant = active.iter().filter(|active| meant.is(active));
+    meant.filter(|active| seen.insert(active.fingerprint)).cloned().collect()
 }
 
 async fn store(acknowledged: &Acknowledged, episode: Episode, by: String) -> Result<Note, ApiError> {
@@ -81,11 +96,15 @@ async fn store(acknowledged: &Acknowledged, episode: Episode, by: String) -> Res
     stored.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
 }
 
-/// Which alert a link means, if it is ours.
-fn signed(parts: &Parts, asked: &Asked) -> Option<Episode> {
-    let fingerprint = u64::from_str_radix(asked.text("alert")?, 16).ok()?;
-    let episode = Episode { fingerprint, starts_at: Millis(asked.text("since")?.parse().ok()?) };
-    parts.notifier.acknowledged().is_ours(episode, asked.text("signature")?).then_some(episode)
+/// What a link means, if it is ours.
+fn signed(parts: &Parts, asked: &Asked) -> Option<Meant> {
+    let id = |name| u64::from_str_radix(asked.text(name)?, 16).ok();
+    let time = |name| asked.text(name)?.parse().ok().map(Millis);
+    let meant = match id("group") {
+        Some(group) => Meant::Group { group, until: time("until")? },
+        None => Meant::Alert(Episode { fingerprint: id("alert")?, starts_at: time("since")? }),
+    };
+    parts.notifier.acknowledged().is_ours(meant, asked.text("signature")?).then_some(meant)
 }
 
 fn refused() -> Response {
@@ -102,34 +121,51 @@ fn show(episode: Episode, note: &Note) -> Value {
     })
 }
 
-fn page(parts: &Parts, episode: Episode) -> Response {
-    let now = Millis::now();
-    let active = parts.notifier.alerts();
-    let alert = active.iter().map(|active| &active.alert).find(|alert| Episode::of(alert) == episode);
-    let note = parts.notifier.acknowledged().note(episode);
+/// So many alerts are shown; all that are meant are taken on.
+const SHOWN: usize = 100;
+
+fn page(parts: &Parts, meant: Meant) -> Response {
+    let (now, acknowledged) = (Millis::now(), parts.notifier.acknowledged());
+    let firing = firing(parts, meant);
     let mut page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
          <title>Sidewatch: acknowledge</title><style>{STYLE}</style><h1>Sidewatch</h1>"
     );
-    match alert {
-        Some(alert) => describe(&mut page, alert, now),
-        None => page.push_str("<p class=ok>This alert does not fire any more."),
+    let mut free = 0;
+    for active in &firing {
+        free += usize::from(acknowledged.note(Episode::of(&active.alert)).is_none());
     }
-    match (note, alert) {
-        (Some(note), _) => {
-            let by = if note.by.is_empty() { String::new() } else { format!(" by {}", escape(&note.by)) };
-            let since = ago(now, Millis(note.at));
-            let _ = write!(page, "<p>Acknowledged{by}, {since} ago: no reminders until it ends or fires anew.");
-        }
-        (None, Some(_)) => page.push_str(
+    if free > 0 {
+        let what = if firing.len() == 1 { "It brings" } else { "They bring" };
+        let _ = write!(
+            page,
             "<form method=post><p><label>Your name (optional) <input name=by maxlength=100 autocomplete=name></label> \
-             <button>Acknowledge</button><p>It brings no reminders then, until it ends or fires anew.</form>",
-        ),
-        (None, None) => {}
+             <button>Acknowledge</button><p>{what} no reminders then, until their end or until they fire anew.</form>",
+        );
+    }
+    for active in firing.iter().take(SHOWN) {
+        describe(&mut page, &active.alert, now);
+        noted(&mut page, acknowledged.note(Episode::of(&active.alert)), now);
+    }
+    if firing.len() > SHOWN {
+        let _ = write!(page, "<p>… and {} more", firing.len() - SHOWN);
+    }
+    if firing.is_empty() {
+        page.push_str("<p class=ok>This does not fire any more.");
+        if let Meant::Alert(episode) = meant {
+            noted(&mut page, acknowledged.note(episode), now);
+        }
     }
     page.push_str("</html>\n");
     let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CACHE_CONTROL, "no-store")];
     (headers, Html(page)).into_response()
+}
+
+fn noted(page: &mut String, note: Option<Note>, now: Millis) {
+    if let Some(note) = note {
+        let (by, since) = (escape(note.name()), ago(now, Millis(note.at)));
+        let _ = write!(page, "<p>Acknowledged by {by}, {since} ago: no reminders until it ends or fires anew.");
+    }
 }
 
 fn describe(page: &mut String, alert: &Alert, now: Millis) {

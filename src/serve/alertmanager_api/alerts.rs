@@ -7,8 +7,8 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use crate::model::{Labels, Millis};
-use crate::notify::ActiveAlert;
 use crate::notify::silence::SilenceId;
+use crate::notify::{ActiveAlert, Episode, Note};
 use crate::serve::Parts;
 
 use super::answer::{ApiError, found};
@@ -52,6 +52,7 @@ struct Known<'a> {
     receivers: Vec<&'a Arc<str>>,
     ends_at: Millis,
     silenced_by: Vec<SilenceId>,
+    acknowledged: Option<Note>,
 }
 
 /// Every alert once, by fingerprint.
@@ -65,6 +66,7 @@ fn known<'a>(parts: &Parts, active: &'a [ActiveAlert], now: Millis) -> BTreeMap<
             // Our own alerts end when their rule says so; until then they are as if they were sent again all the time.
             ends_at: notifier.end_of(&alert.alert.labels).unwrap_or(now + timeout),
             silenced_by: notifier.silences().silencing(&alert.alert.labels, now),
+            acknowledged: notifier.acknowledged().note(Episode::of(&alert.alert)),
         };
         all.entry(alert.fingerprint).or_insert_with(of).receivers.push(&alert.receiver);
     }
@@ -105,6 +107,10 @@ impl Known<'_> {
             "updatedAt": self.active.updated_at.to_rfc3339(),
             "labels": object(&alert.labels),
         });
+        if let Some(note) = &self.acknowledged {
+            // Ours: Alertmanager's programs pass over what they do not know.
+            shown["acknowledged"] = json!({"by": note.name(), "at": Millis(note.at).to_rfc3339()});
+        }
         if !alert.generator_url.is_empty() {
             shown["generatorURL"] = json!(alert.generator_url);
         }

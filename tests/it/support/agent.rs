@@ -142,7 +142,12 @@ impl Agent {
 fn write_config(folder: &TempDir, port: u16, config: &str, retention: &str) {
     let storage = folder.path().join("data");
     let storage = format!("storage: {{path: \"{}\", retention: {retention}}}\n", storage.display());
-    let own = format!("server: {{listen: \"127.0.0.1:{port}\"}}\n{storage}");
+    // A configuration may begin with more of this section.
+    let (server, config) = match config.strip_prefix("server: {").and_then(|rest| rest.split_once("}\n")) {
+        Some((more, rest)) => (format!(", {more}"), rest),
+        None => (String::new(), config),
+    };
+    let own = format!("server: {{listen: \"127.0.0.1:{port}\"{server}}}\n{storage}");
     std::fs::write(folder.path().join("sidewatch.yml"), format!("{own}{config}")).expect("our folder");
 }
 

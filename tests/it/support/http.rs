@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::spawn;
 use std::time::Duration;
 
+/// How long somebody may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What came in.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -181,7 +184,20 @@ pub fn request(port: u16, method: &str, path: &str, headers: &[(&str, &str)], bo
 
 /// The same with a body that need not be text. A server may answer and hang up before it has read all of it.
 pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
+    send_within(PATIENCE, port, method, path, headers, body)
+}
+
+/// The same, waiting for so long for each piece of the answer.
+pub fn send_within(
+    patience: Duration,
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Answer> {
     let mut stream = connect(port)?;
+    stream.set_read_timeout(Some(patience)).ok()?;
     let _ = write(&mut stream, method, path, &[headers, &[("connection", "close")]].concat(), body);
     receive(&mut BufReader::new(stream), true)
 }
@@ -205,7 +221,7 @@ impl Kept {
 fn connect(port: u16) -> Option<TcpStream> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_nodelay(true).ok()?;
     Some(stream)
 }

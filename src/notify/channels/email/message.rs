@@ -35,6 +35,9 @@ pub(super) fn compose(
         .message_id(Some(format!("<{}@{host}>", notification.id())))
         .raw_header(raw("Auto-Submitted", "auto-generated"))
         .raw_header(raw("X-Alert-Status", notification.status()));
+    if notification.possible_duplicate {
+        builder = builder.raw_header(raw("X-Possible-Duplicate", "true"));
+    }
     if let Some(thread) = thread(settings.thread, notification) {
         let root = format!("<sidewatch-{thread}@{host}>");
         builder = builder.in_reply_to(root.clone()).references(root);

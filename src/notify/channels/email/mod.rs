@@ -1,8 +1,10 @@
 //! Sends mail over SMTP: implicit TLS on port 465, else STARTTLS, which is required unless the user says otherwise.
 //!
 //! One message per notification to all recipients. Each attempt at a notification carries the same Message-Id, so
-//! that a server which already has the message can drop the second; all messages about a group are one thread.
+//! that a server which already has the message can drop the second; a second that may be one says so. All messages about a
+//! group are one thread.
 
+mod delivery;
 mod message;
 mod settings;
 
@@ -10,12 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::{self, AsyncSmtpTransport};
-use lettre::{AsyncTransport as _, Tokio1Executor};
-use tokio::time;
 
 use crate::model::Secret;
 use crate::notify::notification::Notification;
@@ -24,10 +24,9 @@ use crate::runtime::tls::Trust;
 
 use super::{Channel, ChannelError, FailureReason, Receipt};
 
+use delivery::{Server, Tls, Why};
 pub use settings::{Defaults, Security, Settings, Smarthost, Thread};
 
-/// Each command's time.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The whole attempt's time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -35,7 +34,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Email {
     settings: Settings,
     templates: Arc<Templates>,
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: Server,
 }
 
 impl Email {
@@ -46,19 +45,19 @@ impl Email {
     pub fn new(settings: &Settings, templates: &Arc<Templates>) -> Result<Self, String> {
         let Smarthost { host, port } = &settings.smarthost;
         let tls = match settings.security {
-            Security::ImplicitTls => Tls::Wrapper(parameters(host, &settings.trust)?),
-            Security::StartTls => Tls::Required(parameters(host, &settings.trust)?),
+            Security::ImplicitTls => Tls::Implicit(parameters(host, &settings.trust)?),
+            Security::StartTls => Tls::Starttls(parameters(host, &settings.trust)?),
             Security::Plain => Tls::None,
         };
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host.clone())
-            .port(*port)
-            .tls(tls)
-            .hello_name(ClientId::Domain(settings.hello.clone()))
-            .timeout(Some(COMMAND_TIMEOUT));
-        if let Some((user, password)) = &settings.auth {
-            builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
-        }
-        Ok(Self { settings: settings.clone(), templates: Arc::clone(templates), transport: builder.build() })
+        let login = |(user, password): &(String, Secret)| Credentials::new(user.clone(), password.expose().to_owned());
+        let server = Server {
+            host: host.clone(),
+            port: *port,
+            tls,
+            hello: ClientId::Domain(settings.hello.clone()),
+            credentials: settings.auth.as_ref().map(login),
+        };
+        Ok(Self { settings: settings.clone(), templates: Arc::clone(templates), server })
     }
 
     fn password(&self) -> Option<&Secret> {
@@ -71,16 +70,20 @@ impl Channel for Email {
     async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError> {
         let message = message::compose(&self.settings, &self.templates, notification)
             .map_err(|what| ChannelError::lasting(FailureReason::ClientError, what))?;
-        match time::timeout(ATTEMPT_TIMEOUT, self.transport.send(message)).await {
-            Ok(Ok(_)) => Ok(None),
-            Ok(Err(error)) => Err(judge(&error, self.password())),
-            Err(_) => Err(ChannelError::passing(FailureReason::DeadlineExceeded, "no answer in time")),
-        }
+        let delivered = self.server.deliver(message.envelope(), &message.formatted(), ATTEMPT_TIMEOUT).await;
+        delivered.map(|()| None).map_err(|failed| {
+            let error = match &failed.why {
+                Why::Smtp(error) => judge(error, self.password()),
+                Why::Late => ChannelError::passing(FailureReason::DeadlineExceeded, "no answer in time"),
+                Why::Cannot(what) => ChannelError::lasting(FailureReason::ClientError, *what),
+            };
+            ChannelError { may_have_arrived: failed.may_have_arrived, ..error }
+        })
     }
 }
 
 /// SMTP's 4xx pass, its 5xx last; a server without STARTTLS or a fitting login will not grow one by itself.
-fn judge(error: &smtp::Error, password: Option<&Secret>) -> ChannelError {
+fn judge(error: &Error, password: Option<&Secret>) -> ChannelError {
     let mut what = error.to_string();
     if let Some(password) = password.map(Secret::expose).filter(|password| !password.is_empty()) {
         what = what.replace(password, "***");

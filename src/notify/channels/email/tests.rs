@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{Alert, Labels, Millis, Problems};
-use crate::notify::channels::{ChannelSettings as _, HttpSettings};
+use crate::notify::channels::{ChannelSettings as _, HttpSettings, Retry};
 use crate::notify::notification::Reason;
 use crate::yaml::{Fields, parse};
 
@@ -51,6 +51,7 @@ fn notification(alerts: Vec<Arc<Alert>>) -> Notification {
         external_url: "http://sidewatch:9640".into(),
         receipt: None,
         possible_duplicate: false,
+        asides: crate::notify::Asides::default(),
         at: Millis(1_795_231_000_000),
     }
 }
@@ -95,6 +96,56 @@ fn subjects_are_alertmanagers() {
         "[FIRING:1] PgFull (postgres critical)"
     );
     assert_eq!(subject(vec![alert("PgFull", "a", Some(1))]), "[RESOLVED] PgFull (a postgres critical)");
+}
+
+/// A server that says these lines, each after a line or a mail of the client's, and then hangs up.
+async fn server(lines: &'static [&'static str]) -> u16 {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let (read, mut write) = stream.split();
+        let mut read = BufReader::new(read).lines();
+        for (at, line) in lines.iter().enumerate() {
+            write.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
+            let mail = line.starts_with("354");
+            while let Some(said) = read.next_line().await.unwrap_or(None) {
+                if !mail || said == "." {
+                    break;
+                }
+            }
+            assert!(at < 10);
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_after_the_mail_may_have_delivered_it() {
+    const READY: [&str; 5] = ["220 sink", "250 sink", "250 from", "250 to", "354 go on"];
+    for (lines, expected) in [
+        (&READY[..], true),
+        (&READY[..4], false),
+        (&["220 sink", "250 sink", "250 from", "250 to", "354 go on", "452 full"], false),
+    ] {
+        let settings = settings("require_tls: false");
+        let smarthost = Smarthost { host: "127.0.0.1".into(), port: server(lines).await };
+        let settings = Settings { smarthost, security: Security::Plain, ..settings };
+        let email = Email::new(&settings, &Arc::new(Templates::new())).unwrap();
+        let error = email.send(&both()).await.unwrap_err();
+        assert_eq!((error.may_have_arrived, error.retry), (expected, Retry::Backoff), "{lines:?}: {error}");
+    }
+}
+
+#[test]
+fn a_second_that_may_be_one_says_so_once_for_people_and_once_for_programs() {
+    let again = Notification { possible_duplicate: true, ..both() };
+    let text = String::from_utf8(compose(&settings("html: ''"), &again).formatted()).unwrap();
+    assert!(text.contains("X-Possible-Duplicate: true\r\n"), "{text}");
+    assert_eq!(text.matches("Possible duplicate:").count(), 1, "{text}");
+    assert_eq!(html(&again).matches("Possible duplicate:").count(), 1);
 }
 
 #[test]

@@ -100,3 +100,14 @@ fn what_is_wrong_is_said_without_the_secret() {
          f.yml:1:48: there is no `text`; add `text: …`"
     );
 }
+
+#[test]
+fn the_default_text_escapes_an_alerts_texts_once_and_says_once_that_it_may_be_a_second() {
+    let url = Some("http://sidewatch:9640/acknowledge?alert=1&since=2".to_owned());
+    let asides = crate::notify::Asides { acknowledge_url: url, ..Default::default() };
+    let again = Notification { possible_duplicate: true, asides, ..firing("a&b <c>") };
+    let sent = json(&message("{api_url: 'http://h/', channel: '#a'}", &again, Size::Whole));
+    assert!(sent.contains("db=a&amp;b &lt;c&gt;") && sent.contains("pool &lt;97%&gt; &amp; "), "{sent}");
+    assert!(sent.contains("<http://sidewatch:9640/acknowledge?alert=1&amp;since=2|acknowledge>"), "{sent}");
+    assert_eq!(sent.matches("uplicate").count() + sent.matches("twice").count(), 1, "{sent}");
+}

@@ -25,6 +25,7 @@ fn notification(alerts: Vec<Arc<Alert>>) -> Notification {
         external_url: "http://sidewatch:9640/x".into(),
         receipt: None,
         possible_duplicate: false,
+        asides: crate::notify::Asides::default(),
         at: Millis(1_795_230_250_000),
     }
 }

@@ -1,14 +1,23 @@
-//! The page at `/`: is it healthy, what is firing, what does it cost. Plain HTML, readable without script.
+//! The page at `/`: is it healthy, what is firing, what does it cost. Plain HTML without script, on a telephone too.
+//!
+//! What it lets people change goes by forms (`act`), which are taken from where any change is.
+
+mod act;
+mod alerts;
+mod silences;
 
 use std::fmt::Write as _;
 
-use axum::response::Html;
+use axum::Router;
+use axum::http::header;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::post;
 
 use crate::collect::State;
 use crate::collect::docker::events::Action;
 use crate::model::{Millis, render_duration};
 
-use super::Parts;
+use super::{Door, Parts};
 
 /// How pages look.
 pub(super) const STYLE: &str = "
@@ -20,13 +29,37 @@ table { border-collapse: collapse; width: 100%; } th { text-align: left; font-we
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .ok { color: var(--ok); } .bad { color: var(--bad); font-weight: 600; }
+.entry { border-bottom: 1px solid var(--line); padding: .6rem 0; overflow-wrap: anywhere; }
+.entry p, .entry h3 { margin: 0 0 .2rem; font-size: 1em; } .labels { opacity: .75; font-size: .9em; }
+form, details { display: inline-block; margin: .2rem .8rem .2rem 0; vertical-align: top; max-width: 100%; }
+input, select, button { font: inherit; margin: .15rem 0; padding: .2rem .5rem; max-width: 100%; box-sizing: border-box; }
+details label { display: block; } details input { width: 30rem; }
+@media (max-width: 40rem) { body { margin: 1rem auto; } table { display: block; overflow-x: auto; } button, summary { padding: .5rem .8rem; } }
 ";
 
 /// Events shown here; `/v1/events` has all that are kept.
 const SHOWN_EVENTS: usize = 20;
 
+/// As on other pages, but that forms may be sent. Browsers say where a form came from only if they may.
+const HEADERS: [(header::HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "same-origin"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+/// What changes something.
+pub(super) fn changing() -> Router<Door> {
+    Router::new()
+        .route("/page/acknowledge", post(act::acknowledge))
+        .route("/page/silence", post(act::silence))
+        .route("/page/expire", post(act::expire))
+}
+
 /// Renders it from what is known now.
-pub async fn show(parts: Parts) -> Html<String> {
+pub async fn show(parts: Parts) -> Response {
     let now = Millis::now();
     let states = parts.board.states();
     let mut page = String::with_capacity(8 << 10);
@@ -41,30 +74,13 @@ pub async fn show(parts: Parts) -> Html<String> {
         if all_well { "all is well" } else { "trouble" },
         states.len(),
     );
-    alerts(&mut page, &parts, now);
+    alerts::show(&mut page, &parts, now);
+    silences::show(&mut page, &parts, now);
     targets(&mut page, &states, now);
     containers(&mut page, &parts, now);
     money(&mut page, &parts, now);
     page.push_str("<h2>For machines</h2><p><a href=/metrics>/metrics</a> · <a href=/health>/health</a> · <a href=/v1/usage>/v1/usage</a> · <a href=/v1/events>/v1/events</a></p></html>\n");
-    Html(page)
-}
-
-fn alerts(page: &mut String, parts: &Parts, now: Millis) {
-    page.push_str("<h2>Alerts</h2>");
-    let firing = parts.rules.firing();
-    if firing.is_empty() {
-        page.push_str("<p class=ok>Nothing is firing.</p>");
-        return;
-    }
-    page.push_str("<table><tr><th>Alert<th>For<th>What");
-    for alert in firing {
-        let name = alert.labels.get("alertname").unwrap_or("?");
-        let rest = alert.labels.without(|label| label == "alertname");
-        let what = alert.annotations.get("summary").map_or_else(|| rest.to_string(), ToOwned::to_owned);
-        let _ =
-            write!(page, "<tr><td class=bad>{}<td>{}<td>{}", escape(name), ago(now, alert.active_at), escape(&what));
-    }
-    page.push_str("</table>");
+    (HEADERS, Html(page)).into_response()
 }
 
 fn targets(page: &mut String, states: &[(std::sync::Arc<str>, State)], now: Millis) {
