@@ -25,6 +25,7 @@ pub mod channels;
 mod dispatch;
 mod failing;
 mod group;
+mod handover;
 mod identity;
 mod inbox;
 mod inhibit;
@@ -55,10 +56,11 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::error;
 
-use crate::model::{Alert, Labels, Millis, Transition};
+use crate::model::{Alert, Block, Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use dispatch::Dispatcher;
+use handover::Handover;
 use inbox::Shared;
 use outside::Report;
 
@@ -91,6 +93,7 @@ const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 pub struct Notifier {
     shared: Arc<Shared>,
     metrics: Metrics,
+    handover: Handover,
 }
 
 impl Notifier {
@@ -120,7 +123,8 @@ impl Notifier {
         external_url: &str,
         kept: Kept,
     ) -> Result<Self, String> {
-        let plan = Plan::build(settings)?;
+        let mut plan = Plan::build(settings)?;
+        let handover = Handover::start(std::mem::take(&mut plan.handover), supervisor);
         let shared = Arc::new(Shared::new(kept, plan.facts.clone()));
         let dispatcher = Dispatcher::new(plan, Arc::clone(&shared), metrics.clone(), supervisor.clone(), external_url);
         // Behind a lock so that the loop can start again after a panic with its groups as they were.
@@ -130,7 +134,7 @@ impl Notifier {
             let (dispatcher, stop) = (Arc::clone(&dispatcher), stop.clone());
             async move { dispatcher.lock().await.run(&stop).await }
         });
-        let notifier = Self { shared, metrics };
+        let notifier = Self { shared, metrics, handover };
         notifier.start_ending(supervisor);
         Ok(notifier)
     }
@@ -218,6 +222,23 @@ impl Notifier {
         self.shared.facts()
     }
 
+    /// Takes what changed in a group of our own rules that is evaluated so often: it is told, and handed to Alertmanagers.
+    /// Never waits.
+    pub fn tell_of_rules(&self, transitions: Vec<Transition>, every: Duration) {
+        self.handover.tell(&transitions, every);
+        self.tell(transitions);
+    }
+
+    /// The Alertmanagers that alerts are handed to: where they take them, without credentials.
+    pub fn alertmanagers(&self) -> Vec<String> {
+        self.handover.urls()
+    }
+
+    /// What there is to measure of handing over.
+    pub fn handover_blocks(&self) -> Vec<Block> {
+        self.handover.blocks()
+    }
+
     /// Takes what changed. Never waits.
     pub fn tell(&self, transitions: Vec<Transition>) {
         let dropped = self.shared.tell(transitions);
@@ -229,7 +250,8 @@ impl Notifier {
 
     /// Takes up a configuration that is already built. Groups that are the same keep their timers, integrations
     /// that are the same go on with what they are sending.
-    pub fn adopt(&self, plan: Plan) {
+    pub fn adopt(&self, mut plan: Plan) {
+        self.handover.adopt(std::mem::take(&mut plan.handover));
         self.shared.adopt(plan);
     }
 

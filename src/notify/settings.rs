@@ -12,6 +12,7 @@ use crate::yaml::{self, Fields};
 
 use super::canary::Canary;
 use super::channels::{Defaults, Integration};
+use super::handover;
 use super::inhibit::InhibitRule;
 use super::route::Route;
 use super::template::Files;
@@ -62,6 +63,8 @@ pub struct Settings {
     pub hold_missing: Duration,
     /// The alert that proves that alerts arrive; `None`: there is no such proof.
     pub canary: Option<Canary>,
+    /// Alertmanagers that hear of our own rules' alerts too, or instead.
+    pub handover: handover::Settings,
     /// The section as the API shows it: [`super::original`].
     pub original: String,
 }
@@ -85,6 +88,7 @@ impl Default for Settings {
             resolve_timeout: RESOLVE_TIMEOUT,
             hold_missing: HOLD_MISSING,
             canary: None,
+            handover: handover::Settings::default(),
             original: super::original(None),
         }
     }
@@ -99,17 +103,20 @@ impl Settings {
     /// Reads the section and ends the reading. `config_file` starts at `folder`.
     pub fn read_in(mut fields: Fields<'_>, folder: &Path) -> Self {
         let hold_missing = fields.duration("hold_missing").unwrap_or(HOLD_MISSING);
-        fields.not_built("alertmanagers");
+        let handover = handover::Settings::read(&mut fields);
         let canary = fields.section("canary").map(Canary::read);
         let problems = fields.problems();
         let settings = match fields.text("config_file") {
             Some(path) => read_file(fields, &folder.join(path)),
-            None => read_schema(fields, folder),
+            None => {
+                let tells_others = !handover.alertmanagers.is_empty() && !fields.has("receivers");
+                read_schema(fields, folder, tells_others)
+            }
         };
         if let Some((canary, places)) = &canary {
             canary.check(places, &settings, problems);
         }
-        Self { hold_missing, canary: canary.map(|(canary, _)| canary), ..settings }
+        Self { hold_missing, handover, canary: canary.map(|(canary, _)| canary), ..settings }
     }
 }
 
@@ -134,8 +141,9 @@ fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
     fields.finish();
     match yaml::parse(&text, &path.display().to_string()) {
         Ok(node) => {
-            let settings =
-                Fields::of(&node, "the file", problems).map(|fields| read_schema(fields, folder)).unwrap_or_default();
+            let settings = Fields::of(&node, "the file", problems)
+                .map(|fields| read_schema(fields, folder, false))
+                .unwrap_or_default();
             Settings { original: super::original(Some(&node)), ..settings }
         }
         Err(problem) => {
@@ -149,14 +157,15 @@ fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
 const SCHEMA: [&str; 8] =
     ["global", "route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "tracing"];
 
-fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
+/// Reads Alertmanager's keys. `tells_others`: nobody needs to be named here.
+fn read_schema(mut fields: Fields<'_>, folder: &Path, tells_others: bool) -> Settings {
     let templates = Files::read(fields.list("templates"), folder, fields.problems());
     let global = Global::read(fields.section("global"));
     let receivers = read_receivers(&mut fields, &global);
     let intervals = hours::read_all(&mut fields);
     let known = routing::Known { receivers: receivers.keys().map(String::as_str).collect(), intervals };
     let route = fields.section("route").and_then(|route| routing::read_root(route, &known));
-    if !fields.has("route") {
+    if !fields.has("route") && !tells_others {
         fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
     }
     let inhibit_rules = matchers::read_inhibit_rules(&mut fields);
@@ -164,8 +173,8 @@ fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
     fields.finish();
     let receivers = receivers.into_iter().map(|(name, integrations)| Receiver { name, integrations }).collect();
     let resolve_timeout = global.resolve_timeout;
-    let (hold_missing, canary, original) = (HOLD_MISSING, None, String::new());
-    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, hold_missing, canary, original }
+    let original = String::new();
+    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, original, ..Settings::default() }
 }
 
 /// What `global` gives to channels that do not say it themselves.
