@@ -8,6 +8,7 @@ mod support;
 mod alert_storm;
 mod alertmanager_api;
 mod alertmanager_differential;
+mod alertmanagers;
 mod amtool;
 mod asked_for;
 mod black_hole;
