@@ -106,9 +106,13 @@ pub fn makers(
         ]
     };
     let disk = move |_: Millis| history::blocks(&on_disk);
-    let handing = notifier.clone();
-    let handover = move |_: Millis| handing.handover_blocks();
-    vec![Box::new(state), Box::new(disk), Box::new(move |now| money.budget_blocks(now)), Box::new(handover)]
+    let notifier = notifier.clone();
+    vec![
+        Box::new(state),
+        Box::new(disk),
+        Box::new(move |now| money.budget_blocks(now)),
+        Box::new(move |now| notifier.blocks(now)),
+    ]
 }
 
 /// A family of one series.

@@ -21,6 +21,7 @@
 
 mod acknowledge;
 mod canary;
+mod census;
 pub mod channels;
 mod dispatch;
 mod failing;
@@ -172,12 +173,16 @@ impl Notifier {
         let (mut told, mut wrong, mut refused) = (Vec::new(), Vec::new(), 0);
         let mut outside = self.shared.outside();
         for posted in posted {
+            self.metrics.received(posted.ends_at.is_none_or(|end| end > now));
             match Report::of(posted, now, resolve_timeout) {
                 Ok(report) => match outside.take(report, now) {
                     Some(transition) => told.push(transition),
                     None => refused += 1,
                 },
-                Err(why) => wrong.push(why),
+                Err(why) => {
+                    self.metrics.received_invalid();
+                    wrong.push(why);
+                }
             }
         }
         // Told before others may post, so that what comes later is told later.
@@ -234,9 +239,11 @@ impl Notifier {
         self.handover.urls()
     }
 
-    /// What there is to measure of handing over.
-    pub fn handover_blocks(&self) -> Vec<Block> {
-        self.handover.blocks()
+    /// What is measured when somebody asks: alerts and silences by state, and how handing over goes.
+    pub fn blocks(&self, now: Millis) -> Vec<Block> {
+        let mut blocks = census::blocks(&self.alerts(), self.silences(), now);
+        blocks.extend(self.handover.blocks());
+        blocks
     }
 
     /// Takes what changed. Never waits.

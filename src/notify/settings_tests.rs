@@ -286,3 +286,14 @@ fn a_canary_that_cannot_arrive_says_so_with_its_place() {
     );
     assert_eq!(arrivals("{receiver: a, integration: webhook, url: 'http://m/messages'}"), [""; 0]);
 }
+
+#[test]
+fn who_only_hands_alerts_over_needs_no_route() {
+    let (settings, said) = read("alertmanagers: ['http://am:9093']\nglobal: {resolve_timeout: 1m}\n");
+    assert_eq!((said, settings.route), (vec![], None));
+    assert_eq!(settings.handover.alertmanagers.len(), 1);
+    let said = read("alertmanagers: ['http://am:9093']\nreceivers: [{name: a}]\n").1;
+    assert!(said[0].contains("`alerting` has no `route`"), "{said:?}");
+    let (settings, said) = read("alertmanagers: []\nreceivers: [{name: a}]\nroute: {receiver: a}\n");
+    assert_eq!((said, settings.handover), (vec![], handover::Settings::default()));
+}

@@ -1,5 +1,6 @@
 //! `alerting.alertmanagers`: the agent's alerts at real Alertmanagers, and beside those of a real Prometheus.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -7,8 +8,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::page::Line;
 use crate::support::peers::newest;
-use crate::support::{Agent, Alert, Answer, HttpServer, RealAlertmanager, RealPrometheus, WebhookSink, wait_until};
+use crate::support::{
+    Agent, Alert, Answer, HttpServer, Page, RealAlertmanager, RealPrometheus, WebhookSink, get, post, wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -175,6 +179,51 @@ fn its_own_receivers_are_told_too() {
     assert_eq!(own.what["startsAt"], theirs.what["startsAt"]);
 }
 
+/// Alertmanager's own figures about what is posted to it and silenced.
+#[test]
+fn alerts_and_silences_are_counted_as_alertmanager_counts_them() {
+    let config = "route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n";
+    let alertmanager = RealAlertmanager::start(config);
+    let agent = Agent::start("alerting: {route: {receiver: nobody, group_wait: 0s}, receivers: [{name: nobody}]}\n");
+    let silence = json!({"matchers": [{"name": "alertname", "value": "Quiet", "isRegex": false}], "createdBy": "t", "comment": "c",
+        "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2096-01-01T00:00:00Z"});
+    let later = json!({"matchers": [{"name": "alertname", "value": "Later", "isRegex": false}], "createdBy": "t", "comment": "c",
+        "startsAt": "2095-01-01T00:00:00Z", "endsAt": "2096-01-01T00:00:00Z"});
+    let alerts = json!([{"labels": {"alertname": "Loud"}}, {"labels": {"alertname": "Quiet"}}, {"labels": {"alertname": ""}},
+        {"labels": {"alertname": "Over"}, "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2020-01-02T00:00:00Z"}]);
+    for port in [alertmanager.port(), agent.port()] {
+        for (path, body, status) in [("silences", &silence, 200), ("silences", &later, 200), ("alerts", &alerts, 400)] {
+            let answer = post(port, &format!("/api/v2/{path}"), &body.to_string()).expect("an answer");
+            assert_eq!(answer.status, status, "{}", answer.body);
+        }
+    }
+    let names = [
+        "alertmanager_alerts",
+        "alertmanager_silences",
+        "alertmanager_alerts_received_total",
+        "alertmanager_alerts_invalid_total",
+    ];
+    let figures = |page: &Page| {
+        let ours = page.0.iter().filter(|line| names.contains(&line.name.as_str()));
+        let shown = |line: &Line| {
+            let labels: Vec<_> =
+                ["state", "status", "version"].iter().filter_map(|name| line.labels.get(*name)).collect();
+            format!("{} {labels:?} {}", line.name, line.value)
+        };
+        ours.map(shown).collect::<BTreeSet<_>>()
+    };
+    let mut told = String::new();
+    let same = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_until("both count the same", PATIENCE, || {
+            let theirs = figures(&Page::parse(&get(alertmanager.port(), "/metrics").body));
+            let ours = figures(&agent.metrics());
+            told = format!("theirs {theirs:#?}\nours {ours:#?}");
+            (theirs.len() == 9 && theirs == ours).then_some(())
+        });
+    }));
+    assert!(same.is_ok(), "{told}");
+}
+
 /// Takes what is posted as an Alertmanager takes it, for the test.
 struct Taking {
     server: HttpServer,
@@ -264,7 +313,7 @@ fn prometheus_and_the_agent_hand_over_the_same() {
     assert_eq!(
         agent.get("/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"][1],
         wait_until("Prometheus has found it", PATIENCE, || {
-            let answer = crate::support::get(prometheus.port(), "/api/v1/alertmanagers").json();
+            let answer = get(prometheus.port(), "/api/v1/alertmanagers").json();
             answer["data"]["activeAlertmanagers"].as_array()?.get(1).cloned()
         })
     );
