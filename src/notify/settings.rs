@@ -106,12 +106,10 @@ impl Settings {
         let handover = handover::Settings::read(&mut fields);
         let canary = fields.section("canary").map(Canary::read);
         let problems = fields.problems();
+        let tells_others = !handover.alertmanagers.is_empty() && !fields.has("receivers");
         let settings = match fields.text("config_file") {
             Some(path) => read_file(fields, &folder.join(path)),
-            None => {
-                let tells_others = !handover.alertmanagers.is_empty() && !fields.has("receivers");
-                read_schema(fields, folder, tells_others)
-            }
+            None => read_schema(fields, folder, tells_others),
         };
         if let Some((canary, places)) = &canary {
             canary.check(places, &settings, problems);

@@ -144,7 +144,8 @@ mod tests {
         for hundredth in 1..=100_u32 {
             latency.observe(start, f64::from(hundredth) / 100.0);
         }
-        assert_eq!(QUANTILES.map(|(quantile, _)| latency.quantile(quantile, start)), [0.5, 0.9, 0.99]);
+        let quantiles = QUANTILES.map(|(quantile, _)| latency.quantile(quantile, start).to_string());
+        assert_eq!(quantiles, ["0.5", "0.9", "0.99"]);
         let later = start + WINDOW + Duration::from_secs(1);
         latency.observe(later, 7.0);
         assert_eq!(latency.quantile(0.5, later).to_string(), "7");

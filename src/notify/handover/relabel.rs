@@ -86,13 +86,10 @@ impl Relabel {
         let pattern = fields.text("regex");
         let target_label = fields.text("target_label").unwrap_or_default();
         let replacement = fields.text("replacement").unwrap_or_else(|| "$1".into());
-        let regex = match Regex::new(&format!("^(?s:{})$", pattern.as_deref().unwrap_or("(.*)"))) {
-            Ok(regex) => Some(regex),
-            Err(_) => {
-                fields.wrong("regex", "`regex` is no regular expression", "write one of RE2's");
-                None
-            }
-        };
+        let regex = Regex::new(&format!("^(?s:{})$", pattern.as_deref().unwrap_or("(.*)"))).ok();
+        if regex.is_none() {
+            fields.wrong("regex", "`regex` is no regular expression", "write one of RE2's");
+        }
         let action = if has_action { action } else { Some(Action::Replace) };
         if action.is_some_and(Action::needs_target) && target_label.is_empty() {
             let at = fields.at();

@@ -123,7 +123,7 @@ impl Alertmanager {
         let problems = outer.problems();
         if let (Value::Scalar { .. }, Some(text)) = (&node.value, node.text()) {
             return match of_url(text) {
-                Ok(url) => vec![Self::new(url, TIMEOUT, HttpSettings::default(), Vec::new())],
+                Ok(url) => vec![Self::new(&url, TIMEOUT, HttpSettings::default(), Vec::new())],
                 Err(complaint) => {
                     problems.add(&node.at, complaint, WAY_OUT);
                     Vec::new()
@@ -144,7 +144,7 @@ impl Alertmanager {
         }
         let http = HttpSettings::read_within(&mut fields);
         let new = |(mut url, at): (Url, &Place)| {
-            let alertmanager = Self::new(url.clone(), timeout, http.clone(), relabel.clone());
+            let alertmanager = Self::new(&url, timeout, http.clone(), relabel.clone());
             if credentials(&mut url).is_some() && (http.authorization.is_some() || http.oauth2.is_some()) {
                 problems.add(at, "credentials are given twice", "keep those of the URL or the others");
             }
@@ -155,7 +155,7 @@ impl Alertmanager {
         read
     }
 
-    fn new(url: Url, timeout: Duration, http: HttpSettings, relabel: Vec<Relabel>) -> Self {
+    fn new(url: &Url, timeout: Duration, http: HttpSettings, relabel: Vec<Relabel>) -> Self {
         let mut bare = url.clone();
         credentials(&mut bare);
         Self { url: Secret::new(url.as_str()), shown: bare.into(), timeout, http, relabel }
