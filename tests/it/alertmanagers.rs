@@ -182,9 +182,13 @@ fn its_own_receivers_are_told_too() {
 /// Alertmanager's own figures about what is posted to it and silenced.
 #[test]
 fn alerts_and_silences_are_counted_as_alertmanager_counts_them() {
-    let config = "route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n";
-    let alertmanager = RealAlertmanager::start(config);
-    let agent = Agent::start("alerting: {route: {receiver: nobody, group_wait: 0s}, receivers: [{name: nobody}]}\n");
+    // Alertmanager looks at no alert, and counts it as unprocessed, whose receiver has no channel.
+    let hook = WebhookSink::start();
+    let alertmanager = alertmanager(&hook);
+    let agent = Agent::start(&format!(
+        "alerting: {{route: {{receiver: hook, group_wait: 0s}}, receivers: [{{name: hook, webhook_configs: [{{url: '{}'}}]}}]}}\n",
+        hook.url()
+    ));
     let silence = json!({"matchers": [{"name": "alertname", "value": "Quiet", "isRegex": false}], "createdBy": "t", "comment": "c",
         "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2096-01-01T00:00:00Z"});
     let later = json!({"matchers": [{"name": "alertname", "value": "Later", "isRegex": false}], "createdBy": "t", "comment": "c",
