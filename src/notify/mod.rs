@@ -227,10 +227,11 @@ impl Notifier {
         self.shared.facts()
     }
 
-    /// Takes what changed in a group of our own rules that is evaluated so often: it is told, and handed to Alertmanagers.
-    /// Never waits.
+    /// Takes what changed in a group of our own rules that is evaluated so often: it is told, and handed to Alertmanagers (but
+    /// no canary: it proves nothing there, and would only be told to people). Never waits.
     pub fn tell_of_rules(&self, transitions: Vec<Transition>, every: Duration) {
-        self.handover.tell(&transitions, every);
+        let for_others = transitions.iter().filter(|transition| !canary::is_canary(&transition.alert().labels));
+        self.handover.tell(for_others, every);
         self.tell(transitions);
     }
 

@@ -96,7 +96,7 @@ impl Handover {
     }
 
     /// Takes what changed in a group of rules that is evaluated so often. Never waits.
-    pub fn tell(&self, transitions: &[Transition], every: Duration) {
+    pub fn tell<'t>(&self, transitions: impl IntoIterator<Item = &'t Transition>, every: Duration) {
         let now = Instant::now();
         let (mut news, mut refused) = (Vec::new(), 0);
         let mut book = self.book();
