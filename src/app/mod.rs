@@ -91,7 +91,7 @@ impl Agent {
         let rules = Rules::new(store.clone(), rule_metrics, &external_url);
         let reloads = ReloadState::new();
         let happenings = Happenings::default();
-        let makers = own::makers(&supervisor, &store, &meter, &reloads, &happenings);
+        let makers = own::makers(&supervisor, &store, &meter, &reloads, &happenings, &notifier);
         let own = Own::new(registry, &config.server.instance, makers);
 
         let targets = Targets::new(happenings.clone());
@@ -117,7 +117,7 @@ impl Agent {
         current.targets.apply(plan, &board, &supervisor);
         agent.follow_containers(current.targets.changed());
         let told = notifier.clone();
-        rules.start(&supervisor, Arc::new(move |transitions| told.tell(transitions)));
+        rules.start(&supervisor, Arc::new(move |transitions, every| told.tell_of_rules(transitions, every)));
         agent.0.pace.set(current.config.global.scrape_interval);
         own::start_recording(&supervisor, own.clone(), store.clone(), meter.clone(), agent.0.pace.clone());
         if let Some(settings) = &current.config.otlp_export {

@@ -10,6 +10,7 @@ use tracing::warn;
 use super::history;
 use crate::collect::Happenings;
 use crate::model::{Block, Family, Labels, Millis, Point, Suffix};
+use crate::notify::Notifier;
 use crate::runtime::own_metrics::{Maker, Own};
 use crate::runtime::supervise::Supervisor;
 use crate::store::Store;
@@ -79,6 +80,7 @@ pub fn makers(
     meter: &Meter,
     reloads: &ReloadState,
     happenings: &Happenings,
+    notifier: &Notifier,
 ) -> Vec<Maker> {
     let (supervisor, store, reloads, happenings) =
         (supervisor.clone(), store.clone(), reloads.clone(), happenings.clone());
@@ -104,7 +106,13 @@ pub fn makers(
         ]
     };
     let disk = move |_: Millis| history::blocks(&on_disk);
-    vec![Box::new(state), Box::new(disk), Box::new(move |now| money.budget_blocks(now))]
+    let notifier = notifier.clone();
+    vec![
+        Box::new(state),
+        Box::new(disk),
+        Box::new(move |now| money.budget_blocks(now)),
+        Box::new(move |now| notifier.blocks(now)),
+    ]
 }
 
 /// A family of one series.

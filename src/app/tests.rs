@@ -50,7 +50,7 @@ async fn black_holed_targets_delay_no_evaluation_and_no_answer() {
     let specs = crate::rules::read_file("rules.yml", RULES, &problems);
     assert!(problems.is_empty(), "{problems:?}");
     rules.replace(&specs, Duration::from_secs(5), &Labels::empty());
-    rules.start(&supervisor, Arc::new(|_| ()));
+    rules.start(&supervisor, Arc::new(|_, _| ()));
     for number in 0..50 {
         let kind = Kind::Simulated(simulated::Settings { part: simulated::Part::App, start: Millis(0) });
         let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(5));

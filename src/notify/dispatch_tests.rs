@@ -91,7 +91,14 @@ pub fn plan_of(channels: &[(&str, &str, &Arc<Fake>)]) -> Plan {
     });
     let routes = Route::root("on-call".into(), GroupBy::Labels(vec!["alertname".into()]), timing);
     let facts = Arc::new(Facts { resolve_timeout: Duration::from_mins(5), ..Facts::default() });
-    Plan { facts, routes, inhibitor: Inhibitor::default(), integrations: integrations.collect(), canary: None }
+    Plan {
+        facts,
+        routes,
+        inhibitor: Inhibitor::default(),
+        integrations: integrations.collect(),
+        canary: None,
+        handover: super::super::handover::Plan::default(),
+    }
 }
 
 pub struct Rig {

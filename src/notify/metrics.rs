@@ -51,6 +51,19 @@ struct TheirsFailed {
     reason: &'static str,
 }
 
+/// What others posted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Received {
+    status: &'static str,
+    version: &'static str,
+}
+
+/// The API by which they did.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Api {
+    version: &'static str,
+}
+
 impl From<&IntegrationId> for To {
     fn from(id: &IntegrationId) -> Self {
         Self { receiver: id.receiver.to_string(), integration: id.kind }
@@ -77,6 +90,8 @@ pub struct Metrics {
     their_requests: Family<Theirs, Counter>,
     their_requests_failed: Family<Theirs, Counter>,
     their_latency: Family<Theirs, Histogram>,
+    received: Family<Received, Counter>,
+    received_invalid: Family<Api, Counter>,
     dropped: Counter,
     alerts: Gauge,
     backlogs: Backlogs,
@@ -104,6 +119,8 @@ impl Default for Metrics {
             their_requests: Family::default(),
             their_requests_failed: Family::default(),
             their_latency: Family::new_with_constructor(|| Histogram::new(ATTEMPT)),
+            received: Family::default(),
+            received_invalid: Family::default(),
             dropped: Counter::default(),
             alerts: Gauge::default(),
             backlogs: Backlogs::default(),
@@ -228,6 +245,16 @@ impl Metrics {
             "The latency of notifications in seconds",
             self.their_latency.clone(),
         );
+        for status in ["firing", "resolved"] {
+            drop(self.received.get_or_create(&Received { status, version: "v2" }));
+        }
+        drop(self.received_invalid.get_or_create(&Api { version: "v2" }));
+        registry.register("alertmanager_alerts_received", "The total number of received alerts", self.received.clone());
+        registry.register(
+            "alertmanager_alerts_invalid",
+            "The total number of received alerts that were invalid",
+            self.received_invalid.clone(),
+        );
     }
 
     /// Makes an integration's counters appear with zeros, so that their first step is seen as an increase.
@@ -284,6 +311,17 @@ impl Metrics {
     /// The dead man's switch was pinged.
     pub(super) fn canary_pinged(&self, now: Millis) {
         self.canary_ping.get_or_create(&Vec::new()).set(now.as_seconds());
+    }
+
+    /// Somebody posted an alert, which fires or has ended.
+    pub(super) fn received(&self, fires: bool) {
+        let status = if fires { "firing" } else { "resolved" };
+        self.received.get_or_create(&Received { status, version: "v2" }).inc();
+    }
+
+    /// It could not be one.
+    pub(super) fn received_invalid(&self) {
+        self.received_invalid.get_or_create(&Api { version: "v2" }).inc();
     }
 
     /// Something found no room.

@@ -22,11 +22,13 @@
 mod acknowledge;
 mod aside;
 mod canary;
+mod census;
 pub mod channels;
 mod dispatch;
 mod failing;
 mod flapping;
 mod group;
+mod handover;
 mod identity;
 mod inbox;
 mod inhibit;
@@ -57,10 +59,11 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::error;
 
-use crate::model::{Alert, Labels, Millis, Transition};
+use crate::model::{Alert, Block, Labels, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use dispatch::Dispatcher;
+use handover::Handover;
 use inbox::Shared;
 use outside::Report;
 
@@ -94,6 +97,7 @@ const CATCH_UP_LIMIT: Duration = Duration::from_secs(1);
 pub struct Notifier {
     shared: Arc<Shared>,
     metrics: Metrics,
+    handover: Handover,
 }
 
 impl Notifier {
@@ -123,7 +127,8 @@ impl Notifier {
         external_url: &str,
         kept: Kept,
     ) -> Result<Self, String> {
-        let plan = Plan::build(settings)?;
+        let mut plan = Plan::build(settings)?;
+        let handover = Handover::start(std::mem::take(&mut plan.handover), supervisor);
         let shared = Arc::new(Shared::new(kept, plan.facts.clone()));
         let dispatcher = Dispatcher::new(plan, Arc::clone(&shared), metrics.clone(), supervisor.clone(), external_url);
         // Behind a lock so that the loop can start again after a panic with its groups as they were.
@@ -133,7 +138,7 @@ impl Notifier {
             let (dispatcher, stop) = (Arc::clone(&dispatcher), stop.clone());
             async move { dispatcher.lock().await.run(&stop).await }
         });
-        let notifier = Self { shared, metrics };
+        let notifier = Self { shared, metrics, handover };
         notifier.start_ending(supervisor);
         Ok(notifier)
     }
@@ -171,12 +176,16 @@ impl Notifier {
         let (mut told, mut wrong, mut refused) = (Vec::new(), Vec::new(), 0);
         let mut outside = self.shared.outside();
         for posted in posted {
+            self.metrics.received(posted.ends_at.is_none_or(|end| end > now));
             match Report::of(posted, now, resolve_timeout) {
                 Ok(report) => match outside.take(report, now) {
                     Some(transition) => told.push(transition),
                     None => refused += 1,
                 },
-                Err(why) => wrong.push(why),
+                Err(why) => {
+                    self.metrics.received_invalid();
+                    wrong.push(why);
+                }
             }
         }
         // Told before others may post, so that what comes later is told later.
@@ -215,6 +224,26 @@ impl Notifier {
         self.shared.facts()
     }
 
+    /// Takes what changed in a group of our own rules that is evaluated so often: it is told, and handed to Alertmanagers (but
+    /// no canary: it proves nothing there, and would only be told to people). Never waits.
+    pub fn tell_of_rules(&self, transitions: Vec<Transition>, every: Duration) {
+        let for_others = transitions.iter().filter(|transition| !canary::is_canary(&transition.alert().labels));
+        self.handover.tell(for_others, every);
+        self.tell(transitions);
+    }
+
+    /// The Alertmanagers that alerts are handed to: where they take them, without credentials.
+    pub fn alertmanagers(&self) -> Vec<String> {
+        self.handover.urls()
+    }
+
+    /// What is measured when somebody asks: alerts and silences by state, and how handing over goes.
+    pub fn blocks(&self, now: Millis) -> Vec<Block> {
+        let mut blocks = census::blocks(&self.alerts(), self.silences(), now);
+        blocks.extend(self.handover.blocks());
+        blocks
+    }
+
     /// Takes what changed. Never waits.
     pub fn tell(&self, transitions: Vec<Transition>) {
         let dropped = self.shared.tell(transitions);
@@ -226,7 +255,8 @@ impl Notifier {
 
     /// Takes up a configuration that is already built. Groups that are the same keep their timers, integrations
     /// that are the same go on with what they are sending.
-    pub fn adopt(&self, plan: Plan) {
+    pub fn adopt(&self, mut plan: Plan) {
+        self.handover.adopt(std::mem::take(&mut plan.handover));
         self.shared.adopt(plan);
     }
 

@@ -39,12 +39,19 @@ const OWN_KEYS: [&str; 4] = ["signing_secret", "signing_secret_file", "hmac_secr
 const NOBODY: &str =
     "# There is no section `alerting`: nobody is told.\nroute:\n  receiver: nobody\nreceivers:\n- name: nobody\n";
 
+/// Alerts may be handed to Alertmanagers alone.
+const ONLY_HANDED_OVER: &str =
+    "# There is no `route`: the agent itself tells nobody.\nroute:\n  receiver: nobody\nreceivers:\n- name: nobody\n";
+
 /// The text for a section, or for none.
 pub fn original(section: Option<&Node>) -> String {
     let Some(Node { value: Value::Map(entries), .. }) = section else { return NOBODY.into() };
     let mut text = String::new();
     for (key, _, node) in entries {
         write_entry(&mut text, "", key, node, &[]);
+    }
+    if !entries.iter().any(|(key, ..)| matches!(key.as_str(), "route" | "config_file")) {
+        text.push_str(ONLY_HANDED_OVER);
     }
     text
 }
@@ -172,6 +179,25 @@ fn without_password(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_that_only_hands_alerts_over_is_one_that_alertmanagers_programs_read() {
+        let text =
+            "alertmanagers: ['http://u:pw@am:9093', {url: 'http://two', basic_auth: {username: u, password: hunter2}}]";
+        insta::assert_snapshot!(original(Some(&crate::yaml::parse(text, "test").unwrap())), @r###"
+        # alertmanagers:
+        # - "http://u:xxxxx@am:9093/"
+        # - url: "http://two"
+        #   basic_auth:
+        #     username: u
+        #     password: <secret>
+        # There is no `route`: the agent itself tells nobody.
+        route:
+          receiver: nobody
+        receivers:
+        - name: nobody
+        "###);
+    }
 
     #[test]
     fn the_text_says_what_holds_hides_secrets_and_keeps_our_own_keys_as_comments() {

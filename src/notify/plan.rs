@@ -8,6 +8,7 @@ use crate::model::Alert;
 
 use super::canary;
 use super::channels::{Channel, Integration, IntegrationId};
+use super::handover;
 use super::inhibit::Inhibitor;
 use super::route::{GroupBy, Route, Timing};
 use super::settings::Settings;
@@ -42,6 +43,7 @@ pub struct Plan {
     pub(super) inhibitor: Inhibitor,
     pub(super) integrations: Vec<Planned>,
     pub(super) canary: Option<canary::Planned>,
+    pub(super) handover: handover::Plan,
 }
 
 /// One integration, ready to be used.
@@ -69,6 +71,7 @@ impl Plan {
                 integrations.push(Planned { id, settings: settings.clone(), channel });
             }
         }
+        let handover = handover::Plan::build(&settings.handover)?;
         // Without a route nobody is told, but what fires can still be asked for.
         let nobody = || Route::root(String::new(), GroupBy::Labels(Vec::new()), Timing::default());
         let facts = Arc::new(Facts {
@@ -83,6 +86,6 @@ impl Plan {
             None => routes,
         };
         let canary = settings.canary.as_ref().map(|canary| canary.plan(&templates)).transpose()?;
-        Ok(Self { facts, routes, inhibitor: Inhibitor::new(&settings.inhibit_rules), integrations, canary })
+        Ok(Self { facts, routes, inhibitor: Inhibitor::new(&settings.inhibit_rules), integrations, canary, handover })
     }
 }

@@ -12,6 +12,7 @@ use crate::yaml::{self, Fields};
 
 use super::canary::Canary;
 use super::channels::{Defaults, Integration};
+use super::handover;
 use super::inhibit::InhibitRule;
 use super::route::Route;
 use super::template::Files;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub canary: Option<Canary>,
     /// After a start the rules speak of what they fire within so long, by the alert's name; of others within `resolve_timeout`.
     pub first_words: BTreeMap<String, Duration>,
+    /// Alertmanagers that hear of our own rules' alerts too, or instead.
+    pub handover: handover::Settings,
     /// The section as the API shows it: [`super::original`].
     pub original: String,
 }
@@ -88,6 +91,7 @@ impl Default for Settings {
             hold_missing: HOLD_MISSING,
             canary: None,
             first_words: BTreeMap::new(),
+            handover: handover::Settings::default(),
             original: super::original(None),
         }
     }
@@ -102,17 +106,18 @@ impl Settings {
     /// Reads the section and ends the reading. `config_file` starts at `folder`.
     pub fn read_in(mut fields: Fields<'_>, folder: &Path) -> Self {
         let hold_missing = fields.duration("hold_missing").unwrap_or(HOLD_MISSING);
-        fields.not_built("alertmanagers");
+        let handover = handover::Settings::read(&mut fields);
         let canary = fields.section("canary").map(Canary::read);
         let problems = fields.problems();
+        let tells_others = !handover.alertmanagers.is_empty() && !fields.has("receivers");
         let settings = match fields.text("config_file") {
             Some(path) => read_file(fields, &folder.join(path)),
-            None => read_schema(fields, folder),
+            None => read_schema(fields, folder, tells_others),
         };
         if let Some((canary, places)) = &canary {
             canary.check(places, &settings, problems);
         }
-        Self { hold_missing, canary: canary.map(|(canary, _)| canary), ..settings }
+        Self { hold_missing, handover, canary: canary.map(|(canary, _)| canary), ..settings }
     }
 }
 
@@ -137,8 +142,9 @@ fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
     fields.finish();
     match yaml::parse(&text, &path.display().to_string()) {
         Ok(node) => {
-            let settings =
-                Fields::of(&node, "the file", problems).map(|fields| read_schema(fields, folder)).unwrap_or_default();
+            let settings = Fields::of(&node, "the file", problems)
+                .map(|fields| read_schema(fields, folder, false))
+                .unwrap_or_default();
             Settings { original: super::original(Some(&node)), ..settings }
         }
         Err(problem) => {
@@ -152,29 +158,23 @@ fn read_file(mut fields: Fields<'_>, path: &Path) -> Settings {
 const SCHEMA: [&str; 8] =
     ["global", "route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals", "templates", "tracing"];
 
-fn read_schema(mut fields: Fields<'_>, folder: &Path) -> Settings {
+/// Reads Alertmanager's keys. `tells_others`: nobody needs to be named here.
+fn read_schema(mut fields: Fields<'_>, folder: &Path, tells_others: bool) -> Settings {
     let templates = Files::read(fields.list("templates"), folder, fields.problems());
     let global = Global::read(fields.section("global"));
     let receivers = read_receivers(&mut fields, &global);
     let intervals = hours::read_all(&mut fields);
     let known = routing::Known { receivers: receivers.iter().map(|it| it.name.as_str()).collect(), intervals };
     let route = fields.section("route").and_then(|route| routing::read_root(route, &known));
-    if !fields.has("route") {
+    if !fields.has("route") && !tells_others {
         fields.wrong("route", "`alerting` has no `route`", "add `route: {receiver: NAME}`");
     }
     let inhibit_rules = matchers::read_inhibit_rules(&mut fields);
     fields.not_built("tracing");
     fields.finish();
     let resolve_timeout = global.resolve_timeout;
-    Settings {
-        route,
-        receivers,
-        templates,
-        inhibit_rules,
-        resolve_timeout,
-        original: String::new(),
-        ..Settings::default()
-    }
+    let original = String::new();
+    Settings { route, receivers, templates, inhibit_rules, resolve_timeout, original, ..Settings::default() }
 }
 
 /// What `global` gives to channels that do not say it themselves.

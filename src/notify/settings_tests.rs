@@ -99,9 +99,9 @@ fn mail_addresses_and_servers_are_checked_where_they_stand() {
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    let text = "route: {receiver: a}\nreceivers:\n- name: a\n  webex_configs: []\ntracing: {}\nalertmanagers: []\n";
+    let text = "route: {receiver: a}\nreceivers:\n- name: a\n  webex_configs: []\ntracing: {}\n";
     let problems = read(text).1;
-    for key in ["webex_configs", "tracing", "alertmanagers"] {
+    for key in ["webex_configs", "tracing"] {
         assert!(problems.iter().any(|said| said.contains(&format!("`{key}` is not built yet"))), "{problems:?}");
     }
 }
@@ -287,4 +287,15 @@ fn a_canary_that_cannot_arrive_says_so_with_its_place() {
         ]
     );
     assert_eq!(arrivals("{receiver: a, integration: webhook, url: 'http://m/messages'}"), [""; 0]);
+}
+
+#[test]
+fn who_only_hands_alerts_over_needs_no_route() {
+    let (settings, said) = read("alertmanagers: ['http://am:9093']\nglobal: {resolve_timeout: 1m}\n");
+    assert_eq!((said, settings.route), (vec![], None));
+    assert_eq!(settings.handover.alertmanagers.len(), 1);
+    let said = read("alertmanagers: ['http://am:9093']\nreceivers: [{name: a}]\n").1;
+    assert!(said[0].contains("`alerting` has no `route`"), "{said:?}");
+    let (settings, said) = read("alertmanagers: []\nreceivers: [{name: a}]\nroute: {receiver: a}\n");
+    assert_eq!((said, settings.handover), (vec![], handover::Settings::default()));
 }

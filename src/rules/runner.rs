@@ -38,8 +38,8 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// The files of the rules that come with the agent.
 const SHIPPED: &str = "shipped/";
 
-/// Where transitions go. Must not block.
-pub type Tell = Arc<dyn Fn(Vec<Transition>) + Send + Sync>;
+/// Where transitions go, with how often their group is evaluated. Must not block.
+pub type Tell = Arc<dyn Fn(Vec<Transition>, Duration) + Send + Sync>;
 
 /// The rules that are being evaluated. Cheap to clone; clones share them.
 #[derive(Clone)]
@@ -195,7 +195,7 @@ impl Rules {
         let mut running = self.lock();
         self.look_for_missing(&mut running, now);
         let Running { set, turns, ended, .. } = &mut *running;
-        tell_any(tell, std::mem::take(ended));
+        tell_any(tell, std::mem::take(ended), Duration::ZERO);
         for (group, turn) in set.groups.iter_mut().zip(turns).filter(|(_, turn)| turn.due <= now) {
             let (at, late) = turn.take(now, Clocks::now());
             let started = Instant::now();
@@ -208,7 +208,7 @@ impl Rules {
             for failure in outcome.failures {
                 warn!(group = &*turn.name, rule = failure.rule, error = failure.error, "a rule could not be evaluated");
             }
-            tell_any(tell, outcome.transitions);
+            tell_any(tell, outcome.transitions, turn.every);
         }
     }
 
@@ -259,9 +259,9 @@ impl Rules {
     }
 }
 
-fn tell_any(tell: &Tell, transitions: Vec<Transition>) {
+fn tell_any(tell: &Tell, transitions: Vec<Transition>, every: Duration) {
     if !transitions.is_empty() {
-        tell(transitions);
+        tell(transitions, every);
     }
 }
 
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn who_asks_what_fires_waits_for_no_evaluation() {
         let rules = rules();
-        rules.evaluate_due(Instant::now() + EVERY, &(Arc::new(|_| ()) as Tell));
+        rules.evaluate_due(Instant::now() + EVERY, &(Arc::new(|_, _| ()) as Tell));
         let _evaluating = rules.lock();
         assert_eq!(rules.firing().len(), 2);
     }
@@ -333,7 +333,7 @@ mod tests {
         let rules = rules();
         let told = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&told);
-        let tell: Tell = Arc::new(move |transitions| {
+        let tell: Tell = Arc::new(move |transitions, _| {
             let name = transitions[0].alert().labels.get("alertname").map(str::to_owned);
             hear.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
             assert_ne!(name.as_deref(), Some("b"), "on purpose");

@@ -9,6 +9,7 @@ mod acknowledged;
 mod alert_storm;
 mod alertmanager_api;
 mod alertmanager_differential;
+mod alertmanagers;
 mod amtool;
 mod asked_for;
 mod black_hole;

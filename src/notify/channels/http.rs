@@ -28,7 +28,7 @@ const TOKEN: usize = 16;
 const REDIRECTS: usize = 10;
 
 /// Where requests go, with all that goes along. The URL is a secret: it is in no error.
-pub(super) struct Endpoint {
+pub(in crate::notify) struct Endpoint {
     client: HttpClient,
     /// Without user and password.
     url: Url,
@@ -45,7 +45,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// Prepares for requests. Credentials stand in the URL or in `http_config`; whoever reads the settings refuses both.
-    pub(super) fn new(mut url: Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
+    pub(in crate::notify) fn new(mut url: Url, settings: &HttpSettings, timeout: Duration) -> Result<Self, String> {
         let client = HttpClient::new(&settings.trust)?.over(settings.proxies.clone());
         let client = if settings.http1_only { client.without_http2() } else { client };
         let in_url = credentials(&mut url);
@@ -79,7 +79,11 @@ impl Endpoint {
     }
 
     /// Sends a JSON body; any 2xx is success, and its answer comes back.
-    pub(super) async fn post(&self, body: Vec<u8>, headers: &[(HeaderName, String)]) -> Result<Reply, ChannelError> {
+    pub(in crate::notify) async fn post(
+        &self,
+        body: Vec<u8>,
+        headers: &[(HeaderName, String)],
+    ) -> Result<Reply, ChannelError> {
         let reply = self.ask(Method::POST, self.url.clone(), body, headers).await?;
         if reply.status.is_success() { Ok(reply) } else { Err(self.refused(&reply)) }
     }

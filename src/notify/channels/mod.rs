@@ -14,7 +14,7 @@ pub mod pagerduty;
 pub mod ping;
 pub mod pushover;
 #[cfg(test)]
-mod recorder;
+pub(in crate::notify) mod recorder;
 #[cfg(test)]
 mod refusals_tests;
 pub mod rocketchat;
@@ -37,6 +37,7 @@ use crate::yaml::Fields;
 use super::notification::Notification;
 use super::template::Templates;
 
+pub(super) use http::Endpoint;
 pub use http::HttpSettings;
 
 /// Sends notifications one way. An attempt ends by itself in bounded time.

@@ -39,9 +39,10 @@ pub async fn pools(parts: Parts, headers: HeaderMap) -> Response {
     success(&headers, &json!({"scrapePools": pools}).to_string(), &Notes::default())
 }
 
-/// `GET /api/v1/alertmanagers`: the agent tells people itself.
-pub async fn alertmanagers(headers: HeaderMap) -> Response {
-    let data = json!({"activeAlertmanagers": [], "droppedAlertmanagers": []});
+/// `GET /api/v1/alertmanagers`: those that alerts are handed to, besides telling people. None is ever dropped by relabelling.
+pub async fn alertmanagers(parts: Parts, headers: HeaderMap) -> Response {
+    let active: Vec<_> = parts.notifier.alertmanagers().into_iter().map(|url| json!({ "url": url })).collect();
+    let data = json!({"activeAlertmanagers": active, "droppedAlertmanagers": []});
     success(&headers, &data.to_string(), &Notes::default())
 }
 

@@ -12,7 +12,7 @@ mod inbox;
 mod moto;
 mod nginx;
 mod openai;
-mod page;
+pub mod page;
 pub mod peers;
 mod pgbouncer;
 mod podman;

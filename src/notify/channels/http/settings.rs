@@ -53,7 +53,14 @@ pub struct HttpSettings {
 impl HttpSettings {
     /// Reads `http_config` of a receiver or of `global`.
     pub fn read(mut fields: Fields<'_>) -> Self {
-        let authorization = [basic_auth(&mut fields), authorization(&mut fields), bearer_token(&mut fields)];
+        let settings = Self::read_within(&mut fields);
+        fields.finish();
+        settings
+    }
+
+    /// Takes its keys out of a mapping that has others too.
+    pub(in crate::notify) fn read_within(fields: &mut Fields<'_>) -> Self {
+        let authorization = [basic_auth(fields), authorization(fields), bearer_token(fields)];
         if authorization.iter().flatten().count() > 1 {
             let at = fields.at();
             fields.problems().add(at, "more than one way to authenticate is given", "keep one of them");
@@ -63,21 +70,19 @@ impl HttpSettings {
             fields.wrong("oauth2", "more than one way to authenticate is given", "keep one of them");
         }
         let trust = fields.section("tls_config").map(read_tls).unwrap_or_default();
-        let settings = Self {
+        Self {
             authorization: authorization.into_iter().flatten().next(),
             oauth2: oauth2.map(Box::new),
             trust,
-            proxies: read_proxies(&mut fields),
-            headers: read_headers(&mut fields),
+            proxies: read_proxies(fields),
+            headers: read_headers(fields),
             no_redirects: fields.bool("follow_redirects") == Some(false),
             http1_only: fields.bool("enable_http2") == Some(false),
-        };
-        fields.finish();
-        settings
+        }
     }
 
     /// What a user who configured this should be reminded of at start.
-    pub(in super::super) fn caution(&self) -> Option<&'static str> {
+    pub(in crate::notify) fn caution(&self) -> Option<&'static str> {
         self.trust.insecure_skip_verify.then_some("TLS certificates are not checked")
     }
 }
