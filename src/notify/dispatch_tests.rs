@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use prometheus_client::registry::Registry;
@@ -7,11 +8,12 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::model::{Alert, Labels, Secret, Transition};
-use crate::notify::acknowledge::{Meant, Note};
-use crate::notify::channels::{ChannelError, ChannelKind, HttpSettings, Retry, webhook};
+use crate::notify::acknowledge::{Episode, Meant, Note};
+use crate::notify::channels::{ChannelError, ChannelKind, FailureReason, HttpSettings, Receipt, Retry, webhook};
 use crate::notify::inhibit::InhibitRule;
 use crate::notify::kept::Kept;
 use crate::notify::matcher::Matcher;
+use crate::notify::notification::Notification;
 use crate::notify::outbox::Held;
 use crate::notify::plan::Facts;
 use crate::notify::route::{GroupBy, Timing};

@@ -206,7 +206,7 @@ fn a_dead_mans_switch_hears_of_no_canary() {
     let batches = groups.due(Millis(60_000), Millis(60_000));
     let spared = |name: &str| {
         let batch = batches.iter().find(|batch| batch.labels.get("alertname") == Some(name)).unwrap();
-        ids.each_ref().map(|id| super::super::is_spared(batch, id))
+        ids.each_ref().map(|id| super::super::telling::is_spared(batch, id))
     };
     assert_eq!((spared(NAME), spared("Down")), ([true, false], [false, false]));
 }
