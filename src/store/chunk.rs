@@ -22,6 +22,8 @@ pub(super) const CHUNK_SAMPLES: usize = 60;
 const TIME_WIDTHS: [u32; 3] = [7, 13, 22];
 /// Number of samples and length in milliseconds.
 const HEAD: usize = 2 + 4;
+/// So narrow windows are nearly always in the word that was loaded.
+const SURE: u32 = 40;
 /// What a new window of bits costs to write down.
 const WINDOW: u32 = 5 + 6;
 
@@ -266,7 +268,8 @@ impl<'c> Decoder<'c> {
         let leading = if fresh { leading } else { self.state.leading };
         let width = if fresh { width } else { self.state.width };
         (self.state.leading, self.state.width) = (leading, width);
-        let changed = if width > 0 && used + control + width <= 57 {
+        // Wide ones are read anew even where they would fit: whether they do is chance from sample to sample.
+        let changed = if width > 0 && width <= SURE && used + control + width <= 57 {
             self.bits.skip(used + control + width);
             (word << control) >> (64 - width)
         } else {

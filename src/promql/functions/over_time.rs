@@ -51,7 +51,8 @@ fn extreme<const MAX: bool>(e: &Evaluator<'_>, c: &Call, grid: Grid, sink: &mut 
     }
     // A single window is looked through sooner than it is put in order.
     e.roll(c, 0, grid, sink, &mut |w: &Window<'_>| {
-        w.values().reduce(|best, value| if is_better::<MAX>(value, best) || best.is_nan() { value } else { best })
+        let numbers = w.values().skip_while(|value| value.is_nan());
+        Some(numbers.reduce(|best, value| if is_better::<MAX>(value, best) { value } else { best }).unwrap_or(f64::NAN))
     })
 }
 
