@@ -62,7 +62,7 @@ fn a_changed_target_keeps_its_alerts() {
         format!("{}rule_files: [\"{}\"]\n", config(&target), rules.display())
     };
     let agent = Agent::start(&with("500ms"));
-    let firing = || agent.get("/").body.contains("<td class=bad>Down");
+    let firing = || agent.get("/").body.contains("<h3>Down: <span class=bad>firing");
     wait_until("the alert fires", LIMIT, || firing().then_some(()));
     agent.write_config(&with("400ms"));
     assert_eq!(agent.post("/-/reload", "").expect("an answer").status, 200);
