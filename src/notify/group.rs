@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::model::{Alert, Labels, Millis, Transition};
 
+use super::canary::is_canary;
 use super::identity::{fingerprint, group_key};
 use super::inhibit::Inhibitor;
 use super::route::{Hours, Route, Timing};
@@ -37,14 +38,19 @@ struct Member {
     /// Rises with each transition, so that a later one is not forgotten with an earlier one.
     version: u64,
     updated: Millis,
+    /// Since when it fires by who speaks of it; nothing while it is from before a restart and nobody has spoken of it yet.
+    spoken: Option<Millis>,
 }
 
 impl Member {
-    /// This, as what comes after `before`. After a restart the rules know from their history, which is in whole seconds,
-    /// since when an alert fires; it goes on to fire since the time that was told, which links and acknowledgements mean.
+    /// This, as what comes after `before`. After a restart nobody who speaks of an alert need know to the millisecond since
+    /// when it fires: rules have it from their history, in whole seconds and without the interval that it took to see it, and
+    /// who posts without a start has it begin anew. It goes on to fire since the time that was told, which links and
+    /// acknowledgements mean.
     fn after(&self, before: &Self) -> Self {
         let (known, now) = (before.alert.starts_at, self.alert.starts_at);
-        if before.ended || known == now || known.0.abs_diff(now.0) >= HISTORY {
+        let is_same = before.spoken.is_none_or(|spoken| spoken.0.abs_diff(now.0) < HISTORY);
+        if before.ended || known == now || !is_same {
             return self.clone();
         }
         Self { alert: Arc::new(Alert { starts_at: known, ..(*self.alert).clone() }), ..self.clone() }
@@ -147,11 +153,22 @@ impl Groups {
             return None;
         }
         self.version += 1;
-        let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now };
+        let spoken = Some(alert.starts_at);
+        let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now, spoken };
         for route in routes.taking(&alert.labels) {
             self.insert(id, &member, route, (now, wall));
         }
         Some((id, alert))
+    }
+
+    /// What is here now was so before a restart. The next word about an alert means the same one, whatever start it names; but
+    /// a canary's start is its name.
+    pub fn await_word(&mut self) {
+        for member in self.all.values_mut().flat_map(|group| group.members.values_mut()) {
+            if !is_canary(&member.alert.labels) {
+                member.spoken = None;
+            }
+        }
     }
 
     fn insert(&mut self, id: u64, member: &Member, route: &Route, (now, wall): (Millis, Millis)) {

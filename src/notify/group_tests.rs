@@ -252,3 +252,21 @@ fn routes_with_the_same_matchers_have_groups_of_their_own() {
 fn reasons_are_alertmanagers_words() {
     assert_eq!(Reason::Repeat.as_str(), "repeat interval elapsed");
 }
+
+#[test]
+fn an_alert_from_before_a_restart_goes_on_since_the_time_that_was_told() {
+    let mut rig = Rig::new(true);
+    let mut since = |at: i64, word: fn(Alert) -> Transition, starts_at: i64| {
+        let alert = Alert { starts_at: Millis(starts_at), ..alert("Down", "a") };
+        rig.groups.apply(word(alert), &rig.route, both(at));
+        if at == 20_768 {
+            rig.groups.await_word();
+        }
+        rig.groups.active(&Inhibitor::default(), Millis(at))[0].alert.starts_at.0
+    };
+    assert_eq!(since(20_768, Transition::Firing, 20_768), 20_768, "told");
+    assert_eq!(since(40_000, Transition::Still, 13_000), 20_768, "the rule's history knows another start");
+    assert_eq!(since(50_000, Transition::Still, 13_000), 20_768, "and names it each time");
+    assert_eq!(since(60_000, Transition::Firing, 60_000), 60_000, "it fires anew");
+    assert_eq!(since(70_000, Transition::Still, 13_000), 13_000, "this one is known to fire since then");
+}
