@@ -80,7 +80,7 @@ async fn take_on(parts: &Parts, body: Body) -> Result<(), Refused> {
     let fires = active.iter().map(|active| Episode::of(&active.alert)).find(|known| Some(*known) == episode);
     let episode = fires.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "this alert does not fire any more".into()))?;
     let (acknowledged, by) = (parts.notifier.acknowledged().clone(), form.text("by").to_owned());
-    let stored = tokio::task::spawn_blocking(move || acknowledged.acknowledge(episode, &by, Millis::now())).await;
+    let stored = tokio::task::spawn_blocking(move || acknowledged.acknowledge(&[episode], &by, Millis::now())).await;
     stored.map_err(Refused::failed)?.map_err(Refused::failed)?;
     Ok(())
 }
