@@ -214,7 +214,8 @@ impl Acknowledged {
         if let Some(journal) = journal.as_mut() {
             let gone = known.keys().filter(|episode| !notes.contains_key(episode));
             let new = notes.iter().filter(|(episode, _)| !known.contains_key(episode));
-            let changes: io::Result<Vec<_>> = gone.map(|episode| Ok(Change::Remove(episode.name()))).chain(new.map(put)).collect();
+            let changes: io::Result<Vec<_>> =
+                gone.map(|episode| Ok(Change::Remove(episode.name()))).chain(new.map(put)).collect();
             if journal.write(changes?)? > 0 {
                 return Err(io::Error::other("the file has no room"));
             }

@@ -146,13 +146,11 @@ fn page(parts: &Parts, meant: Meant, was_asked: bool) -> Response {
     }
     let mut status = StatusCode::OK;
     if firing.is_empty() {
-        let known = if let Meant::Alert(episode) = meant { acknowledged.note(episode) } else { None };
-        if was_asked && known.is_none() {
+        if was_asked {
             status = StatusCode::NOT_FOUND;
             page.push_str("<p class=bad>Nothing was acknowledged.");
         }
         not_firing(&mut page, parts, meant, now);
-        noted(&mut page, known, now);
     }
     page.push_str("</html>\n");
     let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CACHE_CONTROL, "no-store")];
@@ -161,12 +159,12 @@ fn page(parts: &Parts, meant: Meant, was_asked: bool) -> Response {
 
 /// The button that takes on what a link leads to; the link is of this page if it is empty.
 fn button(page: &mut String, link: &str, what: &str) {
+    let action = if link.is_empty() { String::new() } else { format!(" action='{}'", escape(link)) };
     let _ = write!(
         page,
-        "<form method=post action='{}'><p><label>Your name (optional) \
+        "<form method=post{action}><p><label>Your name (optional) \
          <input name=by maxlength=100 autocomplete=name></label> <button>Acknowledge</button>\
          <p>{what} no reminders then, until their end or until they fire anew.</form>",
-        escape(link),
     );
 }
 
@@ -176,8 +174,12 @@ fn not_firing(page: &mut String, parts: &Parts, meant: Meant, now: Millis) {
     match meant {
         Meant::Alert(episode) => {
             page.push_str("<p class=ok>This does not fire any more.");
+            let acknowledged = parts.notifier.acknowledged();
+            if let Some(note) = acknowledged.note(episode) {
+                let _ = write!(page, " While it did, it was acknowledged by {}.", escape(note.name()));
+            }
             let Some(again) = active.iter().find(|active| active.fingerprint == episode.fingerprint) else { return };
-            let (anew, acknowledged) = (Episode::of(&again.alert), parts.notifier.acknowledged());
+            let anew = Episode::of(&again.alert);
             let _ = write!(page, "<p class=bad>It fires again since {}.", anew.starts_at.to_rfc3339());
             let note = acknowledged.note(anew);
             if note.is_none() {
