@@ -37,7 +37,7 @@ impl IntoResponse for Refused {
             "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
              <title>Sidewatch: nothing was done</title><style>{STYLE}</style><h1>Sidewatch</h1>"
         );
-        let _ = writeln!(page, "<p class=bad>Nothing was done: {}<p><a href=/>back</a></html>", escape(&self.1));
+        let _ = writeln!(page, "<p class=bad>Nothing was done: {}<p><a href=../>back</a></html>", escape(&self.1));
         (self.0, HEADERS, Html(page)).into_response()
     }
 }
@@ -61,9 +61,9 @@ impl Form {
     }
 }
 
-/// Back to where it shows.
+/// Back to where it shows, from `page/…`.
 fn done(section: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/#{section}"))]).into_response()
+    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("../#{section}"))]).into_response()
 }
 
 /// Takes an alert on.
