@@ -38,6 +38,8 @@ struct Member {
     /// Rises with each transition, so that a later one is not forgotten with an earlier one.
     version: u64,
     updated: Millis,
+    /// Which of the routes that take it led it here, in the order of the configuration.
+    place: usize,
     /// Since when it fires by who speaks of it; nothing while it is from before a restart and nobody has spoken of it yet.
     spoken: Option<Millis>,
 }
@@ -109,6 +111,8 @@ pub struct ActiveAlert {
     pub fingerprint: u64,
     /// Who hears of it.
     pub receiver: Arc<str>,
+    /// Which of the routes that take it leads to them, in the order of the configuration.
+    pub place: usize,
     /// The group it is in.
     pub group_key: Arc<str>,
     /// That group's labels.
@@ -154,9 +158,9 @@ impl Groups {
         }
         self.version += 1;
         let spoken = Some(alert.starts_at);
-        let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now, spoken };
-        for route in routes.taking(&alert.labels) {
-            self.insert(id, &member, route, (now, wall));
+        let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now, place: 0, spoken };
+        for (place, route) in routes.taking(&alert.labels).into_iter().enumerate() {
+            self.insert(id, &Member { place, ..member.clone() }, route, (now, wall));
         }
         Some((id, alert))
     }
@@ -315,8 +319,8 @@ impl Groups {
         // The first alert of a group says when it is due.
         members.sort_by_key(|(_, member)| member.alert.starts_at);
         for (id, member) in members {
-            for route in routes.taking(&member.alert.labels) {
-                self.insert(id, member, route, (now, wall));
+            for (place, route) in routes.taking(&member.alert.labels).into_iter().enumerate() {
+                self.insert(id, &Member { place, ..member.clone() }, route, (now, wall));
             }
         }
     }
@@ -361,6 +365,7 @@ impl Group {
             alert: Arc::clone(&member.alert),
             fingerprint: *id,
             receiver: Arc::clone(&self.receiver),
+            place: member.place,
             group_key: Arc::clone(&self.key),
             group_labels: self.labels.clone(),
             updated_at: member.updated,

@@ -254,6 +254,24 @@ fn reasons_are_alertmanagers_words() {
 }
 
 #[test]
+fn receivers_are_known_in_the_order_of_the_routes() {
+    let inner = |name: String| {
+        let key = format!("{{}}/{{}}/{name}");
+        Route { receiver: name, goes_on: true, id: key.clone(), key, ..route() }
+    };
+    let tree = route().with((0..12).rev().map(|at| inner(at.to_string())).collect());
+    let mut groups = Groups::default();
+    groups.apply(Transition::Firing(alert("Down", "a")), &tree, both(0));
+    for _ in 0..2 {
+        let mut active = groups.active(&Inhibitor::default(), Millis(0));
+        active.sort_by_key(|active| active.place);
+        let order: Vec<_> = active.iter().map(|active| &*active.receiver).collect();
+        assert_eq!(order, ["11", "10", "9", "8", "7", "6", "5", "4", "3", "2", "1", "0"]);
+        groups.reroute(&tree, both(0));
+    }
+}
+
+#[test]
 fn an_alert_from_before_a_restart_goes_on_since_the_time_that_was_told() {
     let mut rig = Rig::new(true);
     let mut since = |at: i64, word: fn(Alert) -> Transition, starts_at: i64| {
