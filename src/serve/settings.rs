@@ -62,9 +62,9 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 
 fn parse_external_url(text: &str) -> Result<String, String> {
     match Url::parse(text) {
-        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-            Err(format!("`{text}` has a part behind `?` or `#`, where nothing can be added: write http://host:port/path"))
-        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => Err(format!(
+            "`{text}` has a part behind `?` or `#`, where nothing can be added: write http://host:port/path"
+        )),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
             Ok(text.trim_end_matches('/').to_owned())
         }
