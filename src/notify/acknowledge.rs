@@ -369,11 +369,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let all = Acknowledged::open(folder.path(), NOW).unwrap();
         let name = "\u{1}".repeat(200);
-        let of = |from: usize| (from..from + MAX).map(|at| episode(at as i64)).collect::<Vec<_>>();
+        let one = |at: usize| Episode { fingerprint: at as u64, starts_at: NOW };
+        let of = |from: usize| (from..from + MAX).map(one).collect::<Vec<_>>();
         all.acknowledge(&of(0), &name, NOW).unwrap();
         all.acknowledge(&of(MAX / 2), &name, NOW + Duration::from_secs(1)).unwrap();
         let again = Acknowledged::open(folder.path(), NOW).unwrap();
-        let is_known = |at: usize| again.note(episode(at as i64)).is_some();
+        let is_known = |at: usize| again.note(one(at)).is_some();
         assert!(!is_known(0) && !is_known(MAX / 2 - 1) && is_known(MAX / 2) && is_known(MAX + MAX / 2 - 1));
         all.acknowledge(&of(2 * MAX), &name, NOW + KEEP).unwrap();
         assert_eq!(all.0.journal.lock().unwrap().as_ref().unwrap().records(), MAX);
