@@ -1,7 +1,7 @@
 //! `sidewatch why`: why an alert fires, does not, or is not heard of.
 //!
 //! Asks a running agent, by the same APIs as everybody: the rule and its alerts (`/api/v1/rules`), what keeps them quiet
-//! (`/api/v2/alerts`), the values that the rule compares (`/api/v1/query`), and which receivers fail.
+//! (`/api/v2/alerts/groups`), the values that the rule compares (`/api/v1/query`), and which receivers fail.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -62,9 +62,44 @@ fn rules(server: &Server, name: &str) -> Result<Vec<Value>, String> {
         let known: Vec<_> = known.iter().map(|rule| text(&rule["name"])).collect();
         return Err(format!("no rule is called {name}; there are: {}", known.join(", ")));
     }
-    let told = server.get("api/v2/alerts", &[("filter", &format!("alertname={name:?}"))])?;
+    let told = told_of(&server.get("api/v2/alerts/groups", &[("filter", &format!("alertname={name:?}"))])?, &named);
     let failing = server.get("api/v2/alerts", &[("filter", &format!("alertname=~{FAILING:?}"))])?;
     named.into_iter().map(|rule| one(server, &rule, &told, &failing)).collect()
+}
+
+/// What the groups of the notifier hold of one alert: the alert as it is in each, with the receiver.
+struct Heard {
+    /// The rule's alert that it is.
+    own: Option<Value>,
+    alert: Value,
+    receivers: Vec<Value>,
+}
+
+/// Each alert of the groups once. It is the rule's alert whose labels are among its own; external labels are added on the way,
+/// so of several the one with most labels.
+fn told_of(groups: &Value, rules: &[Value]) -> Vec<Heard> {
+    let firing: Vec<_> = rules.iter().flat_map(|rule| rule["alerts"].as_array().into_iter().flatten()).collect();
+    let mut all: Vec<Heard> = Vec::new();
+    for group in groups.as_array().into_iter().flatten() {
+        for alert in group["alerts"].as_array().into_iter().flatten() {
+            let receiver = json!({
+                "name": group["receiver"]["name"], "muted_by": alert["status"]["mutedBy"],
+                "waits": alert["waits"].as_bool().unwrap_or_default(),
+            });
+            if let Some(known) = all.iter_mut().find(|known| known.alert["fingerprint"] == alert["fingerprint"]) {
+                known.receivers.push(receiver);
+                continue;
+            }
+            let is_it = |own: &&&Value| {
+                let mut labels = own["labels"].as_object().into_iter().flatten();
+                labels.all(|(name, value)| alert["labels"][name] == *value)
+            };
+            let own = firing.iter().filter(is_it).max_by_key(|own| own["labels"].as_object().map(serde_json::Map::len));
+            let own = own.map(|own| own["labels"].clone());
+            all.push(Heard { own, alert: alert.clone(), receivers: vec![receiver] });
+        }
+    }
+    all
 }
 
 fn alerting_rules(server: &Server, parameters: &[(&str, &str)]) -> Result<Vec<Value>, String> {
@@ -82,7 +117,7 @@ fn alerting_rules(server: &Server, parameters: &[(&str, &str)]) -> Result<Vec<Va
     Ok(rules.collect())
 }
 
-fn one(server: &Server, rule: &Value, told: &Value, failing: &Value) -> Result<Value, String> {
+fn one(server: &Server, rule: &Value, told: &[Heard], failing: &Value) -> Result<Value, String> {
     let mut out = json!({
         "alert": rule["name"], "file": rule["file"], "group": rule["group"], "expr": rule["query"],
         "for_seconds": rule["duration"], "error": rule["lastError"],
@@ -111,7 +146,7 @@ fn compared(server: &Server, expression: &str) -> Result<Value, String> {
 }
 
 /// An alert, with how long it still waits or what keeps it from being heard of.
-fn quiet(server: &Server, alert: &Value, hold: f64, (told, failing): (&Value, &Value)) -> Result<Value, String> {
+fn quiet(server: &Server, alert: &Value, hold: f64, (told, failing): (&[Heard], &Value)) -> Result<Value, String> {
     let mut out = alert.clone();
     let since = text(&alert["activeAt"]).parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_millisecond);
     let lasting = Millis::now().since(Millis(since));
@@ -120,13 +155,12 @@ fn quiet(server: &Server, alert: &Value, hold: f64, (told, failing): (&Value, &V
         out["fires_in_seconds"] = Duration::from_secs_f64(hold).saturating_sub(lasting).as_secs().into();
         return Ok(out);
     }
-    let labels = alert["labels"].as_object();
-    // External labels are added on the way.
-    let is_it =
-        |told: &&Value| labels.is_some_and(|own| own.iter().all(|(name, value)| told["labels"][name] == *value));
-    let Some(heard) = told.as_array().into_iter().flatten().find(is_it) else {
+    // An alert of others may have the same labels and more: what has fewest beside its own is meant.
+    let own = told.iter().filter(|heard| heard.own.as_ref() == Some(&alert["labels"]));
+    let Some(heard) = own.min_by_key(|heard| heard.alert["labels"].as_object().map(serde_json::Map::len)) else {
         return Ok(out);
     };
+    let (heard, routes) = (&heard.alert, &heard.receivers);
     let mut silences = Vec::new();
     for id in heard["status"]["silencedBy"].as_array().into_iter().flatten() {
         let silence = server.get(&format!("api/v2/silence/{}", text(id)), &[])?;
@@ -147,7 +181,7 @@ fn quiet(server: &Server, alert: &Value, hold: f64, (told, failing): (&Value, &V
         .collect();
     out["silenced_by"] = silences.into();
     out["inhibited_by"] = heard["status"]["inhibitedBy"].clone();
-    out["muted_by"] = heard["status"]["mutedBy"].clone();
+    out["routes"] = routes.clone().into();
     out["acknowledged"] = heard["acknowledged"].clone();
     out["receivers"] = receivers.into();
     Ok(out)
@@ -203,10 +237,8 @@ fn state(out: &mut String, alert: &Value) {
         let [id, until, by, comment] = ["id", "until", "by", "comment"].map(|name| text(&silence[name]));
         let _ = writeln!(out, "    silenced until {until} by {by}: {comment} ({id})");
     }
-    for (name, what) in [("inhibited_by", "inhibited by the alert"), ("muted_by", "muted by the time interval")] {
-        for by in each(name) {
-            let _ = writeln!(out, "    {what} {}", text(&by));
-        }
+    for by in each("inhibited_by") {
+        let _ = writeln!(out, "    inhibited by the alert {}", text(&by));
     }
     if !alert["acknowledged"].is_null() {
         let [by, at] = ["by", "at"].map(|name| text(&alert["acknowledged"][name]));
@@ -216,13 +248,25 @@ fn state(out: &mut String, alert: &Value) {
         let [receiver, integration, what] = ["receiver", "integration", "what"].map(|name| text(&failure[name]));
         let _ = writeln!(out, "    {receiver}/{integration} fails: {what}");
     }
-    let receivers: Vec<_> = each("receivers").iter().map(text).collect();
-    let quiet = ["silenced_by", "inhibited_by", "muted_by"].iter().any(|name| !each(name).is_empty());
-    match (receivers.is_empty(), quiet) {
-        (true, _) => out.push_str("    no receiver hears of it: it is not in any group yet\n"),
-        (_, true) => out.push_str("    nobody is told while that lasts\n"),
-        _ => {
-            let _ = writeln!(out, "    told to {}", receivers.join(", "));
+    let routes = each("routes");
+    if routes.is_empty() {
+        out.push_str("    no receiver hears of it: it is not in any group yet\n");
+        return;
+    }
+    let muted = |route: &Value| route["muted_by"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
+    for route in routes.iter().filter(|route| !muted(route).is_empty()) {
+        let _ = writeln!(out, "    {} is muted by the time interval {}", text(&route["name"]), muted(route).join(", "));
+    }
+    let is_quiet = ["silenced_by", "inhibited_by"].iter().any(|name| !each(name).is_empty());
+    let open: Vec<_> = routes.iter().filter(|route| !is_quiet && muted(route).is_empty()).collect();
+    if open.is_empty() {
+        out.push_str("    nobody is told while that lasts\n");
+    }
+    for (waits, what) in [(false, "told to"), (true, "waiting for others of its group before it is told to")] {
+        let those = open.iter().filter(|route| route["waits"] == waits).map(|route| text(&route["name"]));
+        let those = those.collect::<Vec<_>>().join(", ");
+        if !those.is_empty() {
+            let _ = writeln!(out, "    {what} {those}");
         }
     }
 }

@@ -5,27 +5,33 @@
 //! An alert is meant as it fires now: when it has ended and fires again, somebody has to take it on again. A signature says
 //! that the link came from the agent, so that whoever got the message may acknowledge, from anywhere.
 //!
-//! Invariant: what was answered is on disk; at most [`MAX`] are kept, each for at most [`KEEP`].
+//! Invariant: what was answered is on disk. Asking never waits for the disk; at most [`MAX`] are kept, each for at most
+//! [`KEEP`].
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::model::{Alert, Millis, hex};
+use crate::runtime::journal::{Change, Journal};
 
-use super::group::ActiveAlert;
+use super::group::{ActiveAlert, MAX_ALERTS};
 use super::identity::{digest, fingerprint};
 
-/// So many are kept; the oldest make room.
-const MAX: usize = 10_000;
+/// So many are kept, as many as there may be alerts; the oldest make room.
+const MAX: usize = MAX_ALERTS;
+/// No note takes more of the file, in bytes.
+const LONGEST: usize = 1024;
 /// An alert that has fired for so long deserves to be spoken of again.
 const KEEP: Duration = Duration::from_hours(30 * 24);
 /// The key of the links, in bytes.
@@ -44,6 +50,11 @@ impl Episode {
     /// This alert's present one.
     pub fn of(alert: &Alert) -> Self {
         Self { fingerprint: fingerprint(&alert.labels), starts_at: alert.starts_at }
+    }
+
+    /// What its note is stored under.
+    fn name(&self) -> Arc<str> {
+        format!("{:016x}/{}", self.fingerprint, self.starts_at.0).into()
     }
 }
 
@@ -72,9 +83,15 @@ impl Meant {
     pub fn is(self, active: &ActiveAlert) -> bool {
         match self {
             Self::Alert(episode) => Episode::of(&active.alert) == episode,
-            Self::Group { until, .. } => {
-                active.alert.starts_at <= until && Self::group(&active.receiver, &active.group_key, until) == self
-            }
+            Self::Group { until, .. } => active.alert.starts_at <= until && self.is_of_group(active),
+        }
+    }
+
+    /// Whether an alert is in the group that is meant, whenever it began.
+    pub fn is_of_group(self, active: &ActiveAlert) -> bool {
+        match self {
+            Self::Alert(_) => false,
+            Self::Group { until, .. } => Self::group(&active.receiver, &active.group_key, until) == self,
         }
     }
 
@@ -103,8 +120,13 @@ impl Note {
     pub fn name(&self) -> &str {
         if self.by.is_empty() { "somebody" } else { &self.by }
     }
+
+    fn is_kept(&self, now: Millis) -> bool {
+        now.since(Millis(self.at)) < KEEP
+    }
 }
 
+/// As it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
     fingerprint: u64,
@@ -113,13 +135,16 @@ struct Line {
     note: Note,
 }
 
+type Notes = BTreeMap<Episode, Note>;
+
 /// The handle. Cheap to clone.
 #[derive(Clone)]
 pub struct Acknowledged(Arc<Inner>);
 
 struct Inner {
-    notes: Mutex<BTreeMap<Episode, Note>>,
-    path: Option<PathBuf>,
+    /// Held while a change is decided and written, so that changes are one after the other.
+    journal: Mutex<Option<Journal>>,
+    notes: ArcSwap<Notes>,
     key: hmac::Key,
     /// Where links lead, where somebody said how the agent is found from outside.
     page: OnceLock<String>,
@@ -131,7 +156,7 @@ impl Acknowledged {
     /// # Errors
     /// The system gives no random numbers.
     pub fn in_memory() -> io::Result<Self> {
-        Ok(Self::new(BTreeMap::new(), None, &random()?))
+        Ok(Self::new(Notes::new(), None, &random()?))
     }
 
     /// Keeps them and the key of the links in a folder.
@@ -141,22 +166,23 @@ impl Acknowledged {
     pub fn open(folder: &Path, now: Millis) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let key = key(&folder.join("link.key"))?;
-        let path = folder.join("acknowledged");
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read?,
-        };
+        let (journal, found) = Journal::open(&folder.join("acknowledged"), (2 * MAX * LONGEST) as u64)?;
+        let lines: Vec<Line> =
+            found.records.iter().filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok()).collect();
+        let unreadable = found.damaged + found.records.len() - lines.len();
+        if unreadable > 0 {
+            warn!(places = unreadable, folder = %folder.display(), "parts of the acknowledgements' file could not be read");
+        }
         let read =
             |line: Line| (Episode { fingerprint: line.fingerprint, starts_at: Millis(line.starts_at) }, line.note);
-        let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(read);
-        let mut notes: BTreeMap<_, _> = lines.collect();
-        forget(&mut notes, now);
-        Ok(Self::new(notes, Some(path), &key))
+        // What is to be forgotten goes with the next change, out of the file, too.
+        Ok(Self::new(lines.into_iter().map(read).filter(|(_, note)| note.is_kept(now)).collect(), Some(journal), &key))
     }
 
-    fn new(notes: BTreeMap<Episode, Note>, path: Option<PathBuf>, key: &[u8]) -> Self {
+    fn new(notes: Notes, journal: Option<Journal>, key: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        Self(Arc::new(Inner { notes: Mutex::new(notes), path, key, page: OnceLock::new() }))
+        let (journal, notes) = (Mutex::new(journal), ArcSwap::from_pointee(notes));
+        Self(Arc::new(Inner { journal, notes, key, page: OnceLock::new() }))
     }
 
     /// From now on links lead to the agent's pages under this address. Only the first word about it counts.
@@ -166,27 +192,40 @@ impl Acknowledged {
 
     /// Who took this one on.
     pub fn note(&self, episode: Episode) -> Option<Note> {
-        self.0.notes.lock().unwrap_or_else(PoisonError::into_inner).get(&episode).cloned()
+        self.0.notes.load().get(&episode).cloned()
     }
 
-    /// Notes that somebody takes an alert on; the first one stays. Waits for the disk.
+    /// Notes that somebody takes alerts on, all of them or none; of each the first note stays. Waits for the disk.
     ///
     /// # Errors
     /// It could not be stored; then nothing has changed.
-    pub fn acknowledge(&self, episode: Episode, by: &str, now: Millis) -> io::Result<Note> {
-        let mut notes = self.0.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = notes.get(&episode) {
-            return Ok(known.clone());
-        }
+    pub fn acknowledge(&self, episodes: &[Episode], by: &str, now: Millis) -> io::Result<()> {
+        let mut journal = self.0.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.notes.load_full();
         let note = Note { by: by.chars().take(100).collect(), at: now.0 };
-        let mut changed = notes.clone();
-        changed.insert(episode, note.clone());
-        forget(&mut changed, now);
-        if let Some(path) = &self.0.path {
-            write(path, &changed)?;
+        let mut notes = (*known).clone();
+        for episode in episodes {
+            notes.entry(*episode).or_insert_with(|| note.clone());
         }
-        *notes = changed;
-        Ok(note)
+        if notes.len() == known.len() {
+            return Ok(());
+        }
+        forget(&mut notes, now);
+        if let Some(journal) = journal.as_mut() {
+            let gone = known.keys().filter(|episode| !notes.contains_key(episode));
+            let new = notes.iter().filter(|(episode, _)| !known.contains_key(episode));
+            let changes: io::Result<Vec<_>> =
+                gone.map(|episode| Ok(Change::Remove(episode.name()))).chain(new.map(put)).collect();
+            if journal.write(changes?)? > 0 {
+                return Err(io::Error::other("the file has no room"));
+            }
+            // What was asked for is stored already; a file that stays long is no reason to refuse it.
+            if let Err(error) = journal.tidy() {
+                warn!(%error, "the file of the acknowledgements could not be shortened");
+            }
+        }
+        self.0.notes.store(Arc::new(notes));
+        Ok(())
     }
 
     /// A link that lets whoever has it acknowledge; nothing if nobody said where the agent is found from outside.
@@ -215,22 +254,21 @@ fn signed(meant: Meant) -> String {
     }
 }
 
-fn forget(notes: &mut BTreeMap<Episode, Note>, now: Millis) {
-    notes.retain(|_, note| now.since(Millis(note.at)) < KEEP);
-    while notes.len() > MAX {
-        let oldest = notes.iter().min_by_key(|(_, note)| note.at).map(|(episode, _)| *episode);
-        oldest.and_then(|episode| notes.remove(&episode));
+fn forget(notes: &mut Notes, now: Millis) {
+    notes.retain(|_, note| note.is_kept(now));
+    let many = notes.len().saturating_sub(MAX);
+    if many > 0 {
+        let mut oldest: Vec<_> = notes.iter().map(|(episode, note)| (note.at, *episode)).collect();
+        oldest.sort_unstable();
+        for (_, episode) in &oldest[..many] {
+            notes.remove(episode);
+        }
     }
 }
 
-fn write(path: &Path, notes: &BTreeMap<Episode, Note>) -> io::Result<()> {
-    let mut text = String::new();
-    for (episode, note) in notes {
-        let line = Line { fingerprint: episode.fingerprint, starts_at: episode.starts_at.0, note: note.clone() };
-        text.push_str(&serde_json::to_string(&line)?);
-        text.push('\n');
-    }
-    replace(path, text.as_bytes())
+fn put((episode, note): (&Episode, &Note)) -> io::Result<Change> {
+    let line = Line { fingerprint: episode.fingerprint, starts_at: episode.starts_at.0, note: note.clone() };
+    Ok(Change::Put(episode.name(), serde_json::to_vec(&line)?))
 }
 
 /// The key that is there, or a new one. Whoever has it can acknowledge alerts, so nobody else may read it.
@@ -285,13 +323,61 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let all = Acknowledged::open(folder.path(), NOW).unwrap();
         let link = all.link(meant(1));
-        all.acknowledge(episode(1), "ann", NOW).unwrap();
-        assert_eq!(all.acknowledge(episode(1), "bob", NOW).unwrap().by, "ann", "the first one stays");
+        all.acknowledge(&[episode(1)], "ann", NOW).unwrap();
+        all.acknowledge(&[episode(1)], "bob", NOW).unwrap();
+        assert_eq!(all.note(episode(1)).unwrap().by, "ann", "the first one stays");
         let again = Acknowledged::open(folder.path(), NOW + KEEP / 2).unwrap();
         assert_eq!(again.note(episode(1)), Some(Note { by: "ann".into(), at: NOW.0 }));
         assert_eq!(again.note(episode(2)), None, "the same alert, the next time");
         assert_eq!(again.link(meant(1)), link, "links stay good");
         assert_eq!(Acknowledged::open(folder.path(), NOW + KEEP).unwrap().note(episode(1)), None);
+    }
+
+    #[test]
+    fn nobody_waits_for_the_disk_to_know_what_is_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = Acknowledged::open(folder.path(), NOW).unwrap();
+        all.acknowledge(&[episode(1)], "ann", NOW).unwrap();
+        let _writing = all.0.journal.lock().unwrap();
+        let (sender, answer) = std::sync::mpsc::channel();
+        let asking = all.clone();
+        std::thread::spawn(move || sender.send(asking.note(episode(1))));
+        assert!(answer.recv_timeout(Duration::from_secs(10)).expect("no waiting").is_some());
+    }
+
+    #[test]
+    fn many_are_taken_on_at_once_or_none_and_the_file_is_added_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = || fs::read(folder.path().join("acknowledged")).unwrap();
+        let all = Acknowledged::open(folder.path(), NOW).unwrap();
+        let many: Vec<_> = (0..6_000).map(episode).collect();
+        all.acknowledge(&many[..3_000], "ann", NOW).unwrap();
+        let before = file();
+        all.0.journal.lock().unwrap().as_mut().unwrap().break_disk();
+        assert!(all.acknowledge(&many, "bob", NOW).is_err());
+        assert_eq!(many.iter().filter(|one| all.note(**one).is_some()).count(), 3_000);
+        all.0.journal.lock().unwrap().as_mut().unwrap().mend_disk();
+        all.acknowledge(&many, "bob", NOW).unwrap();
+        assert!(file().starts_with(&before));
+        let again = Acknowledged::open(folder.path(), NOW).unwrap();
+        let by = |name| many.iter().filter(|one| again.note(**one).is_some_and(|note| note.by == name)).count();
+        assert_eq!((by("ann"), by("bob")), (3_000, 3_000));
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_the_longest_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let all = Acknowledged::open(folder.path(), NOW).unwrap();
+        let name = "\u{1}".repeat(200);
+        let one = |at: usize| Episode { fingerprint: at as u64, starts_at: NOW };
+        let of = |from: usize| (from..from + MAX).map(one).collect::<Vec<_>>();
+        all.acknowledge(&of(0), &name, NOW).unwrap();
+        all.acknowledge(&of(MAX / 2), &name, NOW + Duration::from_secs(1)).unwrap();
+        let again = Acknowledged::open(folder.path(), NOW).unwrap();
+        let is_known = |at: usize| again.note(one(at)).is_some();
+        assert!(!is_known(0) && !is_known(MAX / 2 - 1) && is_known(MAX / 2) && is_known(MAX + MAX / 2 - 1));
+        all.acknowledge(&of(2 * MAX), &name, NOW + KEEP).unwrap();
+        assert_eq!(all.0.journal.lock().unwrap().as_ref().unwrap().records(), MAX);
     }
 
     #[test]

@@ -432,7 +432,7 @@ async fn messages_say_where_to_acknowledge_who_did_and_how_often_it_came_again()
         (alert("Down", None), Alert { labels: alert("Down", None).labels.with("n", "2"), ..alert("", None) });
     rig.shared.tell(vec![Transition::Firing(down.clone()), Transition::Firing(slow.clone())]);
     sleep(seconds(10)).await;
-    acknowledged.acknowledge(Episode::of(&down), "ann", Millis::now()).unwrap();
+    acknowledged.acknowledge(&[Episode::of(&down)], "ann", Millis::now()).unwrap();
     for transition in [Transition::Resolved, Transition::Firing] {
         rig.shared.tell(vec![transition(slow.clone())]);
         sleep(seconds(60)).await;

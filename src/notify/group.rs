@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::model::{Alert, Labels, Millis, Transition};
 
+use super::canary::is_canary;
 use super::identity::{fingerprint, group_key};
 use super::inhibit::Inhibitor;
 use super::route::{Hours, Route, Timing};
@@ -37,14 +38,21 @@ struct Member {
     /// Rises with each transition, so that a later one is not forgotten with an earlier one.
     version: u64,
     updated: Millis,
+    /// Which of the routes that take it led it here, in the order of the configuration.
+    place: usize,
+    /// Since when it fires by who speaks of it; nothing while it is from before a restart and nobody has spoken of it yet.
+    spoken: Option<Millis>,
 }
 
 impl Member {
-    /// This, as what comes after `before`. After a restart the rules know from their history, which is in whole seconds,
-    /// since when an alert fires; it goes on to fire since the time that was told, which links and acknowledgements mean.
+    /// This, as what comes after `before`. After a restart nobody who speaks of an alert need know to the millisecond since
+    /// when it fires: rules have it from their history, in whole seconds and without the interval that it took to see it, and
+    /// who posts without a start has it begin anew. It goes on to fire since the time that was told, which links and
+    /// acknowledgements mean.
     fn after(&self, before: &Self) -> Self {
         let (known, now) = (before.alert.starts_at, self.alert.starts_at);
-        if before.ended || known == now || known.0.abs_diff(now.0) >= HISTORY {
+        let is_same = before.spoken.is_none_or(|spoken| spoken.0.abs_diff(now.0) < HISTORY);
+        if before.ended || known == now || !is_same {
             return self.clone();
         }
         Self { alert: Arc::new(Alert { starts_at: known, ..(*self.alert).clone() }), ..self.clone() }
@@ -103,6 +111,8 @@ pub struct ActiveAlert {
     pub fingerprint: u64,
     /// Who hears of it.
     pub receiver: Arc<str>,
+    /// Which of the routes that take it leads to them, in the order of the configuration.
+    pub place: usize,
     /// The group it is in.
     pub group_key: Arc<str>,
     /// That group's labels.
@@ -147,11 +157,22 @@ impl Groups {
             return None;
         }
         self.version += 1;
-        let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now };
-        for route in routes.taking(&alert.labels) {
-            self.insert(id, &member, route, (now, wall));
+        let spoken = Some(alert.starts_at);
+        let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now, place: 0, spoken };
+        for (place, route) in routes.taking(&alert.labels).into_iter().enumerate() {
+            self.insert(id, &Member { place, ..member.clone() }, route, (now, wall));
         }
         Some((id, alert))
+    }
+
+    /// What is here now was so before a restart. The next word about an alert means the same one, whatever start it names; but
+    /// a canary's start is its name.
+    pub fn await_word(&mut self) {
+        for member in self.all.values_mut().flat_map(|group| group.members.values_mut()) {
+            if !is_canary(&member.alert.labels) {
+                member.spoken = None;
+            }
+        }
     }
 
     fn insert(&mut self, id: u64, member: &Member, route: &Route, (now, wall): (Millis, Millis)) {
@@ -298,8 +319,8 @@ impl Groups {
         // The first alert of a group says when it is due.
         members.sort_by_key(|(_, member)| member.alert.starts_at);
         for (id, member) in members {
-            for route in routes.taking(&member.alert.labels) {
-                self.insert(id, member, route, (now, wall));
+            for (place, route) in routes.taking(&member.alert.labels).into_iter().enumerate() {
+                self.insert(id, &Member { place, ..member.clone() }, route, (now, wall));
             }
         }
     }
@@ -344,6 +365,7 @@ impl Group {
             alert: Arc::clone(&member.alert),
             fingerprint: *id,
             receiver: Arc::clone(&self.receiver),
+            place: member.place,
             group_key: Arc::clone(&self.key),
             group_labels: self.labels.clone(),
             updated_at: member.updated,

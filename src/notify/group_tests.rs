@@ -252,3 +252,39 @@ fn routes_with_the_same_matchers_have_groups_of_their_own() {
 fn reasons_are_alertmanagers_words() {
     assert_eq!(Reason::Repeat.as_str(), "repeat interval elapsed");
 }
+
+#[test]
+fn receivers_are_known_in_the_order_of_the_routes() {
+    let inner = |name: String| {
+        let key = format!("{{}}/{{}}/{name}");
+        Route { receiver: name, goes_on: true, id: key.clone(), key, ..route() }
+    };
+    let tree = route().with((0..12).rev().map(|at| inner(at.to_string())).collect());
+    let mut groups = Groups::default();
+    groups.apply(Transition::Firing(alert("Down", "a")), &tree, both(0));
+    for _ in 0..2 {
+        let mut active = groups.active(&Inhibitor::default(), Millis(0));
+        active.sort_by_key(|active| active.place);
+        let order: Vec<_> = active.iter().map(|active| &*active.receiver).collect();
+        assert_eq!(order, ["11", "10", "9", "8", "7", "6", "5", "4", "3", "2", "1", "0"]);
+        groups.reroute(&tree, both(0));
+    }
+}
+
+#[test]
+fn an_alert_from_before_a_restart_goes_on_since_the_time_that_was_told() {
+    let mut rig = Rig::new(true);
+    let mut since = |at: i64, word: fn(Alert) -> Transition, starts_at: i64| {
+        let alert = Alert { starts_at: Millis(starts_at), ..alert("Down", "a") };
+        rig.groups.apply(word(alert), &rig.route, both(at));
+        if at == 20_768 {
+            rig.groups.await_word();
+        }
+        rig.groups.active(&Inhibitor::default(), Millis(at))[0].alert.starts_at.0
+    };
+    assert_eq!(since(20_768, Transition::Firing, 20_768), 20_768, "told");
+    assert_eq!(since(40_000, Transition::Still, 13_000), 20_768, "the rule's history knows another start");
+    assert_eq!(since(50_000, Transition::Still, 13_000), 20_768, "and names it each time");
+    assert_eq!(since(60_000, Transition::Firing, 60_000), 60_000, "it fires anew");
+    assert_eq!(since(70_000, Transition::Still, 13_000), 13_000, "this one is known to fire since then");
+}

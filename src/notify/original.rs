@@ -162,6 +162,8 @@ fn is_secret(path: &[&str]) -> bool {
             (channel, key),
             ("webhook_configs" | "ping_configs" | "googlechat_configs" | "incidentio_configs", "url")
                 | ("slack_configs", "api_url")
+                // Whoever knows a topic may read it and publish under it.
+                | ("ntfy_configs", "topic")
         )
 }
 
@@ -209,7 +211,7 @@ canary: {receivers: [on-call], arrivals: [{receiver: on-call, url: "http://h/k3y
 route: {receiver: on-call, group_by: ["..."], routes: [{matchers: ['team="db"', "a=~\"b|c\""], receiver: on-call, continue: true}]}
 receivers:
 - name: on-call
-  ntfy_configs: [{url: "http://n", token: tk_1}]
+  ntfy_configs: [{url: "http://n", topic: s3cret-topic, token: tk_1}]
   webhook_configs: [{url: "http://h/secret", http_config: {authorization: {credentials: abc}, http_headers: {X: {secrets: [s3]}}}, max_alerts: 5}]
   slack_configs: [{api_url: "https://hooks/1", channel: "#a", send_resolved: false, title: "two\nlines"}]
 - {name: "null"}
@@ -247,6 +249,7 @@ inhibit_rules: []
         - name: on-call
           # ntfy_configs:
           # - url: "http://n"
+          #   topic: <secret>
           #   token: <secret>
           webhook_configs:
           - url: <secret>

@@ -62,6 +62,9 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 
 fn parse_external_url(text: &str) -> Result<String, String> {
     match Url::parse(text) {
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => Err(format!(
+            "`{text}` has a part behind `?` or `#`, where nothing can be added: write http://host:port/path"
+        )),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
             Ok(text.trim_end_matches('/').to_owned())
         }
@@ -73,4 +76,17 @@ fn parse_external_url(text: &str) -> Result<String, String> {
 pub fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "localhost".into() } else { name.trim().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_can_be_added_to_the_external_url() {
+        assert_eq!(parse_external_url("https://host/sw/").as_deref(), Ok("https://host/sw"));
+        for wrong in ["https://host/sw?a=b", "https://host/?", "https://host/#x", "host", "ftp://host/"] {
+            assert!(parse_external_url(wrong).is_err(), "{wrong}");
+        }
+    }
 }

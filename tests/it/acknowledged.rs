@@ -97,4 +97,32 @@ fn a_link_in_a_message_ends_the_reminders_and_a_restart_does_not_bring_them_back
         "{done}"
     );
     is_quiet(&agent);
+
+    // The alert of the first link ends and fires again: its old link says so, stores nothing, and leads to the new one.
+    let old = |method: &str| request(agent.port(), method, path, &form, "by=cho").expect("an answer");
+    faults.end(1);
+    wait_until("it ends", LIMIT, || old("GET").body.contains("This does not fire any more.").then_some(()));
+    faults.begin(1);
+    wait_until("it fires again", LIMIT, || old("GET").body.contains("It fires again since ").then_some(()));
+    let nothing = old("POST");
+    assert!(nothing.status == 404 && nothing.body.contains("Nothing was acknowledged."), "{}", nothing.body);
+    assert!(nothing.body.contains("While it did, it was acknowledged by ann."), "{}", nothing.body);
+    let by = |name: &str| {
+        agent.get("/api/v2/alerts/ack").json().as_array().map(|all| all.iter().filter(|one| one["by"] == name).count())
+    };
+    assert_eq!(by("cho"), Some(0), "{}", nothing.body);
+    let anew = nothing.body.split("action='").nth(1).and_then(|rest| rest.split('\'').next()).expect("a button");
+    let anew = format!("/acknowledge{}", anew.replace("&amp;", "&"));
+    let done = request(agent.port(), "POST", &anew, &form, "by=cho").expect("an answer");
+    assert!(done.status == 200 && done.body.contains("Acknowledged by cho") && by("cho") == Some(1), "{}", done.body);
+
+    // With other groups, nobody knows what the group's link was about.
+    let config = config.replace("group_by: [alertname]", "group_by: [instance]");
+    agent.write_config(&config);
+    assert_eq!(agent.post("/-/reload", "").expect("an answer").status, 200);
+    wait_until("the group is gone", LIMIT, || {
+        let said = agent.get(group).body;
+        said.contains("None of this group is known any more").then_some(())
+    });
+    assert_eq!(request(agent.port(), "POST", group, &form, "").expect("an answer").status, 404);
 }

@@ -93,7 +93,7 @@ fn alerts_are_acknowledged_and_silenced_from_a_telephone() {
     let widths = browser.run("return [document.documentElement.scrollWidth, window.innerWidth]");
     assert_eq!(widths, json!([400, 400]), "nothing is beside the screen");
 
-    send(&browser, "Queue: firing", "/page/acknowledge", &[("by", "ann <a>")]);
+    send(&browser, "Queue: firing", "page/acknowledge", &[("by", "ann <a>")]);
     shows(&browser, &agent, "acknowledged by ann <a>");
     assert_eq!(agent.get("/api/v2/alerts/ack").json()[0]["by"], "ann <a>");
     let shown = agent.get("/api/v2/alerts?filter=alertname%3DQueue").json();
@@ -103,18 +103,31 @@ fn alerts_are_acknowledged_and_silenced_from_a_telephone() {
     send(
         &browser,
         "Parent: firing",
-        "/page/silence",
+        "page/silence",
         &[("matchers", matchers), ("comment", "we know"), ("by", "bob"), ("for", "8h")],
     );
     shows(&browser, &agent, "silenced by bob for another 7h59m");
     let silences = agent.get("/api/v2/silences").json();
     assert_eq!((&silences[0]["comment"], &silences[0]["createdBy"]), (&json!("we know"), &json!("bob")));
-    send(&browser, "we know", "/page/expire", &[]);
+    send(&browser, "we know", "page/expire", &[]);
     shows(&browser, &agent, "Nothing is silenced.");
 
     // What a form says wrongly is told, and what comes from elsewhere is refused.
-    send(&browser, "Parent: firing", "/page/silence", &[("matchers", "{"), ("comment", "x"), ("by", "bob")]);
+    send(&browser, "Parent: firing", "page/silence", &[("matchers", "{"), ("comment", "x"), ("by", "bob")]);
     wait_until("the refusal", LIMIT, || browser.text().contains("Nothing was done:").then_some(()));
+
+    // Who may not change anything gets no buttons, and is told why.
+    let strange =
+        request(agent.port(), "GET", "/", &[("origin", "http://elsewhere.example")], "").expect("an answer").body;
+    assert!(strange.contains("This page only shows: ") && !strange.contains("<form"), "{strange}");
+
+    // A proxy may have put the agent behind a path: nothing on the page leads to the root.
+    let page = agent.get("/").body;
+    assert!(page.contains("action=page/silence") && !page.contains("=/"), "{page}");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let silence = "matchers=a%3Db&for=1h&comment=x&by=y";
+    let done = request(agent.port(), "POST", "/page/silence", &form, silence).expect("an answer");
+    assert_eq!((done.status, done.header("location")), (303, Some("../#silences")));
     let foreign = [("content-type", "application/x-www-form-urlencoded"), ("origin", "http://elsewhere.example")];
     for path in ["/page/acknowledge", "/page/silence", "/page/expire"] {
         assert_eq!(request(agent.port(), "POST", path, &foreign, "").expect("an answer").status, 403, "{path}");

@@ -15,6 +15,9 @@ groups:
   - {alert: Told, expr: load > 5, labels: {team: a}}
   - {alert: Lost, expr: load > 5, labels: {team: dead}}
   - {alert: Quiet, expr: load > 5, labels: {team: q}}
+  - {alert: Muted, expr: load > 5, labels: {team: m}}
+  - {alert: Grouped, expr: load > 5, labels: {team: g}}
+  - {alert: Twin, expr: load > 5, labels: {team: t}}
 "#;
 
 fn why(agent: &Agent, words: &[&str]) -> (bool, String) {
@@ -37,7 +40,11 @@ alerting:
     receiver: on-call
     group_wait: 0s
     group_interval: 1s
-    routes: [{{matchers: [team="dead"], receiver: dead}}]
+    routes:
+    - {{matchers: [team="dead"], receiver: dead}}
+    - {{matchers: [team="m"], receiver: on-call, mute_time_intervals: [always]}}
+    - {{matchers: [team="g"], receiver: on-call, group_wait: 1h}}
+  time_intervals: [{{name: always, time_intervals: [{{times: [{{start_time: "00:00", end_time: "24:00"}}]}}]}}]
   receivers:
   - {{name: on-call, webhook_configs: [{{url: "{}"}}]}}
   - {{name: dead, webhook_configs: [{{url: "http://127.0.0.1:{}/"}}]}}
@@ -66,8 +73,29 @@ alerting:
     assert_eq!(agent.post("/api/v2/silences", silence).expect("an answer").status, 200);
     let quiet = until("Quiet", "nobody is told while that lasts");
     assert!(quiet.contains("silenced until 2099-01-01T00:00:00.000Z by kim: moving house"), "{quiet}");
+    let muted = until("Muted", "on-call is muted by the time interval always");
+    assert!(muted.contains("nobody is told while that lasts") && !muted.contains("told to on-call"), "{muted}");
+    let grouped = until("Grouped", "waiting for others of its group before it is told to on-call");
+    assert!(!grouped.contains(" told to on-call\n    told"), "{grouped}");
+
+    // Another's alert with the same labels and more is not it, wherever it comes in the list.
+    until("Twin", "told to on-call");
+    let others = r#"[{"labels": {"alertname": "Twin", "team": "t", "a": "b"}}, {"labels": {"alertname": "Twin", "team": "t", "zone": "z"}}]"#;
+    assert_eq!(agent.post("/api/v2/alerts", others).expect("an answer").status, 200);
+    for name in ["a", "zone"] {
+        let by = format!(
+            r#"{{"matchers": [{{"name": "{name}", "value": ".+", "isRegex": true}}], "startsAt": "2026-01-01T00:00:00Z",
+            "endsAt": "2099-01-01T00:00:00Z", "createdBy": "kim", "comment": "theirs"}}"#
+        );
+        assert_eq!(agent.post("/api/v2/silences", &by).expect("an answer").status, 200);
+    }
+    let twin = until("Twin", "told to on-call");
+    assert!(!twin.contains("silenced"), "{twin}");
     let (well, said) = why(&agent, &["Nope"]);
-    assert!(!well && said.contains("no rule is called Nope; there are: Calm, Lost, Nothing, "), "{said}");
+    assert!(
+        !well && said.contains("no rule is called Nope; there are: Calm, Grouped, Lost, Muted, Nothing, "),
+        "{said}"
+    );
     let (well, said) = why(&agent, &["Told", "--format", "json"]);
     let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
     assert!(well && said[0]["alerts"][0]["receivers"][0] == "on-call", "{said}");

@@ -156,7 +156,7 @@ impl<'c> Texts<'c> {
         Self { templates, notification: notification.clone() }
     }
 
-    /// The alerts' own texts go through functions first, so that they cannot be taken for markup: `escape`, and
+    /// The alerts' own texts, names as values, go through functions first, so that they cannot be taken for markup: `escape`, and
     /// `annotation` for what the rules' author wrote.
     pub(super) fn escaped(
         templates: &'c Templates,
@@ -165,7 +165,7 @@ impl<'c> Texts<'c> {
         annotation: fn(&str) -> String,
     ) -> Self {
         let escape_all = |labels: &Labels, escape: fn(&str) -> String| {
-            let pairs: Vec<_> = labels.iter().map(|(name, value)| (name.to_owned(), escape(value))).collect();
+            let pairs: Vec<_> = labels.iter().map(|(name, value)| (escape(name), escape(value))).collect();
             Labels::new(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         };
         let one = |alert: &Arc<Alert>| {
@@ -177,6 +177,7 @@ impl<'c> Texts<'c> {
             })
         };
         let notification = Notification {
+            group_key: escape(&notification.group_key).into(),
             group_labels: escape_all(&notification.group_labels, escape),
             alerts: notification.alerts.iter().map(one).collect(),
             external_url: escape(&notification.external_url).into(),
@@ -280,6 +281,19 @@ pub(super) fn credentials_once(fields: &Fields<'_>, key: &str, url: &Secret, htt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_and_the_group_key_call_up_nobody_either() {
+        let mut odd = crate::notify::channels::testing::firing("shop");
+        let labels = Labels::new([("alertname", "A"), ("@all", "x")]);
+        let alert = Alert { labels: labels.clone(), annotations: labels.clone(), ..Alert::clone(&odd.alerts[0]) };
+        (odd.alerts, odd.group_labels, odd.group_key) = (vec![Arc::new(alert)], labels, "{}:{@all=\"x\"}".into());
+        let templates = Templates::new();
+        let text = "{{ .CommonLabels }} {{ .GroupLabels }} {{ .CommonAnnotations }} {{ .GroupKey }}";
+        let said = Texts::escaped(&templates, &odd, calling_nobody, calling_nobody).of(text).unwrap();
+        assert_eq!(said.matches("@\u{200b}all").count(), 4, "{said}");
+        assert!(!said.contains("@all") && said.contains("alertname=A"), "{said}");
+    }
 
     #[test]
     fn an_alerts_texts_call_up_nobody() {

@@ -19,6 +19,7 @@ impl Dispatcher {
         for transition in self.restart.begin(restored, &self.outbox, now, now_wall) {
             self.take(transition, None, now);
         }
+        self.groups.await_word();
         for group in restored.urgent(now_wall) {
             self.groups.hurry(&Arc::from(group), now);
         }

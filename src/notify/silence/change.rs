@@ -38,6 +38,13 @@ pub(super) fn check(wish: &Wish) -> Result<(), SilenceError> {
     if wish.ends_at < wish.starts_at {
         return invalid("end time must not be before start time".into());
     }
+    if wish.ends_at == wish.starts_at {
+        return invalid("end time must be after start time".into());
+    }
+    // What cannot be written cannot be read back by anybody, us included.
+    if jiff::Timestamp::from_millisecond(wish.ends_at.0).is_err() {
+        return invalid("end time must be before the year 10000".into());
+    }
     Ok(())
 }
 

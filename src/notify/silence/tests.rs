@@ -77,6 +77,15 @@ fn what_would_silence_everything_is_refused() {
         silences().set(None, wish(&["a=b"], 2, 1), NOW).unwrap_err().to_string(),
         "invalid silence: end time must not be before start time"
     );
+    assert_eq!(
+        silences().set(None, wish(&["a=b"], 1, 1), NOW).unwrap_err().to_string(),
+        "invalid silence: end time must be after start time"
+    );
+    for hours in [8_000 * 365 * 24, i64::MAX / 3_600_000] {
+        let forever = Wish { ends_at: later(hours as u64), ..wish(&["a=b"], 0, 1) };
+        let refused = silences().set(None, forever, NOW).unwrap_err().to_string();
+        assert_eq!(refused, "invalid silence: end time must be before the year 10000");
+    }
 }
 
 #[test]

@@ -89,8 +89,11 @@ fn lasting(duration: Duration) -> String {
     }
 }
 
-/// Up to four digits behind the point, where they say something.
+/// Up to four digits behind the point, where they say something. Nothing where there is no number: others post alerts without.
 fn number(value: f64) -> String {
+    if value.is_nan() {
+        return String::new();
+    }
     let size = value.abs();
     if value == 0.0 || !value.is_finite() || !(1e-3..1e15).contains(&size) {
         return render_float(value);

@@ -133,6 +133,22 @@ fn html_is_escaped_where_it_stands() {
 }
 
 #[test]
+fn an_alert_without_a_number_has_no_line_for_it() {
+    let (templates, mut posted) = (Templates::new(), notification());
+    for alert in &mut posted.alerts {
+        *alert = Arc::new(Alert { value: f64::NAN, ..Alert::clone(alert) });
+    }
+    for name in ["__text_alerts", "__text_alerts_markdown", "__slack_alert"] {
+        let of = if name == "__slack_alert" { "(index .Alerts 0)" } else { "." };
+        let text = format!("{{{{ template \"{name}\" {of} }}}}");
+        let [usual, posted] = [&notification(), &posted].map(|of| templates.text(&text, of).unwrap());
+        assert!(usual.contains("value:"), "{usual}");
+        assert!(!posted.contains("value:") && !posted.contains("NaN"), "{posted}");
+    }
+    assert!(!templates.html("{{ template \"email.default.html\" . }}", &posted).unwrap().contains("NaN"));
+}
+
+#[test]
 fn the_default_texts() {
     let templates = Templates::new();
     let mut reminder = notification();

@@ -54,13 +54,16 @@ pub async fn by_name(
     let alert = active.iter().find(|active| Some(active.fingerprint) == number);
     let alert = alert.ok_or(ApiError::NotFound(Some("no alert fires under this fingerprint")))?;
     let episode = Episode::of(&alert.alert);
-    let note = store(parts.notifier.acknowledged(), episode, by).await?;
+    let acknowledged = parts.notifier.acknowledged();
+    store(acknowledged, vec![episode], by).await?;
+    // Nothing if so many others were taken on meanwhile that this one made room.
+    let note = acknowledged.note(episode).ok_or_else(|| ApiError::Failed("this was stored, but not kept".into()))?;
     Ok(found(&show(episode, &note)))
 }
 
 /// `GET /acknowledge?…`: shows what the link is about.
 pub async fn ask(parts: Parts, asked: Asked) -> Response {
-    signed(&parts, &asked).map_or_else(refused, |meant| page(&parts, meant))
+    signed(&parts, &asked).map_or_else(refused, |meant| page(&parts, meant, false))
 }
 
 /// `POST /acknowledge?…`: takes on what it is about.
@@ -68,17 +71,11 @@ pub async fn by_link(parts: Parts, asked: Asked, body: Result<Bytes, BytesReject
     let Some(meant) = signed(&parts, &asked) else { return refused() };
     let form = Asked::read(&String::from_utf8_lossy(&body.unwrap_or_default()));
     let by = form.text("by").unwrap_or_default();
-    let mut episodes: Vec<_> = firing(&parts, meant).iter().map(|active| Episode::of(&active.alert)).collect();
-    if let Meant::Alert(episode) = meant {
-        // Also of one that has ended it stays known who took it on.
-        episodes = vec![episode];
+    let episodes = firing(&parts, meant).iter().map(|active| Episode::of(&active.alert)).collect();
+    match store(parts.notifier.acknowledged(), episodes, by.to_owned()).await {
+        Ok(()) => page(&parts, meant, true),
+        Err(error) => error.into_response(),
     }
-    for episode in episodes {
-        if let Err(error) = store(parts.notifier.acknowledged(), episode, by.to_owned()).await {
-            return error.into_response();
-        }
-    }
-    page(&parts, meant)
 }
 
 /// What of that which is meant fires, each alert once.
@@ -89,11 +86,11 @@ fn firing(parts: &Parts, meant: Meant) -> Vec<ActiveAlert> {
     meant.filter(|active| seen.insert(active.fingerprint)).cloned().collect()
 }
 
-async fn store(acknowledged: &Acknowledged, episode: Episode, by: String) -> Result<Note, ApiError> {
+async fn store(acknowledged: &Acknowledged, episodes: Vec<Episode>, by: String) -> Result<(), ApiError> {
     let acknowledged = acknowledged.clone();
-    let stored = tokio::task::spawn_blocking(move || acknowledged.acknowledge(episode, by.trim(), Millis::now())).await;
+    let store = move || acknowledged.acknowledge(&episodes, by.trim(), Millis::now());
     let failed = |error: &dyn std::fmt::Display| ApiError::Failed(format!("this could not be stored: {error}"));
-    stored.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+    tokio::task::spawn_blocking(store).await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
 }
 
 /// What a link means, if it is ours.
@@ -124,7 +121,8 @@ fn show(episode: Episode, note: &Note) -> Value {
 /// So many alerts are shown; all that are meant are taken on.
 const SHOWN: usize = 100;
 
-fn page(parts: &Parts, meant: Meant) -> Response {
+/// Shows what is meant. `was_asked` says that somebody wanted to take it on.
+fn page(parts: &Parts, meant: Meant, was_asked: bool) -> Response {
     let (now, acknowledged) = (Millis::now(), parts.notifier.acknowledged());
     let firing = firing(parts, meant);
     let mut page = format!(
@@ -137,11 +135,7 @@ fn page(parts: &Parts, meant: Meant) -> Response {
     }
     if free > 0 {
         let what = if firing.len() == 1 { "It brings" } else { "They bring" };
-        let _ = write!(
-            page,
-            "<form method=post><p><label>Your name (optional) <input name=by maxlength=100 autocomplete=name></label> \
-             <button>Acknowledge</button><p>{what} no reminders then, until their end or until they fire anew.</form>",
-        );
+        button(&mut page, "", what);
     }
     for active in firing.iter().take(SHOWN) {
         describe(&mut page, &active.alert, now);
@@ -150,15 +144,60 @@ fn page(parts: &Parts, meant: Meant) -> Response {
     if firing.len() > SHOWN {
         let _ = write!(page, "<p>… and {} more", firing.len() - SHOWN);
     }
+    let mut status = StatusCode::OK;
     if firing.is_empty() {
-        page.push_str("<p class=ok>This does not fire any more.");
-        if let Meant::Alert(episode) = meant {
-            noted(&mut page, acknowledged.note(episode), now);
+        if was_asked {
+            status = StatusCode::NOT_FOUND;
+            page.push_str("<p class=bad>Nothing was acknowledged.");
         }
+        not_firing(&mut page, parts, meant, now);
     }
     page.push_str("</html>\n");
     let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CACHE_CONTROL, "no-store")];
-    (headers, Html(page)).into_response()
+    (status, headers, Html(page)).into_response()
+}
+
+/// The button that takes on what a link leads to; the link is of this page if it is empty.
+fn button(page: &mut String, link: &str, what: &str) {
+    let action = if link.is_empty() { String::new() } else { format!(" action='{}'", escape(link)) };
+    let _ = write!(
+        page,
+        "<form method=post{action}><p><label>Your name (optional) \
+         <input name=by maxlength=100 autocomplete=name></label> <button>Acknowledge</button>\
+         <p>{what} no reminders then, until their end or until they fire anew.</form>",
+    );
+}
+
+/// Says what there is instead of what an old link means.
+fn not_firing(page: &mut String, parts: &Parts, meant: Meant, now: Millis) {
+    let active = parts.notifier.alerts();
+    match meant {
+        Meant::Alert(episode) => {
+            page.push_str("<p class=ok>This does not fire any more.");
+            let acknowledged = parts.notifier.acknowledged();
+            if let Some(note) = acknowledged.note(episode) {
+                let _ = write!(page, " While it did, it was acknowledged by {}.", escape(note.name()));
+            }
+            let Some(again) = active.iter().find(|active| active.fingerprint == episode.fingerprint) else { return };
+            let anew = Episode::of(&again.alert);
+            let _ = write!(page, "<p class=bad>It fires again since {}.", anew.starts_at.to_rfc3339());
+            let note = acknowledged.note(anew);
+            if note.is_none() {
+                button(page, &acknowledged.link(Meant::Alert(anew)), "It brings");
+            }
+            describe(page, &again.alert, now);
+            noted(page, note, now);
+        }
+        Meant::Group { .. } => {
+            let others = active.iter().filter(|active| meant.is_of_group(active)).count();
+            let what = if others == 0 {
+                "None of this group is known any more: its alerts have ended, or are grouped in another way since"
+            } else {
+                "What this was about has ended; others of its group have begun to fire since"
+            };
+            let _ = write!(page, "<p>{what}. What fires now is on <a href='./'>the page</a>.");
+        }
+    }
 }
 
 fn noted(page: &mut String, note: Option<Note>, now: Millis) {

@@ -21,9 +21,9 @@ pub async fn alerts(parts: Parts, asked: Asked) -> Result<Response, ApiError> {
     let (active, now) = (parts.notifier.alerts(), Millis::now());
     let alerts: BTreeMap<String, Known> =
         known(&parts, &active, now).into_values().map(|known| (known.fingerprint(), known)).collect();
-    let heard = |known: &&Known| known.receivers.iter().any(|name| filter.takes_receiver(name));
+    let heard = |known: &&Known| known.receivers.iter().any(|(_, name)| filter.takes_receiver(name));
     let shown: Vec<_> =
-        alerts.values().filter(heard).filter(|it| it.is_asked(&filter)).map(|it| it.show(&[])).collect();
+        alerts.values().filter(heard).filter(|it| it.is_asked(&filter)).map(|it| it.show(&[], it.waits)).collect();
     Ok(found(&shown.into()))
 }
 
@@ -38,7 +38,7 @@ pub async fn groups(parts: Parts, asked: Asked) -> Result<Response, ApiError> {
     for alert in active.iter().filter(heard).filter(|alert| filter.muted || alert.muted_by.is_empty()) {
         if let Some(known) = alerts.get(&alert.fingerprint).filter(|known| known.is_asked(&filter)) {
             let group = (&alert.group_labels, &*alert.receiver, &*alert.group_key);
-            groups.entry(group).or_default().push(known.show(&alert.muted_by));
+            groups.entry(group).or_default().push(known.show(&alert.muted_by, alert.waits));
         }
     }
     let show = |((labels, receiver, _), alerts): (&(&Labels, &str, &str), &Vec<Value>)| json!({"alerts": alerts, "labels": object(labels), "receiver": {"name": receiver}});
@@ -49,7 +49,10 @@ pub async fn groups(parts: Parts, asked: Asked) -> Result<Response, ApiError> {
 /// An alert with all that is to be told of it.
 struct Known<'a> {
     active: &'a ActiveAlert,
-    receivers: Vec<&'a Arc<str>>,
+    /// In the order of the routes that lead to them.
+    receivers: Vec<(usize, &'a Arc<str>)>,
+    /// None of its groups has told anybody yet.
+    waits: bool,
     ends_at: Millis,
     silenced_by: Vec<SilenceId>,
     acknowledged: Option<Note>,
@@ -63,12 +66,18 @@ fn known<'a>(parts: &Parts, active: &'a [ActiveAlert], now: Millis) -> BTreeMap<
         let of = || Known {
             active: alert,
             receivers: Vec::new(),
+            waits: true,
             // Our own alerts end when their rule says so; until then they are as if they were sent again all the time.
             ends_at: notifier.end_of(&alert.alert.labels).unwrap_or(now + timeout),
             silenced_by: notifier.silences().silencing(&alert.alert.labels, now),
             acknowledged: notifier.acknowledged().note(Episode::of(&alert.alert)),
         };
-        all.entry(alert.fingerprint).or_insert_with(of).receivers.push(&alert.receiver);
+        let known = all.entry(alert.fingerprint).or_insert_with(of);
+        known.receivers.push((alert.place, &alert.receiver));
+        known.waits &= alert.waits;
+    }
+    for known in all.values_mut() {
+        known.receivers.sort();
     }
     all
 }
@@ -89,10 +98,10 @@ impl Known<'_> {
             && (filter.inhibited || self.active.inhibited_by.is_none())
     }
 
-    /// `muted_by`: the time intervals that keep its group quiet, where the group is shown.
-    fn show(&self, muted_by: &[Arc<str>]) -> Value {
+    /// `muted_by`: the time intervals that keep its group quiet, where the group is shown. `waits`: whether that waits for others.
+    fn show(&self, muted_by: &[Arc<str>], waits: bool) -> Value {
         let alert = &self.active.alert;
-        let receivers: Vec<_> = self.receivers.iter().map(|name| json!({"name": name.as_ref()})).collect();
+        let receivers: Vec<_> = self.receivers.iter().map(|(_, name)| json!({"name": name.as_ref()})).collect();
         let silenced_by: Vec<_> = self.silenced_by.iter().map(SilenceId::as_str).collect();
         let inhibited_by: Vec<_> = self.active.inhibited_by.iter().map(|id| format!("{id:016x}")).collect();
         let muted_by: Vec<_> = muted_by.iter().map(AsRef::as_ref).collect::<Vec<&str>>();
@@ -107,8 +116,11 @@ impl Known<'_> {
             "updatedAt": self.active.updated_at.to_rfc3339(),
             "labels": object(&alert.labels),
         });
+        // Ours: Alertmanager's programs pass over what they do not know.
+        if waits {
+            shown["waits"] = json!(true);
+        }
         if let Some(note) = &self.acknowledged {
-            // Ours: Alertmanager's programs pass over what they do not know.
             shown["acknowledged"] = json!({"by": note.name(), "at": Millis(note.at).to_rfc3339()});
         }
         if !alert.generator_url.is_empty() {

@@ -37,7 +37,7 @@ impl IntoResponse for Refused {
             "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
              <title>Sidewatch: nothing was done</title><style>{STYLE}</style><h1>Sidewatch</h1>"
         );
-        let _ = writeln!(page, "<p class=bad>Nothing was done: {}<p><a href=/>back</a></html>", escape(&self.1));
+        let _ = writeln!(page, "<p class=bad>Nothing was done: {}<p><a href=../>back</a></html>", escape(&self.1));
         (self.0, HEADERS, Html(page)).into_response()
     }
 }
@@ -61,9 +61,9 @@ impl Form {
     }
 }
 
-/// Back to where it shows.
+/// Back to where it shows, from `page/…`.
 fn done(section: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/#{section}"))]).into_response()
+    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("../#{section}"))]).into_response()
 }
 
 /// Takes an alert on.
@@ -80,7 +80,7 @@ async fn take_on(parts: &Parts, body: Body) -> Result<(), Refused> {
     let fires = active.iter().map(|active| Episode::of(&active.alert)).find(|known| Some(*known) == episode);
     let episode = fires.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "this alert does not fire any more".into()))?;
     let (acknowledged, by) = (parts.notifier.acknowledged().clone(), form.text("by").to_owned());
-    let stored = tokio::task::spawn_blocking(move || acknowledged.acknowledge(episode, &by, Millis::now())).await;
+    let stored = tokio::task::spawn_blocking(move || acknowledged.acknowledge(&[episode], &by, Millis::now())).await;
     stored.map_err(Refused::failed)?.map_err(Refused::failed)?;
     Ok(())
 }

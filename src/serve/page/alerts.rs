@@ -16,7 +16,7 @@ use super::{ago, escape};
 const SHOWN: usize = 200;
 
 /// Writes the section.
-pub(super) fn show(page: &mut String, parts: &Parts, now: Millis) {
+pub(super) fn show(page: &mut String, parts: &Parts, now: Millis, with_forms: bool) {
     page.push_str("<h2 id=alerts>Alerts</h2>");
     failing(page, parts);
     let active = parts.notifier.alerts();
@@ -27,14 +27,14 @@ pub(super) fn show(page: &mut String, parts: &Parts, now: Millis) {
         page.push_str("<p class=ok>Nothing is firing.</p>");
     }
     for known in all.iter().take(SHOWN) {
-        known.show(page, now);
+        known.show(page, now, with_forms);
     }
     for entry in waiting.iter().take(SHOWN) {
         page.push_str(entry);
     }
     let hidden = all.len().saturating_sub(SHOWN) + waiting.len().saturating_sub(SHOWN);
     if hidden > 0 {
-        let _ = write!(page, "<p>… and {hidden} more: <a href=/api/v2/alerts>/api/v2/alerts</a></p>");
+        let _ = write!(page, "<p>… and {hidden} more: <a href=api/v2/alerts>/api/v2/alerts</a></p>");
     }
 }
 
@@ -107,7 +107,7 @@ impl Known<'_> {
         self
     }
 
-    fn show(&self, page: &mut String, now: Millis) {
+    fn show(&self, page: &mut String, now: Millis, with_forms: bool) {
         let alert = &self.active.alert;
         let word = if alert.annotations.get("held").is_some() { "held" } else { "firing" };
         head(page, alert, ("bad", word), &ago(now, alert.starts_at));
@@ -120,11 +120,15 @@ impl Known<'_> {
         let told: Vec<_> = self.receivers.iter().filter(|name| !name.is_empty()).map(|name| escape(name)).collect();
         let told = if told.is_empty() { "nobody".into() } else { told.join(", ") };
         let _ = write!(page, "<p class=labels>{} → {told}", escape(&alert.labels.to_string()));
+        if !with_forms {
+            page.push_str("</div>");
+            return;
+        }
         page.push_str("<div>");
         if self.is_free {
             let _ = write!(
                 page,
-                "<form method=post action=/page/acknowledge><input type=hidden name=alert value={:016x}>\
+                "<form method=post action=page/acknowledge><input type=hidden name=alert value={:016x}>\
                  <input type=hidden name=since value={}><input name=by placeholder='your name' aria-label='your name' maxlength=100 autocomplete=name size=12> \
                  <button>Acknowledge</button></form>",
                 self.active.fingerprint, alert.starts_at.0

@@ -7,9 +7,11 @@ mod alerts;
 mod silences;
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use axum::Router;
-use axum::http::header;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::post;
 
@@ -17,6 +19,7 @@ use crate::collect::State;
 use crate::collect::docker::events::Action;
 use crate::model::{Millis, render_duration};
 
+use super::access::{Neighbourhood, refusal};
 use super::{Door, Parts};
 
 /// How pages look.
@@ -58,9 +61,12 @@ pub(super) fn changing() -> Router<Door> {
         .route("/page/expire", post(act::expire))
 }
 
-/// Renders it from what is known now.
-pub async fn show(parts: Parts) -> Response {
+/// Renders it from what is known now. Who may not change anything gets no forms. All links are relative: a proxy may have put
+/// the agent behind a path.
+pub async fn show(ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap, parts: Parts) -> Response {
     let now = Millis::now();
+    let refusal = refusal(peer, &headers, &parts.settings.external_url, &Neighbourhood::recent());
+    let with_forms = refusal.is_none();
     let states = parts.board.states();
     let mut page = String::with_capacity(8 << 10);
     let healthy = states.iter().filter(|(_, state)| state.healthy).count();
@@ -74,12 +80,15 @@ pub async fn show(parts: Parts) -> Response {
         if all_well { "all is well" } else { "trouble" },
         states.len(),
     );
-    alerts::show(&mut page, &parts, now);
-    silences::show(&mut page, &parts, now);
+    if let Some(why) = refusal {
+        let _ = write!(page, "<p>This page only shows: {}.</p>", escape(&why));
+    }
+    alerts::show(&mut page, &parts, now, with_forms);
+    silences::show(&mut page, &parts, now, with_forms);
     targets(&mut page, &states, now);
     containers(&mut page, &parts, now);
     money(&mut page, &parts, now);
-    page.push_str("<h2>For machines</h2><p><a href=/metrics>/metrics</a> · <a href=/health>/health</a> · <a href=/v1/usage>/v1/usage</a> · <a href=/v1/events>/v1/events</a></p></html>\n");
+    page.push_str("<h2>For machines</h2><p><a href=metrics>/metrics</a> · <a href=health>/health</a> · <a href=v1/usage>/v1/usage</a> · <a href=v1/events>/v1/events</a></p></html>\n");
     (HEADERS, Html(page)).into_response()
 }
 

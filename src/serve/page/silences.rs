@@ -26,7 +26,7 @@ const DURATIONS: [(&str, &str); 7] = [
 const USUAL: &str = "2h";
 
 /// Writes the section.
-pub(super) fn show(page: &mut String, parts: &Parts, now: Millis) {
+pub(super) fn show(page: &mut String, parts: &Parts, now: Millis, with_forms: bool) {
     page.push_str("<h2 id=silences>Silences</h2>");
     let all = parts.notifier.silences().all(now);
     let open: Vec<_> = all.iter().filter(|silence| silence.state(now) != State::Expired).collect();
@@ -34,18 +34,20 @@ pub(super) fn show(page: &mut String, parts: &Parts, now: Millis) {
         page.push_str("<p>Nothing is silenced.</p>");
     }
     for silence in open.iter().take(SHOWN) {
-        one(page, silence, now);
+        one(page, silence, now, with_forms);
     }
     if open.len() > SHOWN {
         let hidden = open.len() - SHOWN;
-        let _ = write!(page, "<p>… and {hidden} more: <a href=/api/v2/silences>/api/v2/silences</a></p>");
+        let _ = write!(page, "<p>… and {hidden} more: <a href=api/v2/silences>/api/v2/silences</a></p>");
     }
-    page.push_str("<div>");
-    silence_form(page, "New silence", &Labels::empty());
-    page.push_str("</div>");
+    if with_forms {
+        page.push_str("<div>");
+        silence_form(page, "New silence", &Labels::empty());
+        page.push_str("</div>");
+    }
 }
 
-fn one(page: &mut String, silence: &Silence, now: Millis) {
+fn one(page: &mut String, silence: &Silence, now: Millis, with_forms: bool) {
     let wish = &silence.wish;
     let matchers: Vec<_> = wish.matchers.iter().map(|matcher| escape(&matcher.to_string())).collect();
     let begins = match silence.state(now) {
@@ -54,15 +56,21 @@ fn one(page: &mut String, silence: &Silence, now: Millis) {
     };
     let _ = write!(
         page,
-        "<div class=entry><h3>{}</h3><p>{begins}ends in {} ({})<p>{}: {}\
-         <form method=post action=/page/expire><input type=hidden name=id value='{}'><button>End it</button></form></div>",
+        "<div class=entry><h3>{}</h3><p>{begins}ends in {} ({})<p>{}: {}",
         matchers.join(", "),
         left(now, wish.ends_at),
         wish.ends_at.to_rfc3339(),
         escape(&wish.created_by),
         escape(&wish.comment),
-        escape(silence.id.as_str()),
     );
+    if with_forms {
+        let _ = write!(
+            page,
+            "<form method=post action=page/expire><input type=hidden name=id value='{}'><button>End it</button></form>",
+            escape(silence.id.as_str()),
+        );
+    }
+    page.push_str("</div>");
 }
 
 /// A form that is folded away, for what has these labels.
@@ -71,7 +79,7 @@ pub(super) fn silence_form(page: &mut String, title: &str, labels: &Labels) {
     let matchers: Vec<_> = labels.iter().filter_map(matcher).map(|matcher| matcher.to_string()).collect();
     let _ = write!(
         page,
-        "<details><summary>{title}</summary><form method=post action=/page/silence>\
+        "<details><summary>{title}</summary><form method=post action=page/silence>\
          <label>What <input name=matchers required maxlength=8192 value='{}' placeholder='alertname=\"PgFull\", instance=~\"db.*\"'></label>\
          <label>For <select name=for>",
         escape(&matchers.join(", "))

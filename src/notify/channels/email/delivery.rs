@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use tokio::time::{self, Instant};
+use tracing::warn;
 
 /// The time to reach the server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// The time for the mail itself and the answer to it. A server may look for viruses and spam by then; who gives up early sends
+/// the mail again, and the reader has it twice. RFC 5321 asks for ten minutes.
+const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 /// The time to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -56,12 +60,12 @@ impl From<Error> for Failed {
 }
 
 impl Server {
-    /// Delivers one mail within `limit`.
+    /// Delivers one mail. The server is ready for it within `limit`.
     pub(super) async fn deliver(&self, envelope: &Envelope, mail: &[u8], limit: Duration) -> Result<(), Failed> {
         let deadline = Instant::now() + limit;
         let late = |may_have_arrived| move |_| Failed { why: Why::Late, may_have_arrived };
         let mut connection = time::timeout_at(deadline, self.ready(envelope, mail)).await.map_err(late(false))??;
-        let answer = time::timeout_at(deadline, connection.message(mail)).await.map_err(late(true))?;
+        let answer = time::timeout(ANSWER_LIMIT, connection.message(mail)).await.map_err(late(true))?;
         if let Err(error) = answer {
             // A server that answers with a code did not take it.
             let may_have_arrived = error.status().is_none();
@@ -93,8 +97,13 @@ impl Server {
         if let Tls::Starttls(parameters) = &self.tls {
             connection.starttls(parameters.clone(), &self.hello).await?;
         }
-        if let Some(credentials) = &self.credentials {
+        let Some(credentials) = &self.credentials else { return Ok(connection) };
+        let any = [Mechanism::Plain, Mechanism::Login, Mechanism::Xoauth2];
+        if connection.server_info().get_auth_mechanism(&any).is_some() {
             connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        } else {
+            // As Alertmanager does; a server that wants a login says so.
+            warn!(server = self.host, "the mail server offers no login; the mail goes out without");
         }
         Ok(connection)
     }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
@@ -27,8 +29,8 @@ use super::{Channel, ChannelError, FailureReason, Receipt};
 use delivery::{Server, Tls, Why};
 pub use settings::{Defaults, Security, Settings, Smarthost, Thread};
 
-/// The whole attempt's time.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time until the server takes the mail itself.
+const READY_LIMIT: Duration = Duration::from_secs(30);
 
 /// The channel.
 pub struct Email {
@@ -60,8 +62,18 @@ impl Email {
         Ok(Self { settings: settings.clone(), templates: Arc::clone(templates), server })
     }
 
-    fn password(&self) -> Option<&Secret> {
-        self.settings.auth.as_ref().map(|(_, password)| password)
+    /// The texts that nobody may read: the password, and what goes over the wire in its place.
+    fn secrets(&self) -> Vec<String> {
+        let Some((user, password)) = &self.settings.auth else { return Vec::new() };
+        let password = password.expose();
+        if password.is_empty() {
+            return Vec::new();
+        }
+        vec![
+            BASE64_STANDARD.encode(format!("\0{user}\0{password}")),
+            BASE64_STANDARD.encode(password),
+            password.to_owned(),
+        ]
     }
 }
 
@@ -70,10 +82,10 @@ impl Channel for Email {
     async fn send(&self, notification: &Notification) -> Result<Receipt, ChannelError> {
         let message = message::compose(&self.settings, &self.templates, notification)
             .map_err(|what| ChannelError::lasting(FailureReason::ClientError, what))?;
-        let delivered = self.server.deliver(message.envelope(), &message.formatted(), ATTEMPT_TIMEOUT).await;
+        let delivered = self.server.deliver(message.envelope(), &message.formatted(), READY_LIMIT).await;
         delivered.map(|()| None).map_err(|failed| {
             let error = match &failed.why {
-                Why::Smtp(error) => judge(error, self.password()),
+                Why::Smtp(error) => judge(error, &self.secrets()),
                 Why::Late => ChannelError::passing(FailureReason::DeadlineExceeded, "no answer in time"),
                 Why::Cannot(what) => ChannelError::lasting(FailureReason::ClientError, *what),
             };
@@ -83,10 +95,10 @@ impl Channel for Email {
 }
 
 /// SMTP's 4xx pass, its 5xx last; a server without STARTTLS or a fitting login will not grow one by itself.
-fn judge(error: &Error, password: Option<&Secret>) -> ChannelError {
+fn judge(error: &Error, secrets: &[String]) -> ChannelError {
     let mut what = error.to_string();
-    if let Some(password) = password.map(Secret::expose).filter(|password| !password.is_empty()) {
-        what = what.replace(password, "***");
+    for secret in secrets {
+        what = what.replace(secret, "***");
     }
     let what = what.replace(char::is_control, " ");
     let code = error.status().map(u16::from);

@@ -98,7 +98,8 @@ fn subjects_are_alertmanagers() {
     assert_eq!(subject(vec![alert("PgFull", "a", Some(1))]), "[RESOLVED] PgFull (a postgres critical)");
 }
 
-/// A server that says these lines, each after a line or a mail of the client's, and then hangs up.
+/// A server that says these lines, each after a line or a mail of the client's, and then hangs up. Before a line that begins with
+/// `…` a minute goes by.
 async fn server(lines: &'static [&'static str]) -> u16 {
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -109,6 +110,12 @@ async fn server(lines: &'static [&'static str]) -> u16 {
         let (read, mut write) = stream.split();
         let mut read = BufReader::new(read).lines();
         for (at, line) in lines.iter().enumerate() {
+            if line.starts_with('…') {
+                tokio::time::pause();
+                tokio::time::advance(Duration::from_mins(1)).await;
+                tokio::time::resume();
+            }
+            let line = line.trim_start_matches('…');
             write.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
             let mail = line.starts_with("354");
             while let Some(said) = read.next_line().await.unwrap_or(None) {
@@ -122,6 +129,42 @@ async fn server(lines: &'static [&'static str]) -> u16 {
     port
 }
 
+/// The channel to this server, without TLS.
+async fn email_to(lines: &'static [&'static str], text: &str) -> Email {
+    let settings = settings(&format!("require_tls: false, {text}"));
+    let smarthost = Smarthost { host: "127.0.0.1".into(), port: server(lines).await };
+    let settings = Settings { smarthost, security: Security::Plain, ..settings };
+    Email::new(&settings, &Arc::new(Templates::new())).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_thinks_for_a_minute_has_the_mail_once() {
+    let lines = &["220 sink", "250 sink", "250 from", "250 to", "354 go on", "…250 taken"];
+    email_to(lines, "").await.send(&both()).await.unwrap();
+}
+
+const LOGIN: &str = "auth_username: ann, auth_password: 's3cret words'";
+
+#[tokio::test]
+async fn a_server_without_login_gets_the_mail_without() {
+    let lines = &["220 sink", "250 sink", "250 from", "250 to", "354 go on", "250 taken"];
+    email_to(lines, LOGIN).await.send(&both()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_the_password_tells_nobody() {
+    for lines in [
+        &["220 sink", "250-sink\r\n250 AUTH PLAIN", "535 no: AGFubgBzM2NyZXQgd29yZHM= s3cret words"][..],
+        &["220 sink", "250-sink\r\n250 AUTH LOGIN", "334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6", "535 no: czNjcmV0IHdvcmRz"],
+    ] {
+        let error = email_to(lines, LOGIN).await.send(&both()).await.unwrap_err();
+        assert!(error.what.contains("no: ***"), "{error}");
+        for secret in ["AGFubgBzM2NyZXQgd29yZHM=", "czNjcmV0IHdvcmRz", "s3cret"] {
+            assert!(!error.what.contains(secret), "{error}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_off_after_the_mail_may_have_delivered_it() {
     const READY: [&str; 5] = ["220 sink", "250 sink", "250 from", "250 to", "354 go on"];
@@ -130,11 +173,7 @@ async fn a_connection_that_breaks_off_after_the_mail_may_have_delivered_it() {
         (&READY[..4], false),
         (&["220 sink", "250 sink", "250 from", "250 to", "354 go on", "452 full"], false),
     ] {
-        let settings = settings("require_tls: false");
-        let smarthost = Smarthost { host: "127.0.0.1".into(), port: server(lines).await };
-        let settings = Settings { smarthost, security: Security::Plain, ..settings };
-        let email = Email::new(&settings, &Arc::new(Templates::new())).unwrap();
-        let error = email.send(&both()).await.unwrap_err();
+        let error = email_to(lines, "").await.send(&both()).await.unwrap_err();
         assert_eq!((error.may_have_arrived, error.retry), (expected, Retry::Backoff), "{lines:?}: {error}");
     }
 }
