@@ -11,6 +11,7 @@ use crate::model::{Alert, Labels, Transition};
 use crate::notify::channels::{ChannelError, FailureReason, Retry};
 use crate::notify::dispatch::tests::{Fake, Rig, alert, firing, passing, plan, plan_of, resolved, seconds, start_with};
 use crate::notify::notification::Notification;
+use crate::notify::outside::{Posted, Report};
 use crate::notify::plan::Facts;
 use crate::runtime::journal::{Change, Journal};
 
@@ -387,4 +388,31 @@ async fn who_was_told_in_place_of_others_that_a_receiver_fails_hears_after_a_res
     assert_eq!(office.names(), [FAILS, "resolved SidewatchNotificationsFailing"]);
     end(rig).await;
     assert_eq!(records(&after, "failing"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_that_was_said_of_a_posted_alert_holds_over_a_restart() {
+    let (before, first, second) = (folder(), fake(), fake());
+    let (now, hour) = (Millis::now(), Duration::from_hours(1));
+    let rig = run(&before, &first);
+    let posted = Posted {
+        labels: vec![("alertname".into(), "Queue".into())],
+        annotations: Vec::new(),
+        starts_at: Some(now),
+        ends_at: Some(now + hour),
+        generator_url: String::new(),
+    };
+    let report = Report::of(posted, now, seconds(300)).unwrap();
+    let fires = rig.shared.outside().take(report, now).unwrap();
+    rig.shared.tell(vec![fires]);
+    sleep(seconds(10)).await;
+    let after = killed(&before);
+    end(rig).await;
+    let rig = run(&after, &second);
+    sleep(hour / 2).await;
+    assert!(second.names().is_empty(), "its end is ahead: {:?}", second.names());
+    sleep(hour).await;
+    assert_eq!(second.names(), ["resolved Queue"]);
+    assert_eq!(sent(&second)[0].alerts[0].ends_at, Some(now + hour));
+    end(rig).await;
 }
