@@ -156,11 +156,15 @@ impl Board {
         self.lock().iter().map(|(name, state)| (Arc::clone(name), state.clone())).collect()
     }
 
-    /// The targets whose last look did not see all: their labels, and in one line what it could not see.
+    /// The targets whose last look did not see all, or that were not looked at yet: their labels, and in one line why.
     pub fn failing(&self) -> Vec<(Labels, String)> {
         let failing = |(name, state): (&Arc<str>, &State)| {
-            let why = state.reason.as_ref().filter(|_| state.looked.is_some())?;
-            Some((state.target.labels.clone(), format!("the look at `{name}` failed: {why}")))
+            let why = match (state.looked, &state.reason) {
+                (None, _) => format!("`{name}` was not looked at yet"),
+                (Some(_), Some(why)) => format!("the look at `{name}` failed: {why}"),
+                (Some(_), None) => return None,
+            };
+            Some((state.target.labels.clone(), why))
         };
         self.lock().iter().filter_map(failing).collect()
     }

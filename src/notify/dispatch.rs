@@ -111,7 +111,7 @@ impl Dispatcher {
         let (saying, words) = mpsc::unbounded_channel();
         let silencer = Arc::new(shared.kept().silences.clone());
         let held = shared.kept().take_held();
-        let (outbox, restored) = Outbox::start(held, &metrics, &supervisor);
+        let (outbox, mut restored) = Outbox::start(held, &metrics, &supervisor);
         let mut dispatcher = Self {
             shared,
             metrics,
@@ -139,7 +139,7 @@ impl Dispatcher {
             words,
         };
         dispatcher.adopt(plan, dispatcher.clock.now());
-        dispatcher.take_up(&restored);
+        dispatcher.take_up(&mut restored);
         dispatcher
     }
 

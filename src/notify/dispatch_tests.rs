@@ -391,6 +391,31 @@ async fn a_receiver_that_fails_is_told_of_through_another_until_it_takes_a_messa
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_a_receiver_works_again_is_told_though_the_other_failed_meanwhile() {
+    let (pager, office) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
+    let refusal = || Err(ChannelError::lasting(FailureReason::ClientError, "answered 404"));
+    pager.answers.lock().unwrap().extend((0..4).map(|_| refusal()));
+    let mut plan = plan_of(&[("pager", "http://a", &pager), ("on-call", "http://b", &office)]);
+    let to_pager =
+        Route { receiver: "pager".into(), ..plan.routes.child(Matcher::parse_list("alertname=Down").unwrap()) };
+    plan.routes = plan.routes.clone().with(vec![to_pager]);
+    let rig = start(plan);
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(30)).await;
+    assert_eq!(office.names(), ["firing SidewatchNotificationsFailing"]);
+    // From now on the office takes nothing either, until after the pager works again.
+    office.answers.lock().unwrap().extend((0..4).map(|_| refusal()));
+    rig.shared.tell(firing("Slow"));
+    sleep(seconds(900)).await;
+    let told = office.names();
+    assert_eq!(told.iter().filter(|names| **names == "resolved SidewatchNotificationsFailing").count(), 1, "{told:?}");
+    let pagers = pager.names();
+    assert_eq!(pagers.last().map(String::as_str), Some("resolved SidewatchNotificationsFailing"), "{pagers:?}");
+    assert_eq!(rig.shared.active().len(), 2, "nothing fails");
+    assert!(rig.supervisor.stop(seconds(5)).await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn that_failing_cannot_be_told_is_no_alert_of_its_own() {
     let (dead, mute) = (Arc::new(Fake::default()), Arc::new(Fake::default()));
     let refusal = || Err(ChannelError::lasting(FailureReason::ClientError, "answered 404"));

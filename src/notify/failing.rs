@@ -2,13 +2,14 @@
 //!
 //! Invariants: whoever fails never hears of its own failing, and that such an alert could not be told makes no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{Alert, Labels, Millis};
 
 use super::canary::alerts::FAILING;
 use super::channels::{FailureReason, IntegrationId};
+use super::route::{GroupBy, Route, Timing};
 
 /// The alert's name.
 pub(super) const NAME: &str = "SidewatchNotificationsFailing";
@@ -25,6 +26,25 @@ pub(super) enum Subject {
 }
 
 impl Subject {
+    /// As it is written to disk, beside the integration.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Notifications(_) => "notifications",
+            Self::Canary(_) => "canary",
+            Self::CanaryMissing => "canary missing",
+        }
+    }
+
+    /// What [`Self::kind`] was written for.
+    pub(super) fn of(kind: &str, integration: Option<IntegrationId>) -> Option<Self> {
+        match (kind, integration) {
+            ("notifications", Some(id)) => Some(Self::Notifications(id)),
+            ("canary", Some(id)) => Some(Self::Canary(id)),
+            ("canary missing", None) => Some(Self::CanaryMissing),
+            _ => None,
+        }
+    }
+
     /// The integration that fails.
     pub(super) fn integration(&self) -> Option<&IntegrationId> {
         match self {
@@ -34,9 +54,39 @@ impl Subject {
     }
 }
 
+/// The way by which an alert about a failing goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Where the routes of the configuration lead it.
+    ByRoutes,
+    /// To this receiver, since those that the routes name do not work.
+    Instead(Arc<str>),
+}
+
+impl Way {
+    /// The route of an alert with these labels; nothing: those of the configuration.
+    pub(super) fn route(&self, labels: &Labels, timing: Timing) -> Option<Route> {
+        let Self::Instead(receiver) = self else { return None };
+        let by = GroupBy::Labels(vec!["alertname".into(), "receiver".into(), "integration".into()]);
+        let key = route_key(labels, receiver);
+        Some(Route { id: key.clone(), key, ..Route::root(receiver.to_string(), by, timing) })
+    }
+}
+
+/// The key of the route that leads an alert about a failing to another receiver.
+pub(super) fn route_key(labels: &Labels, receiver: &str) -> String {
+    format!("{{}}/{{{}->{receiver}}}", labels.get("receiver").unwrap_or_default())
+}
+
 /// What fails, and the alert about each.
 #[derive(Debug, Default)]
-pub(super) struct Failing(BTreeMap<Subject, Alert>);
+pub(super) struct Failing {
+    all: BTreeMap<Subject, Alert>,
+    /// By which way each alert was told. Without one, nobody was told.
+    ways: BTreeMap<Labels, Way>,
+    /// Those that are not on disk as they are.
+    changed: BTreeSet<Subject>,
+}
 
 impl Failing {
     /// An integration has given a notification up: [`Failing::fires`].
@@ -48,13 +98,14 @@ impl Failing {
     /// that fires.
     pub(super) fn fires(&mut self, subject: &Subject, fresh: Alert, now: Millis) -> Vec<Alert> {
         let mut changed = Vec::new();
-        if let Some(known) = self.0.get(subject) {
+        if let Some(known) = self.all.get(subject) {
             if known.labels == fresh.labels {
                 return changed;
             }
             changed.extend(self.ends(subject, now));
         }
-        self.0.insert(subject.clone(), fresh.clone());
+        self.all.insert(subject.clone(), fresh.clone());
+        self.changed.insert(subject.clone());
         changed.push(fresh);
         changed
     }
@@ -66,19 +117,44 @@ impl Failing {
 
     /// Something fails no more, or is gone. The alert that ended, if it failed before.
     pub(super) fn ends(&mut self, subject: &Subject, now: Millis) -> Option<Alert> {
-        let ended = self.0.remove(subject)?;
-        let still = self.0.values().any(|alert| alert.labels == ended.labels);
+        let ended = self.all.remove(subject)?;
+        self.changed.insert(subject.clone());
+        let still = self.all.values().any(|alert| alert.labels == ended.labels);
         (!still).then_some(Alert { ends_at: Some(now), ..ended })
     }
 
     /// Whether it fails in any way.
     pub(super) fn is_failing(&self, id: &IntegrationId) -> bool {
-        self.0.keys().any(|subject| subject.integration() == Some(id))
+        self.all.keys().any(|subject| subject.integration() == Some(id))
+    }
+
+    /// Something failed when the agent ended before.
+    pub(super) fn restore(&mut self, subject: Subject, alert: Alert) {
+        self.all.insert(subject, alert);
+    }
+
+    /// What fails by now and did not, or other than at the last call; and what fails no more, without an alert.
+    pub(super) fn take_changed(&mut self) -> Vec<(Subject, Option<Alert>)> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        changed.map(|subject| (subject.clone(), self.all.get(&subject).cloned())).collect()
+    }
+
+    /// Notes by which way an alert is told; nothing: it is over.
+    pub(super) fn note_way(&mut self, labels: &Labels, way: Option<Way>) {
+        match way {
+            Some(way) => drop(self.ways.insert(labels.clone(), way)),
+            None => drop(self.ways.remove(labels)),
+        }
+    }
+
+    /// By which way an alert was told.
+    pub(super) fn way(&self, labels: &Labels) -> Option<&Way> {
+        self.ways.get(labels)
     }
 
     /// All that fails.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Subject, &Alert)> {
-        self.0.iter()
+        self.all.iter()
     }
 }
 

@@ -98,6 +98,8 @@ pub struct Batch {
     pub at: Millis,
     /// All its alerts by fingerprint; those that fire have no end.
     pub alerts: Vec<(u64, Arc<Alert>)>,
+    /// The ends that others have said of alerts that fire, by fingerprint.
+    pub stated_ends: HashMap<u64, Millis>,
     /// Those that have ended, with their versions.
     ended: Vec<(u64, u64)>,
 }
@@ -266,6 +268,21 @@ impl Groups {
         self.drop_members(&gone, emptied);
     }
 
+    /// Ends an alert in every group that has it, by whichever way it came there.
+    pub fn end(&mut self, alert: Alert, (now, wall): (Millis, Millis)) -> (u64, Arc<Alert>) {
+        let (id, alert) =
+            (fingerprint(&alert.labels), Arc::new(Alert { ends_at: alert.ends_at.or(Some(wall)), ..alert }));
+        self.version += 1;
+        let spoken = Some(alert.starts_at);
+        let version = self.version;
+        let member = Member { alert: Arc::clone(&alert), ended: true, version, updated: now, place: 0, spoken };
+        let members = self.all.values_mut().filter_map(|group| group.members.get_mut(&id));
+        for before in members.filter(|before| !before.ended) {
+            *before = Member { place: before.place, ..member.after(before) };
+        }
+        (id, alert)
+    }
+
     /// Forgets ended alerts that could not be told for a day. Says how many. Looks for them once a minute.
     pub fn forget_untold(&mut self, now: Millis, wall: Millis) -> usize {
         if now.since(self.swept) < SWEEP {
@@ -356,6 +373,7 @@ impl Group {
             hours: Arc::clone(&self.hours),
             at: now,
             alerts: self.members.iter().map(|(id, member)| (*id, alert(member))).collect(),
+            stated_ends: HashMap::new(),
             ended: ended.map(|(id, member)| (*id, member.version)).collect(),
         }
     }

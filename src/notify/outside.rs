@@ -118,6 +118,11 @@ impl Outside {
         self.0.values().map(|report| report.ends_at).min()
     }
 
+    /// When an alert ends, if its poster said so.
+    pub(super) fn stated_end(&self, labels: &Labels) -> Option<Millis> {
+        self.0.get(labels).filter(|report| !report.by_timeout).map(|report| report.ends_at)
+    }
+
     /// When an alert that others posted ends; nothing for the agent's own.
     pub(super) fn end_of(&self, labels: &Labels) -> Option<Millis> {
         self.0.get(labels).map(|report| report.ends_at)

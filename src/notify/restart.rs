@@ -1,7 +1,8 @@
 //! The first minutes after a start: what was known before it, until somebody speaks of it anew.
 //!
 //! Alerts that were told go on as they were. The rules speak of those that still fire at their first evaluations; one that
-//! nobody has spoken of within `resolve_timeout`, or within four intervals of its rule, has ended meanwhile. A notification whose time was over when the agent
+//! nobody has spoken of within `resolve_timeout`, or within four intervals of its rule, has ended meanwhile,
+//! unless an end was said that is still ahead. A notification whose time was over when the agent
 //! started is not sent as it was: its group keeps silent until the rules have had their word, and then tells how things are.
 //!
 //! Invariant: pure, time is an argument.
@@ -22,14 +23,24 @@ const FIRST_WORD: Duration = Duration::from_secs(30);
 /// What is left of the time before the start.
 #[derive(Debug, Default)]
 pub(super) struct Restart {
-    /// Alerts that fired, by fingerprint, of which nobody has spoken; and until when somebody must.
-    unspoken: HashMap<u64, (Alert, Millis)>,
+    /// Alerts that fired, by fingerprint, of which nobody has spoken.
+    unspoken: HashMap<u64, Unspoken>,
     /// When the first of these times is over.
     settle_at: Millis,
     /// When the agent started, and what it knew then of how long each may take.
     started: Option<(Millis, Arc<Facts>)>,
     silent: HashSet<Arc<str>>,
     speak_at: Millis,
+}
+
+/// An alert of which nobody has spoken.
+#[derive(Debug)]
+struct Unspoken {
+    alert: Alert,
+    /// Until when somebody must.
+    until: Millis,
+    /// When it ends as was said before the start, by the wall clock.
+    stated_end: Option<Millis>,
 }
 
 /// What a moment ends.
@@ -58,7 +69,10 @@ impl Restart {
                 return Transition::Resolved(alert);
             }
             let until = self.started.as_ref().map_or(now, |(started, facts)| *started + facts.first_word(&alert));
-            self.unspoken.insert(fingerprint(&alert.labels), (alert.clone(), until));
+            let id = fingerprint(&alert.labels);
+            let stated_end = restored.stated_end(id);
+            let until = stated_end.map_or(until, |end| until.max(now + end.since(now_wall)));
+            self.unspoken.insert(id, Unspoken { alert: alert.clone(), until, stated_end });
             Transition::Firing(alert)
         };
         let transitions = restored.alerts().into_iter().map(transition).collect();
@@ -72,7 +86,7 @@ impl Restart {
     }
 
     fn note_settling(&mut self) {
-        self.settle_at = self.unspoken.values().map(|(_, until)| *until).min().unwrap_or_default();
+        self.settle_at = self.unspoken.values().map(|one| one.until).min().unwrap_or_default();
     }
 
     /// Somebody spoke of these.
@@ -82,6 +96,11 @@ impl Restart {
                 self.unspoken.remove(&fingerprint(&transition.alert().labels));
             }
         }
+    }
+
+    /// The end that was said before the start of an alert of which nobody has spoken since.
+    pub(super) fn stated_end(&self, fingerprint: u64) -> Option<Millis> {
+        self.unspoken.get(&fingerprint)?.stated_end
     }
 
     /// Whether a group keeps silent for now.
@@ -96,15 +115,16 @@ impl Restart {
         [settle, speak].into_iter().flatten().min()
     }
 
-    /// What ends now. An alert's end is told with the time at which it is found; nobody knows better.
+    /// What ends now. An alert's end is told with the time that was said before the
+    /// start, else with that at which it is found; nobody knows better.
     pub(super) fn take_due(&mut self, now: Millis, now_wall: Millis) -> End {
         let mut end = End::default();
         if now >= self.speak_at {
             end.silent = self.silent.drain().collect();
         }
         if now >= self.settle_at {
-            let over = self.unspoken.extract_if(|_, (_, until)| *until <= now);
-            let over = over.map(|(_, (alert, _))| Alert { ends_at: Some(now_wall), ..alert });
+            let over = self.unspoken.extract_if(|_, one| one.until <= now);
+            let over = over.map(|(_, one)| Alert { ends_at: one.stated_end.or(Some(now_wall)), ..one.alert });
             end.over = over.map(Transition::Resolved).collect();
             self.note_settling();
         }

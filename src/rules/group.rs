@@ -295,6 +295,7 @@ impl Group {
         let timing = Timing { hold: *hold, keep_firing_for: *keep_firing_for };
         let mut holding = self.holding(rule, snapshot, at)?;
         self.hold(index, rule, &mut holding, snapshot, (now, at));
+        self.restore_held(index, rule, (name, timing), &mut holding, snapshot, (now, at));
         self.check_limit(state::count_after(&self.rules[index].alerts, &holding, timing, now), "alerts")?;
         let restored = self.restored(&self.rules[index], &holding, (name, timing), snapshot, now);
         let alerts = &mut self.rules[index].alerts;
@@ -340,6 +341,62 @@ impl Group {
         }
     }
 
+    /// Takes over alerts that fired before the start and of which nobody can know whether they hold, since a look at what
+    /// feeds them failed or was not taken yet: they go on to be held, as they were when their data were last there.
+    fn restore_held(
+        &mut self,
+        index: usize,
+        rule: &RuleSpec,
+        (name, timing): (&str, Timing),
+        holding: &mut BTreeMap<Labels, Condition>,
+        snapshot: &Snapshot,
+        (now, at): (Millis, Millis),
+    ) {
+        let (state, longest) = (&self.rules[index], self.hold.longest);
+        if longest.is_zero() || !self.is_restoring(state, now) {
+            return;
+        }
+        let mut former = restore::former(snapshot, name, now);
+        former.retain(|labels, _| !state.alerts.contains_key(labels) && !holding.contains_key(labels));
+        if former.is_empty() {
+            return;
+        }
+        let mut fed = Fed::default();
+        let since = now - restore::OUTAGE_TOLERANCE - longest;
+        let window = (at - self.options.lookback, at);
+        let seen = fed.recall(&state.inputs, snapshot, since, window, &self.hold.failing);
+        // What the rule gave when the data were last there.
+        let mut given: BTreeMap<Millis, BTreeMap<Labels, Condition>> = BTreeMap::new();
+        let mut held = Vec::new();
+        for (labels, former) in former {
+            let restored = former.restored(timing, now).filter(|restored| restored.fired_at.is_some());
+            let Some((restored, (series, why))) = restored.zip(fed.unknown(&labels, rule)) else { continue };
+            let last = seen.get(series).copied().unwrap_or(now);
+            if now.since(last) >= longest {
+                continue;
+            }
+            let given = given.entry(last).or_insert_with(|| self.holding(rule, snapshot, last).unwrap_or_default());
+            // Another rule may have alerts of this name.
+            let Some(condition) = given.remove(&labels) else { continue };
+            let annotations = hold::annotated(&condition.annotations, last, why);
+            let mut active = Active::pending(restored.since, restored.fired_at, condition.value);
+            active.held_since = Some(last);
+            held.push((labels, active, Condition { annotations, ..condition }));
+        }
+        if !held.is_empty() {
+            self.rules[index].fed = fed;
+        }
+        for (labels, active, condition) in held {
+            holding.insert(labels.clone(), condition);
+            self.rules[index].alerts.insert(labels, active);
+        }
+    }
+
+    /// Whether an alert that is new to this process may be one from before its start.
+    fn is_restoring(&self, state: &RuleState, now: Millis) -> bool {
+        self.restores && state.first_evaluation.is_none_or(|first| now.since(first) <= RESTORE_WITHIN)
+    }
+
     /// Remembers what feeds a rule that has begun to fire.
     fn watch(&mut self, index: usize, snapshot: &Snapshot, at: Millis) {
         let state = &mut self.rules[index];
@@ -360,9 +417,8 @@ impl Group {
         snapshot: &Snapshot,
         now: Millis,
     ) -> Vec<(Labels, Active)> {
-        let starting = state.first_evaluation.is_none_or(|first| now.since(first) <= RESTORE_WITHIN);
         let mut new = holding.iter().filter(|(labels, _)| !state.alerts.contains_key(*labels)).peekable();
-        if !self.restores || !starting || new.peek().is_none() {
+        if !self.is_restoring(state, now) || new.peek().is_none() {
             return Vec::new();
         }
         let former = restore::former(snapshot, name, now);

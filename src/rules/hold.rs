@@ -20,7 +20,7 @@ const ANNOTATION: &str = "held";
 /// So many series are remembered of a rule that fires; one over more is not held.
 const MAX_FED: usize = 10_000;
 
-/// The targets whose last look did not see all: their labels, and what could not be seen.
+/// The targets whose last look did not see all, or that were not looked at yet: their labels, and what could not be seen.
 pub type FailingTargets = Arc<dyn Fn() -> Vec<(Labels, String)> + Send + Sync>;
 
 /// How long alerts are held, and how it is known that a look failed.
@@ -101,16 +101,47 @@ impl Fed {
         }
     }
 
+    /// As [`Self::look`] for an agent that has just started: what was there is what the store has since `since`. Gives when
+    /// each of these series was seen last.
+    pub(super) fn recall(
+        &mut self,
+        selectors: &[Vec<Matcher>],
+        snapshot: &Snapshot,
+        since: Millis,
+        (after, at): (Millis, Millis),
+        failing: &FailingTargets,
+    ) -> HashMap<Labels, Millis> {
+        let mut seen = HashMap::new();
+        self.0 = Vec::new();
+        for matchers in selectors {
+            let mut input = Input::default();
+            for series in snapshot.newest(matchers, since, at).into_iter().take(MAX_FED) {
+                // A stale marker stands where it was looked for and was not there.
+                let last = if is_stale(series.value) { Millis(series.at.0 - 1) } else { series.at };
+                seen.insert(series.labels.clone(), last);
+                input.there.insert(series.labels);
+            }
+            self.0.push(input);
+        }
+        self.look(selectors, snapshot, (after, at), failing);
+        seen
+    }
+
     /// Why nobody knows whether the condition of an alert still holds; nothing if that is known.
     pub(super) fn why_unknown(&self, alert: &Labels, rule: &RuleSpec) -> Option<&str> {
-        self.0.iter().find_map(|input| input.why_unknown(alert, rule))
+        self.unknown(alert, rule).map(|(_, why)| why)
+    }
+
+    /// A series without which nobody knows whether the condition of an alert still holds, and why it is gone.
+    pub(super) fn unknown(&self, alert: &Labels, rule: &RuleSpec) -> Option<(&Labels, &str)> {
+        self.0.iter().find_map(|input| input.unknown(alert, rule))
     }
 }
 
 impl Input {
     /// A series feeds an alert if they agree in the labels that both have. Where none does, the selector is one of other
     /// things, such as the right side of an `on ()`: then any of its series does.
-    fn why_unknown(&self, alert: &Labels, rule: &RuleSpec) -> Option<&str> {
+    fn unknown(&self, alert: &Labels, rule: &RuleSpec) -> Option<(&Labels, &str)> {
         let of_rule = |name: &str| name == "alertname" || rule.labels.iter().any(|(known, _)| known == name);
         let agrees = |series: &Labels| {
             series.iter().all(|(name, value)| of_rule(name) || alert.get(name).is_none_or(|own| own == value))
@@ -118,7 +149,7 @@ impl Input {
         let gone = self.gone.iter().map(|(labels, _)| labels);
         let is_other = !self.there.iter().chain(gone).chain(&self.ended).any(agrees);
         let of_alert = self.gone.iter().find(|(series, _)| is_other || agrees(series));
-        of_alert.map(|(_, why)| why.as_str())
+        of_alert.map(|(series, why)| (series, why.as_str()))
     }
 }
 
@@ -158,25 +189,32 @@ mod tests {
         set: RuleSet,
         failing: Arc<Mutex<Vec<(Labels, String)>>>,
         minute: i64,
+        rules: String,
+        longest: u64,
     }
 
     fn target(instance: &str) -> Labels {
         Labels::new([("job", "postgres"), ("instance", instance)])
     }
 
-    fn rig(rules: &str, longest: u64) -> Rig {
+    fn set(rules: &str, failing: &Arc<Mutex<Vec<(Labels, String)>>>, longest: u64) -> RuleSet {
         let problems = Problems::new();
         let specs = read_file("r.yml", &format!("groups:\n- name: g\n  rules:\n{rules}"), &problems);
         assert!(problems.is_empty(), "{:?}", problems.into_sorted());
         let mut set = RuleSet::new(specs, &super::super::Externals::default());
-        let failing = Arc::new(Mutex::new(Vec::new()));
-        let asked = Arc::clone(&failing);
+        let asked = Arc::clone(failing);
         let failing_targets: FailingTargets = Arc::new(move || asked.lock().unwrap().clone());
         let hold = HoldMissing { longest: Duration::from_mins(longest), failing: failing_targets };
         set.hold_missing(&hold);
         set.groups[0].set_options(Options::default());
+        set
+    }
+
+    fn rig(rules: &str, longest: u64) -> Rig {
+        let failing = Arc::new(Mutex::new(Vec::new()));
+        let set = set(rules, &failing, longest);
         let store = Store::new(Limits { retention: Duration::from_hours(2), max_series: 1000 });
-        Rig { store, set, failing, minute: 0 }
+        Rig { store, set, failing, minute: 0, rules: rules.to_owned(), longest }
     }
 
     impl Rig {
@@ -194,6 +232,12 @@ mod tests {
         fn fails(&self, instances: &[&str]) {
             *self.failing.lock().unwrap() =
                 instances.iter().map(|instance| (target(instance), "connection refused".to_owned())).collect();
+        }
+
+        /// Another agent over what this one stored.
+        fn restart(&mut self) {
+            self.set = set(&self.rules, &self.failing, self.longest);
+            self.set.groups[0].restore_from_store();
         }
 
         /// `F`iring, still, `h`eld, `r`esolved, by alert.
@@ -283,6 +327,57 @@ mod tests {
         assert_eq!(rig.evaluate(), "ha");
         rig.fails(&["b"]);
         assert_eq!(rig.evaluate(), "ra");
+    }
+
+    #[test]
+    fn a_held_alert_is_held_after_a_restart_with_what_it_said_before() {
+        let rules = "  - {record: load:max, expr: max by (instance) (load)}\n  - {alert: High, expr: load:max > 5, for: 1m, annotations: {summary: is {{ $value }}}}\n  \
+            - {alert: High, expr: load > 100, labels: {severity: page}}\n";
+        for (fails, expected) in [(true, ["Fa", "ha", "ra", ""]), (false, ["", "", "", ""])] {
+            let mut rig = rig(&rules.replace("is {{ $value }}", "'is {{ $value }}'"), 60);
+            rig.show("a", &[("x", 9.0)]);
+            assert_eq!(rig.evaluate(), "");
+            rig.show("a", &[("x", 9.0)]);
+            assert_eq!(rig.evaluate(), "Fa");
+            rig.fails(&["a"]);
+            rig.show("a", &[]);
+            assert_eq!(rig.evaluate(), "ha");
+            rig.restart();
+            if !fails {
+                rig.fails(&[]);
+            }
+            rig.minute += 10;
+            let first = rig.set.groups[0].evaluate(&rig.store, Millis(rig.minute * 60_000)).transitions;
+            assert_eq!(first.len(), usize::from(fails), "{first:?}");
+            if let Some(Transition::Firing(alert)) = first.first() {
+                assert_eq!(alert.starts_at, Millis(60_000), "since when it fired");
+                assert_eq!(alert.annotations.get("summary"), Some("is 9"));
+                assert_eq!(
+                    alert.annotations.get(ANNOTATION),
+                    Some(
+                        "not known whether it still holds: no data since 1970-01-01T00:01:59.999Z, as connection refused"
+                    )
+                );
+            }
+            rig.minute += 1;
+            assert_eq!(rig.evaluate(), expected[1]);
+            rig.fails(&[]);
+            rig.show("a", &[("x", 1.0)]);
+            assert_eq!([&*rig.evaluate(), &*rig.evaluate()], [expected[2], expected[3]]);
+        }
+    }
+
+    #[test]
+    fn the_time_for_which_an_alert_is_held_goes_on_over_a_restart() {
+        let mut rig = rig(HIGH, 5);
+        rig.show("a", &[("x", 9.0)]);
+        assert_eq!(rig.evaluate(), "Fx");
+        rig.fails(&["a"]);
+        rig.show("a", &[]);
+        assert_eq!(rig.evaluate(), "hx");
+        rig.restart();
+        assert_eq!([rig.evaluate(), rig.evaluate(), rig.evaluate(), rig.evaluate()], ["Fx", "hx", "hx", "hx"]);
+        assert_eq!([rig.evaluate(), rig.evaluate()], ["rx", ""]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What an alert was before the agent was started again, read from the series that its rule recorded then.
 //!
 //! As Prometheus does it (its `rules.alert.for-outage-tolerance` and `for-grace-period`), and one thing more: an alert that
-//! fired goes on firing at the first evaluation, whatever its `for`, so that nobody hears of an end that was none.
+//! fired goes on firing at the first evaluation, whatever its `for`, so that nobody hears of an end that was none; also when
+//! what it watches cannot be seen now ([`super::hold`]).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::store::{Matcher, Snapshot};
 use super::state::Timing;
 
 /// Of an alert that was last seen longer ago nothing is taken over.
-const OUTAGE_TOLERANCE: Duration = Duration::from_hours(1);
+pub(super) const OUTAGE_TOLERANCE: Duration = Duration::from_hours(1);
 /// An alert that would fire soon waits at least so long after the start, since what it watches was not looked at meanwhile.
 const GRACE_PERIOD: Duration = Duration::from_mins(10);
 /// So long after a group's first evaluation an alert may be one that was there before: its target needs time for the

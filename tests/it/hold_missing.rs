@@ -70,6 +70,37 @@ fn a_killed_postgres_does_not_end_the_alert_about_its_sessions() {
 }
 
 #[test]
+fn a_kill_of_the_agent_does_not_end_it_either() {
+    let mut postgres = RealPostgres::start();
+    let (hook, patience) = (WebhookSink::start(), Duration::from_secs(30));
+    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
+    std::fs::write(folder.path().join("sessions.yml"), RULES).expect("our folder");
+    // Whoever is not spoken of ends soon after the start.
+    let config = config(&postgres, &hook, "1h").replace("alerting:\n", "alerting:\n  global: {resolve_timeout: 3s}\n");
+    let mut agent = Agent::start_in(&folder, &config);
+    agent.wait_for("/readyz");
+    let sessions: Vec<_> = (0..8).map(|_| postgres.hold("shop", "select 1")).collect();
+    hook.wait(MANY, "firing", Instant::now(), patience);
+    postgres.signal_all("KILL");
+    drop(sessions);
+    let is_held = |agent: &Agent| alert(agent)?["annotations"]["held"].as_str().map(str::to_owned);
+    wait_until("the alert is held", patience, || is_held(&agent));
+    // Long enough for the log of what was measured to be on disk.
+    std::thread::sleep(Duration::from_secs(3));
+    agent.kill();
+    let agent = Agent::start_in(&folder, &config);
+    agent.wait_for("/readyz");
+    wait_until("the alert is held again", patience, || is_held(&agent));
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(hook.count(MANY, "resolved"), 0);
+    let mended = Instant::now();
+    postgres.start_again();
+    hook.wait(MANY, "resolved", mended, patience);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(hook.count(MANY, "resolved"), 1);
+}
+
+#[test]
 fn without_it_the_alert_ends_as_with_prometheus() {
     let postgres = RealPostgres::start();
     let (hook, patience) = (WebhookSink::start(), Duration::from_secs(30));

@@ -1,5 +1,6 @@
 //! From a group that is due to the workers of its receiver's integrations: who needs to hear what.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tracing::{error, warn};
 
 use super::Dispatcher;
 use super::landing::{Flight, Flush};
-use crate::model::Millis;
+use crate::model::{Alert, Millis};
 use crate::notify::acknowledge::Episode;
 use crate::notify::aside::Asides;
 use crate::notify::canary::{goes_by, is_canary};
@@ -46,6 +47,7 @@ impl Dispatcher {
 
     /// Tells each integration of the group's receiver what it needs to hear.
     fn flush(&mut self, mut batch: Batch, wall: Millis) {
+        batch.stated_ends = self.stated_ends(&batch);
         let canary = self.canary_of(&batch);
         let quiet = hush(&mut batch, &self.inhibitor, self.silencer.as_ref(), wall);
         if canary.is_some() && self.canary_of(&batch).is_none() {
@@ -148,6 +150,14 @@ impl Dispatcher {
                 Told::Later
             }
         }
+    }
+
+    /// The ends that others have said of alerts that fire, since the start or before it.
+    fn stated_ends(&self, batch: &Batch) -> HashMap<u64, Millis> {
+        let outside = self.shared.outside();
+        let firing = batch.alerts.iter().filter(|(_, alert)| alert.ends_at.is_none());
+        let stated = |id: u64, alert: &Alert| outside.stated_end(&alert.labels).or_else(|| self.restart.stated_end(id));
+        firing.filter_map(|(id, alert)| Some((*id, stated(*id, alert)?))).collect()
     }
 
     /// Whether a batch says of an integration that it fails.

@@ -19,7 +19,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::{Alert, Millis};
+use crate::model::Millis;
 use crate::runtime::journal::Journal;
 use crate::runtime::supervise::Supervisor;
 
@@ -251,7 +251,8 @@ impl Outbox {
         let meant = self.meant.entry(flush).or_default();
         *meant += 1;
         if *meant == 1 {
-            let alerts: Vec<Arc<Alert>> = batch.alerts.iter().map(|(_, alert)| Arc::clone(alert)).collect();
+            let end = |id: &u64| batch.stated_ends.get(id).copied();
+            let alerts: Vec<_> = batch.alerts.iter().map(|(id, alert)| (Arc::clone(alert), end(id))).collect();
             self.writer.change(alerts_name(flush), Some(Value::Alerts(alerts)));
         }
     }

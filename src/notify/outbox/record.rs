@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Alert, Labels, Millis};
 use crate::notify::channels::{IntegrationId, Receipt};
+use crate::notify::failing::Subject;
 use crate::notify::identity::digest;
 
 /// A group's alerts as they were at one flush.
@@ -64,6 +65,10 @@ impl To {
         *self.receiver == *id.receiver && self.kind == id.kind && self.index == id.index
     }
 
+    pub(super) fn receiver(&self) -> &str {
+        &self.receiver
+    }
+
     /// The names of the records about a group, also when there is no such integration any more.
     pub(super) fn names(&self, group: &str) -> Names {
         Names::of(group, &format!("{}/{}[{}]", self.receiver, self.kind, self.index))
@@ -102,12 +107,15 @@ pub(super) fn receipt_text(receipt: &Receipt) -> Text {
     receipt.as_deref().map(str::to_owned)
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct AlertRecord<'a> {
     labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     annotations: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     starts_at: i64,
     ends_at: Option<i64>,
+    /// Of one that fires, the end that its poster named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stated_end: Option<i64>,
     /// Its bits: JSON has no infinities.
     value: u64,
     generator_url: Cow<'a, str>,
@@ -121,30 +129,86 @@ fn labels(pairs: Vec<(Cow<'_, str>, Cow<'_, str>)>) -> Labels {
     Labels::new(pairs.into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())))
 }
 
+impl<'a> From<&'a Alert> for AlertRecord<'a> {
+    fn from(alert: &'a Alert) -> Self {
+        Self {
+            labels: pairs(&alert.labels),
+            annotations: pairs(&alert.annotations),
+            starts_at: alert.starts_at.0,
+            ends_at: alert.ends_at.map(|at| at.0),
+            stated_end: None,
+            value: alert.value.to_bits(),
+            generator_url: alert.generator_url.as_str().into(),
+        }
+    }
+}
+
+impl From<AlertRecord<'_>> for Alert {
+    fn from(record: AlertRecord<'_>) -> Self {
+        Self {
+            labels: labels(record.labels),
+            annotations: labels(record.annotations),
+            starts_at: Millis(record.starts_at),
+            ends_at: record.ends_at.map(Millis),
+            value: f64::from_bits(record.value),
+            generator_url: record.generator_url.into_owned(),
+        }
+    }
+}
+
+/// An alert, and the end that was said of one that fires.
+pub(super) type Ending<A> = (A, Option<Millis>);
+
 /// A flush's alerts.
-pub(super) fn pack_alerts(alerts: &[Arc<Alert>]) -> Vec<u8> {
-    let records = alerts.iter().map(|alert| AlertRecord {
-        labels: pairs(&alert.labels),
-        annotations: pairs(&alert.annotations),
-        starts_at: alert.starts_at.0,
-        ends_at: alert.ends_at.map(|at| at.0),
-        value: alert.value.to_bits(),
-        generator_url: alert.generator_url.as_str().into(),
+pub(super) fn pack_alerts(alerts: &[Ending<Arc<Alert>>]) -> Vec<u8> {
+    let records = alerts.iter().map(|(alert, end)| {
+        let mut record = AlertRecord::from(&**alert);
+        record.stated_end = end.map(|at| at.0);
+        record
     });
     pack(&records.collect::<Vec<_>>())
 }
 
 /// What [`pack_alerts`] packed.
-pub(super) fn unpack_alerts(bytes: &[u8]) -> Option<Vec<Alert>> {
-    let alert = |record: AlertRecord<'_>| Alert {
-        labels: labels(record.labels),
-        annotations: labels(record.annotations),
-        starts_at: Millis(record.starts_at),
-        ends_at: record.ends_at.map(Millis),
-        value: f64::from_bits(record.value),
-        generator_url: record.generator_url.into_owned(),
+pub(super) fn unpack_alerts(bytes: &[u8]) -> Option<Vec<Ending<Alert>>> {
+    let ending = |record: AlertRecord<'_>| {
+        let end = record.stated_end.map(Millis);
+        (Alert::from(record), end)
     };
-    Some(unpack::<Vec<AlertRecord<'static>>>(bytes)?.into_iter().map(alert).collect())
+    Some(unpack::<Vec<AlertRecord<'static>>>(bytes)?.into_iter().map(ending).collect())
+}
+
+/// Something that fails, and the alert about it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct FailingRecord<'a> {
+    what: Cow<'a, str>,
+    to: Option<To>,
+    alert: AlertRecord<'a>,
+}
+
+impl<'a> FailingRecord<'a> {
+    pub(super) fn new(subject: &'a Subject, alert: &'a Alert) -> Self {
+        Self { what: subject.kind().into(), to: subject.integration().map(To::from), alert: alert.into() }
+    }
+
+    /// What fails; nothing when that is none of these integrations.
+    pub(super) fn subject(&self, integrations: &[IntegrationId]) -> Option<Subject> {
+        let known = |to: &To| integrations.iter().find(|id| to.is(id)).cloned();
+        match &self.to {
+            Some(to) => Subject::of(&self.what, Some(known(to)?)),
+            None => Subject::of(&self.what, None),
+        }
+    }
+
+    pub(super) fn into_alert(self) -> Alert {
+        self.alert.into()
+    }
+}
+
+/// The name of a [`FailingRecord`].
+pub(super) fn failing_name(subject: &Subject) -> Arc<str> {
+    let to = subject.integration().map(ToString::to_string).unwrap_or_default();
+    format!("failing/{}", digest(&[subject.kind(), &to], 32)).into()
 }
 
 /// Alerts of a group resemble each other, so packing makes a tenth of them.
@@ -172,9 +236,10 @@ mod tests {
             value: f64::INFINITY,
             generator_url: "http://h/g?x=1&y=2".into(),
         };
-        let alerts = [Arc::new(alert.clone()), Arc::new(Alert { ends_at: None, value: -0.25, ..alert })];
+        let open = Alert { ends_at: None, value: -0.25, ..alert.clone() };
+        let alerts = [(Arc::new(alert), None), (Arc::new(open), Some(Millis(7)))];
         let back = unpack_alerts(&pack_alerts(&alerts)).unwrap();
-        assert_eq!(back.into_iter().map(Arc::new).collect::<Vec<_>>(), alerts);
+        assert_eq!(back.into_iter().map(|(alert, end)| (Arc::new(alert), end)).collect::<Vec<_>>(), alerts);
         assert!(unpack_alerts(b"nonsense").is_none());
     }
 

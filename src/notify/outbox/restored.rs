@@ -7,16 +7,23 @@ use tracing::warn;
 
 use crate::model::{Alert, Millis};
 use crate::notify::channels::IntegrationId;
+use crate::notify::failing::{Subject, Way, route_key};
 use crate::notify::identity::fingerprint;
 use crate::notify::sent::{Entry, States};
 
-use super::record::{Names, ToldRecord, UntoldRecord, alerts_flush, unpack, unpack_alerts};
+use super::record::{
+    FailingRecord, Names, ToldRecord, UntoldRecord, alerts_flush, failing_name, pack, unpack, unpack_alerts,
+};
+use super::writer::Value;
 use super::{Outbox, Untold};
 
 /// Read, but not taken up.
 #[derive(Debug, Default)]
 pub(in crate::notify) struct Restored {
     alerts: BTreeMap<u64, Vec<Alert>>,
+    /// The ends that were said of alerts that fire, by fingerprint.
+    stated_ends: HashMap<u64, Millis>,
+    failing: Vec<(Arc<str>, FailingRecord<'static>)>,
     untold: Vec<UntoldRecord>,
     handed: Vec<Arc<str>>,
     told: Vec<ToldRecord>,
@@ -31,8 +38,15 @@ impl Restored {
         for (name, bytes) in records {
             let taken = match name.split('/').next() {
                 Some("alerts") => alerts_flush(&name).zip(unpack_alerts(&bytes)).map(|(flush, alerts)| {
-                    restored.alerts.insert(flush, alerts);
+                    for (alert, end) in &alerts {
+                        if let Some(end) = *end {
+                            let latest = restored.stated_ends.entry(fingerprint(&alert.labels)).or_insert(end);
+                            *latest = end.max(*latest);
+                        }
+                    }
+                    restored.alerts.insert(flush, alerts.into_iter().map(|(alert, _)| alert).collect());
                 }),
+                Some("failing") => unpack(&bytes).map(|record| restored.failing.push((Arc::clone(&name), record))),
                 Some("untold") => unpack(&bytes).map(|record| restored.untold.push(record)),
                 Some("told") => unpack(&bytes).map(|record| restored.told.push(record)),
                 Some("handed") => {
@@ -60,6 +74,34 @@ impl Restored {
             newest.insert(fingerprint(&alert.labels), alert);
         }
         newest.into_values().cloned().collect()
+    }
+
+    /// The end that was said of an alert that fires.
+    pub(in crate::notify) fn stated_end(&self, fingerprint: u64) -> Option<Millis> {
+        self.stated_ends.get(&fingerprint).copied()
+    }
+
+    /// What failed of what there is, with the alert about it.
+    pub(in crate::notify) fn take_failing(&mut self, integrations: &[IntegrationId]) -> Vec<(Subject, Alert)> {
+        let failing = std::mem::take(&mut self.failing).into_iter();
+        failing.filter_map(|(_, record)| Some((record.subject(integrations)?, record.into_alert()))).collect()
+    }
+
+    /// By which ways receivers were told of an alert of our own, or are to be.
+    pub(in crate::notify) fn ways(&self, alert: &Alert) -> Vec<Way> {
+        let id = fingerprint(&alert.labels);
+        let untold = self.untold.iter().map(|record| (record.flush, &record.group, &record.to));
+        let told = self.told.iter().map(|record| (record.flush, &record.group, &record.to));
+        let has = |flush: &u64| self.alerts.get(flush).into_iter().flatten().any(|one| fingerprint(&one.labels) == id);
+        let mut ways = Vec::new();
+        for (_, group, to) in untold.chain(told).filter(|(flush, ..)| has(flush)) {
+            let by_another = group.starts_with(&format!("{}:", route_key(&alert.labels, to.receiver())));
+            let way = if by_another { Way::Instead(to.receiver().into()) } else { Way::ByRoutes };
+            if !ways.contains(&way) {
+                ways.push(way);
+            }
+        }
+        ways
     }
 
     /// The groups that have something to be sent whose time is not over at `now_wall`.
@@ -116,7 +158,16 @@ impl Outbox {
                 "notifications from before the start are forgotten: their receivers are gone, or they cannot be read"
             );
         }
+        for (name, _) in restored.failing.iter().filter(|(_, record)| record.subject(integrations).is_none()) {
+            self.writer.change(Arc::clone(name), None);
+        }
         self.sweep(restored);
+    }
+
+    /// Keeps that something fails, or fails no more.
+    pub(in crate::notify) fn note_failing(&self, subject: &Subject, alert: Option<&Alert>) {
+        let record = alert.map(|alert| Value::Packed(pack(&FailingRecord::new(subject, alert))));
+        self.writer.change(failing_name(subject), record);
     }
 
     /// Removes every record that was not taken up.

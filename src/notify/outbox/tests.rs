@@ -9,10 +9,13 @@ use super::record::{pack_alerts, unpack};
 use super::*;
 use crate::model::{Alert, Labels, Transition};
 use crate::notify::channels::{ChannelError, FailureReason, Retry};
-use crate::notify::dispatch::tests::{Fake, Rig, alert, firing, passing, plan, resolved, seconds, start_with};
+use crate::notify::dispatch::tests::{Fake, Rig, alert, firing, passing, plan, plan_of, resolved, seconds, start_with};
 use crate::notify::notification::Notification;
+use crate::notify::outside::{Posted, Report};
 use crate::notify::plan::Facts;
 use crate::runtime::journal::{Change, Journal};
+
+const FAILS: &str = "firing SidewatchNotificationsFailing";
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -202,7 +205,7 @@ async fn the_end_of_what_may_have_arrived_is_told() {
 fn overdue(states: &[(&str, bool)], until: i64) -> TempDir {
     let folder = folder();
     let alerts: Vec<_> =
-        states.iter().map(|(name, fires)| Arc::new(alert(name, (!fires).then_some(Millis(1))))).collect();
+        states.iter().map(|(name, fires)| (Arc::new(alert(name, (!fires).then_some(Millis(1)))), None)).collect();
     let (group, to) =
         ("{}:{alertname=\"Down\"}", IntegrationId { receiver: "on-call".into(), kind: "webhook", index: 0 });
     let record = UntoldRecord { group: group.into(), to: (&to).into(), flush: 7, at: 1_000, until };
@@ -310,7 +313,7 @@ fn a_group_of_alerts_packs_well() {
         let annotations = Labels::new([("summary", format!("Container on host-{number} is down for five minutes"))]);
         Arc::new(Alert { labels, annotations, ..alert("x", None) })
     };
-    let packed = pack_alerts(&(0..200).map(alert).collect::<Vec<_>>()).len();
+    let packed = pack_alerts(&(0..200).map(|n| (alert(n), None)).collect::<Vec<_>>()).len();
     assert!(packed < 200 * 60, "{packed} bytes");
 }
 
@@ -344,5 +347,72 @@ async fn what_is_rarely_evaluated_ends_when_its_rule_has_been_silent_for_four_in
         sleep(seconds(wait)).await;
         assert_eq!(rig.shared.active().len(), left, "after another {wait} s");
     }
+    end(rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_receiver_fails_is_not_ended_by_a_restart() {
+    let refusal = || Err(ChannelError::lasting(FailureReason::ClientError, "answered 404"));
+    let (before, dead, well) = (folder(), fake(), fake());
+    let plan = || plan_of(&[("on-call", "http://dead", &dead), ("office", "http://well", &well)]);
+    dead.answers.lock().unwrap().extend((0..100).map(|_| refusal()));
+    let rig = start_with(plan(), Held::open(before.path()).unwrap());
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(90)).await;
+    assert_eq!(well.names(), [FAILS]);
+    let after = killed(&before);
+    end(rig).await;
+    let rig = start_with(plan(), Held::open(after.path()).unwrap());
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(1200)).await;
+    assert_eq!(well.names(), [FAILS], "it fails all along, and office knows");
+    end(rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_told_in_place_of_others_that_a_receiver_fails_hears_after_a_restart_that_it_works() {
+    let refusal = || Err(ChannelError::lasting(FailureReason::ClientError, "answered 404"));
+    let (before, dead, well, office) = (folder(), fake(), fake(), fake());
+    let plan = |pager| plan_of(&[("on-call", "http://dead", pager), ("office", "http://well", &office)]);
+    dead.answers.lock().unwrap().extend((0..100).map(|_| refusal()));
+    let rig = start_with(plan(&dead), Held::open(before.path()).unwrap());
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(90)).await;
+    let after = killed(&before);
+    end(rig).await;
+    assert_eq!((office.names(), records(&after, "failing")), (vec![FAILS.to_owned()], 1));
+    let rig = start_with(plan(&well), Held::open(after.path()).unwrap());
+    rig.shared.tell(firing("Down"));
+    sleep(seconds(100)).await;
+    assert_eq!(well.names(), ["firing Down"]);
+    assert_eq!(office.names(), [FAILS, "resolved SidewatchNotificationsFailing"]);
+    end(rig).await;
+    assert_eq!(records(&after, "failing"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_that_was_said_of_a_posted_alert_holds_over_a_restart() {
+    let (before, first, second) = (folder(), fake(), fake());
+    let (now, hour) = (Millis::now(), Duration::from_hours(1));
+    let rig = run(&before, &first);
+    let posted = Posted {
+        labels: vec![("alertname".into(), "Queue".into())],
+        annotations: Vec::new(),
+        starts_at: Some(now),
+        ends_at: Some(now + hour),
+        generator_url: String::new(),
+    };
+    let report = Report::of(posted, now, seconds(300)).unwrap();
+    let fires = rig.shared.outside().take(report, now).unwrap();
+    rig.shared.tell(vec![fires]);
+    sleep(seconds(10)).await;
+    let after = killed(&before);
+    end(rig).await;
+    let rig = run(&after, &second);
+    sleep(hour / 2).await;
+    assert!(second.names().is_empty(), "its end is ahead: {:?}", second.names());
+    sleep(hour).await;
+    assert_eq!(second.names(), ["resolved Queue"]);
+    assert_eq!(sent(&second)[0].alerts[0].ends_at, Some(now + hour));
     end(rig).await;
 }

@@ -17,7 +17,7 @@ use crate::notify::metrics::Metrics;
 use crate::runtime::journal::{Change, Found, Journal};
 use crate::runtime::supervise::Supervisor;
 
-use super::record::{alerts_flush, pack_alerts};
+use super::record::{Ending, alerts_flush, pack_alerts};
 
 /// So many bytes of records are kept on disk; more are in memory alone.
 const MOST: u64 = 64 << 20;
@@ -35,7 +35,7 @@ const REFUSED: u64 = u64::MAX;
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     /// Packed where it costs nobody time.
-    Alerts(Vec<Arc<Alert>>),
+    Alerts(Vec<Ending<Arc<Alert>>>),
     Packed(Vec<u8>),
 }
 
