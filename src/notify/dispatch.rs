@@ -18,7 +18,7 @@ use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::model::{Millis, Transition};
+use crate::model::{Alert, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
 use super::channels::{Channel, Integration, IntegrationId};
@@ -172,8 +172,9 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a transition, by the configuration's routes if no other is named. `false` when there is no room.
-    fn take(&mut self, transition: Transition, route: Option<&Route>, now: Millis) -> bool {
+    /// Takes a transition, by the configuration's routes if no other is named. Gives back the alert as its group keeps it;
+    /// nothing when there is no room.
+    fn take(&mut self, transition: Transition, route: Option<&Route>, now: Millis) -> Option<Arc<Alert>> {
         let wall = Millis::now();
         self.changed = true;
         let fires = !matches!(transition, Transition::Resolved(_));
@@ -182,7 +183,7 @@ impl Dispatcher {
             self.inhibitor.note(*id, alert, wall);
             self.flapping.note(*id, fires, now);
         }
-        taken.is_some()
+        taken.map(|(_, alert)| alert)
     }
 
     fn take_inbox(&mut self, now: Millis) {
@@ -193,8 +194,12 @@ impl Dispatcher {
         self.restart.heard(inbox.transitions.values());
         let mut refused = 0;
         for transition in inbox.transitions.into_values() {
-            self.note_canary(&transition, now);
-            refused += usize::from(!self.take(transition, None, now));
+            let fires = !matches!(transition, Transition::Resolved(_));
+            match self.take(transition, None, now) {
+                Some(alert) if fires => self.note_canary(&alert, now),
+                Some(_) => {}
+                None => refused += 1,
+            }
         }
         if refused > 0 {
             self.metrics.dropped(refused);

@@ -148,13 +148,15 @@ impl Groups {
         }
         self.version += 1;
         let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now };
-        for route in routes.taking(&alert.labels) {
-            self.insert(id, &member, route, (now, wall));
+        let mut kept = alert;
+        for route in routes.taking(&member.alert.labels) {
+            kept = self.insert(id, &member, route, (now, wall));
         }
-        Some((id, alert))
+        Some((id, kept))
     }
 
-    fn insert(&mut self, id: u64, member: &Member, route: &Route, (now, wall): (Millis, Millis)) {
+    /// The alert as the group keeps it.
+    fn insert(&mut self, id: u64, member: &Member, route: &Route, (now, wall): (Millis, Millis)) -> Arc<Alert> {
         let alert = &member.alert;
         let labels = route.group_by.labels_of(&alert.labels);
         let group_id = group_key(&route.id, &labels);
@@ -176,13 +178,15 @@ impl Groups {
             self.schedule.insert((next, Arc::clone(&group_id)));
             self.all.insert(group_id, group);
             *self.alerts.entry(id).or_default() += 1;
-            return;
+            return Arc::clone(alert);
         };
         if let Some(before) = group.members.get_mut(&id) {
             *before = member.after(before);
+            Arc::clone(&before.alert)
         } else {
             group.members.insert(id, member.clone());
             *self.alerts.entry(id).or_default() += 1;
+            Arc::clone(alert)
         }
     }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, error, info, warn};
 
 use super::Dispatcher;
-use crate::model::{Alert, Labels, Millis, Transition};
+use crate::model::{Alert, Labels, Millis};
 use crate::notify::aside::Asides;
 use crate::notify::canary::alerts::{not_arrived, not_fired};
 use crate::notify::canary::watch::{Late, Watch};
@@ -55,9 +55,8 @@ impl Dispatcher {
         });
     }
 
-    /// Begins a period when the rule has fired its canary.
-    pub(super) fn note_canary(&mut self, transition: &Transition, now: Millis) {
-        let (Transition::Firing(alert) | Transition::Still(alert)) = transition else { return };
+    /// Begins a period when the rule has fired its canary; this is the alert as its group keeps it.
+    pub(super) fn note_canary(&mut self, alert: &Alert, now: Millis) {
         let Some(canary) = self.canary.as_mut().filter(|_| is_canary(&alert.labels)) else { return };
         // That another agent's canary arrives proves nothing of ours.
         if canary.watch.is_present(alert.starts_at) || self.shared.outside().end_of(&alert.labels).is_some() {

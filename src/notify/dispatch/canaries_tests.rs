@@ -1,3 +1,4 @@
+use crate::model::Transition;
 use super::super::tests::{Fake, Rig, alert, plan_of, seconds, start};
 use super::*;
 use crate::notify::canary::Canary as Settings;
@@ -82,6 +83,20 @@ async fn a_canary_of_which_nobody_said_that_it_ended_is_a_new_one_all_the_same()
     assert_eq!(scene.pings.names().len(), 3);
     let reasons: Vec<_> = scene.on_call.sent.lock().unwrap().iter().map(|sent| sent.reason).collect();
     assert_eq!(reasons, [Reason::First; 3], "no reminder of the one before");
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_its_group_knows_by_a_time_beside_it_is_known_by_that() {
+    let mut scene = Scene::start([]);
+    scene.period(false).await;
+    // As after a restart, when the group has its times from the outbox.
+    scene.begun += 400 - 60_000;
+    scene.period(false).await;
+    scene.begun += 400;
+    scene.period(false).await;
+    assert_eq!(scene.pings.names().len(), 2, "the same one is no second, and the next is known");
+    assert_eq!(scene.office.names(), [""; 0]);
     scene.stop().await;
 }
 
