@@ -193,10 +193,14 @@ impl Dispatcher {
         }
         self.restart.heard(inbox.transitions.values());
         let mut refused = 0;
-        for transition in inbox.transitions.into_values() {
+        for (labels, transition) in inbox.transitions {
+            let is_posted = inbox.posted_canaries.contains(&labels);
+            if is_posted && self.is_own_canary(&labels) {
+                continue;
+            }
             let fires = !matches!(transition, Transition::Resolved(_));
             match self.take(transition, None, now) {
-                Some(alert) if fires => self.note_canary(&alert, now),
+                Some(alert) if fires && !is_posted => self.note_canary(&alert, now),
                 Some(_) => {}
                 None => refused += 1,
             }

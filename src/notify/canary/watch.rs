@@ -49,15 +49,6 @@ pub enum Late {
     Canary,
 }
 
-/// What the begin of a period brings.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Begin {
-    /// What did not arrive in the period before, if nobody knows yet.
-    pub late: Vec<Late>,
-    /// Canaries had not been fired, and are again.
-    pub is_back: bool,
-}
-
 impl Watch {
     /// Expects a first canary before long.
     pub fn new(every: Duration, now: Millis) -> Self {
@@ -74,14 +65,15 @@ impl Watch {
         self.period.as_ref().is_some_and(|period| period.start == start)
     }
 
-    /// A new canary has fired, which must arrive by these channels.
-    pub fn begin(&mut self, start: Millis, legs: impl IntoIterator<Item = IntegrationId>, now: Millis) -> Begin {
+    /// A new canary has fired, which must arrive by these channels. What did not arrive in the period before, if nobody knows
+    /// yet.
+    pub fn begin(&mut self, start: Millis, legs: impl IntoIterator<Item = IntegrationId>, now: Millis) -> Vec<Late> {
         let late = self.close();
-        let is_back = std::mem::take(&mut self.is_missing);
+        self.is_missing = false;
         self.expected_by = now + self.every * 2;
         let legs = legs.into_iter().map(|id| (id, Leg::default())).collect();
         self.period = Some(Period { start, ends: now + self.every, legs, is_proven: false, is_over: false });
-        Begin { late, is_back }
+        late
     }
 
     /// The channels by which the present canary must arrive.
@@ -177,7 +169,7 @@ mod tests {
     fn a_period_is_proven_once_all_its_canaries_have_arrived() {
         let mut watch = Watch::new(EVERY, at(0));
         assert!(!watch.is_newly_proven());
-        assert_eq!(watch.begin(at(7), [id("a"), id("b")], at(30)), Begin::default());
+        assert_eq!(watch.begin(at(7), [id("a"), id("b")], at(30)), []);
         assert!(watch.is_present(at(7)) && watch.is_unsent(&id("a")) && !watch.is_unsent(&id("c")));
         watch.sent(&id("a"));
         assert!(!watch.is_unsent(&id("a")));
@@ -203,7 +195,7 @@ mod tests {
         assert_eq!((watch.late(at(100)), watch.next_due()), (vec![], Some(at(150))));
         // The next canary may come before anybody has looked.
         watch.begin(at(90), [id("b")], at(101));
-        assert_eq!(watch.begin(at(150), [id("b")], at(161)).late, [Late::Arrival(id("b"), none)]);
+        assert_eq!(watch.begin(at(150), [id("b")], at(161)), [Late::Arrival(id("b"), none)]);
     }
 
     #[test]
@@ -211,8 +203,8 @@ mod tests {
         let mut watch = Watch::new(EVERY, at(0));
         assert_eq!((watch.late(at(119)), watch.next_due()), (vec![], Some(at(120))));
         assert_eq!((watch.late(at(120)), watch.late(at(500)), watch.next_due()), (vec![Late::Canary], vec![], None));
-        assert_eq!(watch.begin(at(510), [], at(510)), Begin { late: vec![], is_back: true });
-        assert_eq!(watch.begin(at(570), [], at(570)), Begin::default());
+        assert_eq!(watch.begin(at(510), [], at(510)), []);
+        assert_eq!(watch.begin(at(570), [], at(570)), []);
         assert_eq!((watch.late(at(689)), watch.late(at(690))), (vec![], vec![Late::Canary]));
         assert_eq!(Watch::new(Duration::from_secs(2), at(0)).next_due(), Some(at(60)), "time for the first look");
     }

@@ -31,6 +31,8 @@ const PINGS: u32 = 5;
 pub(super) struct Canary {
     planned: Planned,
     watch: Watch,
+    /// Those of our own, once a rule has fired it.
+    labels: Option<Labels>,
     /// What of the present period still runs ends with it.
     period: Option<(CancellationToken, DropGuard)>,
 }
@@ -51,30 +53,34 @@ impl Dispatcher {
         }
         self.canary = planned.map(|planned| match before.filter(|before| before.watch.every() == planned.every) {
             Some(before) => Canary { planned, ..before },
-            None => Canary { watch: Watch::new(planned.every, now), planned, period: None },
+            None => Canary { watch: Watch::new(planned.every, now), planned, labels: None, period: None },
         });
     }
 
-    /// Begins a period when the rule has fired its canary; this is the alert as its group keeps it.
+    /// Begins a period when our own rule has fired its canary; this is the alert as its group keeps it.
     pub(super) fn note_canary(&mut self, alert: &Alert, now: Millis) {
         let Some(canary) = self.canary.as_mut().filter(|_| is_canary(&alert.labels)) else { return };
-        // That another agent's canary arrives proves nothing of ours.
-        if canary.watch.is_present(alert.starts_at) || self.shared.outside().end_of(&alert.labels).is_some() {
+        if canary.watch.is_present(alert.starts_at) {
             return;
         }
         let receivers: HashSet<_> =
             self.routes.taking(&alert.labels).into_iter().map(|route| route.receiver.as_str()).collect();
         let is_leg = |id: &IntegrationId| receivers.contains(&*id.receiver) && goes_by(id.kind);
         let legs = self.live.iter().filter(|live| is_leg(&live.id));
-        let begin = canary.watch.begin(alert.starts_at, legs.map(|live| live.id.clone()), now);
+        let late = canary.watch.begin(alert.starts_at, legs.map(|live| live.id.clone()), now);
+        canary.labels = Some(alert.labels.clone());
         let token = self.supervisor.stop_token().child_token();
         canary.period = Some((token.clone(), token.drop_guard()));
-        self.tell_late(begin.late);
-        if begin.is_back {
-            let ended = self.failing.ends(&Subject::CanaryMissing, Millis::now());
-            self.tell_of(ended, &Subject::CanaryMissing);
-        }
+        self.tell_late(late);
+        // Also when a reload has forgotten that it was missed.
+        let ended = self.failing.ends(&Subject::CanaryMissing, Millis::now());
+        self.tell_of(ended, &Subject::CanaryMissing);
         self.end_failing_of_others();
+    }
+
+    /// Whether these are the labels of our own canary: what others say of an alert of that name says nothing of it.
+    pub(super) fn is_own_canary(&self, labels: &Labels) -> bool {
+        self.canary.as_ref().is_some_and(|canary| canary.labels.as_ref() == Some(labels))
     }
 
     /// The present canary, where a batch tells of it.
@@ -84,7 +90,7 @@ impl Dispatcher {
             return None;
         }
         let mut firing = batch.alerts.iter().map(|(_, alert)| alert).filter(|alert| alert.ends_at.is_none());
-        let canary = firing.find(|alert| watch.is_present(alert.starts_at))?;
+        let canary = firing.find(|alert| watch.is_present(alert.starts_at) && self.is_own_canary(&alert.labels))?;
         Some(canary.starts_at)
     }
 

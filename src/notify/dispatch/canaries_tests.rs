@@ -189,10 +189,51 @@ async fn the_canary_of_another_agent_proves_nothing_here() {
     let now = Millis::now();
     let report = Report::of(posted, now, seconds(3600)).unwrap();
     let told = scene.rig.shared.outside().take(report, now);
-    scene.rig.shared.tell(told.into_iter().collect());
+    scene.rig.shared.tell_of_others(told.into_iter().collect());
     time::sleep(seconds(30)).await;
     assert_eq!((scene.on_call.names().len(), scene.pings.names().len()), (1, 0));
     scene.begun += 60_000;
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_post_with_the_labels_of_our_own_canary_changes_nothing() {
+    let mut scene = Scene::start([]);
+    scene.period(true).await;
+    let now = Millis::now();
+    let posted = Posted {
+        labels: vec![("alertname".into(), NAME.into())],
+        annotations: Vec::new(),
+        starts_at: Some(now - seconds(3600)),
+        ends_at: Some(now + seconds(86_400)),
+        generator_url: String::new(),
+    };
+    let report = Report::of(posted, now, seconds(3600)).unwrap();
+    let told = scene.rig.shared.outside().take(report, now);
+    scene.rig.shared.tell_of_others(told.into_iter().collect());
+    scene.period(true).await;
+    scene.period(true).await;
+    assert_eq!((scene.on_call.names().len(), scene.pings.names().len()), (6, 3));
+    assert_eq!(scene.office.names(), [""; 0]);
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_was_missed_is_back_also_after_a_reload_with_another_interval() {
+    let mut scene = Scene::start([]);
+    scene.period(true).await;
+    time::sleep(seconds(120)).await;
+    assert_eq!(scene.on_call.names()[2..], [FAILS]);
+    let mut plan = plan_of(&[("on-call", "http://a", &scene.on_call), ("office", "http://b", &scene.office)]);
+    let settings = Settings { interval: seconds(50), receivers: Vec::new(), arrivals: Vec::new(), ping: None };
+    plan.routes = settings.routes(plan.routes);
+    plan.canary = Some(Planned { every: seconds(50), arrivals: Vec::new(), ping: None });
+    scene.rig.shared.adopt(plan);
+    time::sleep(seconds(1)).await;
+    scene.begun += 120_000;
+    scene.period(true).await;
+    time::sleep(seconds(60)).await;
+    assert_eq!(scene.on_call.names().iter().filter(|name| *name == WELL).count(), 1);
     scene.stop().await;
 }
 
