@@ -228,6 +228,7 @@ impl Dispatcher {
             self.inhibitor.note(id, &alert, wall);
         }
         self.adopt_canary(plan.canary, now);
+        self.drop_canary_legs(wall);
         self.groups.reroute(&self.routes, (now, wall));
         self.forget_untold();
         self.restart.settle_by(now, &plan.facts);

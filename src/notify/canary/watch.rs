@@ -112,12 +112,19 @@ impl Watch {
         }
     }
 
-    /// Whether the present canary has now arrived by every channel: `true` once a period. Where it goes nowhere, nothing is
-    /// proven.
-    pub fn is_newly_proven(&mut self) -> bool {
-        let Some(period) = &mut self.period else { return false };
+    /// By the other channels it need not arrive any more.
+    pub fn keep_legs(&mut self, is_kept: impl Fn(&IntegrationId) -> bool) {
+        if let Some(period) = &mut self.period {
+            period.legs.retain(|id, _| is_kept(id));
+        }
+    }
+
+    /// The present canary, when it has now arrived by every channel: once a period. Where it goes nowhere,
+    /// nothing is proven.
+    pub fn newly_proven(&mut self) -> Option<Millis> {
+        let period = self.period.as_mut()?;
         let all = !period.legs.is_empty() && period.legs.values().all(|leg| leg.has_arrived);
-        all && !std::mem::replace(&mut period.is_proven, true)
+        (all && !std::mem::replace(&mut period.is_proven, true)).then_some(period.start)
     }
 
     /// What should have come by now, each said once.
@@ -168,18 +175,18 @@ mod tests {
     #[test]
     fn a_period_is_proven_once_all_its_canaries_have_arrived() {
         let mut watch = Watch::new(EVERY, at(0));
-        assert!(!watch.is_newly_proven());
+        assert_eq!(watch.newly_proven(), None);
         assert_eq!(watch.begin(at(7), [id("a"), id("b")], at(30)), []);
         assert!(watch.is_present(at(7)) && watch.is_unsent(&id("a")) && !watch.is_unsent(&id("c")));
         watch.sent(&id("a"));
         assert!(!watch.is_unsent(&id("a")));
         watch.arrived(&id("a"));
-        assert!(!watch.is_newly_proven(), "one is on its way");
+        assert_eq!(watch.newly_proven(), None, "one is on its way");
         watch.arrived(&id("b"));
-        assert!(watch.is_newly_proven() && !watch.is_newly_proven());
+        assert_eq!((watch.newly_proven(), watch.newly_proven()), (Some(at(7)), None));
         assert_eq!(watch.late(at(90)), []);
         watch.begin(at(67), [], at(90));
-        assert!(!watch.is_newly_proven(), "a canary that goes nowhere proves nothing");
+        assert_eq!(watch.newly_proven(), None, "a canary that goes nowhere proves nothing");
     }
 
     #[test]

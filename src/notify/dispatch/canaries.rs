@@ -51,23 +51,43 @@ impl Dispatcher {
         if planned.as_ref().is_some_and(|planned| planned.ping.is_none()) && self.live.len() < 2 {
             warn!("should the canary not arrive, there is nobody to be told: name another receiver, or a ping");
         }
-        self.canary = planned.map(|planned| match before.filter(|before| before.watch.every() == planned.every) {
+        let kept = before.filter(|before| planned.as_ref().is_some_and(|planned| before.watch.every() == planned.every));
+        self.canary = planned.map(|planned| match kept {
             Some(before) => Canary { planned, ..before },
             None => Canary { watch: Watch::new(planned.every, now), planned, labels: None, period: None },
         });
     }
 
+    /// Where the new routes do not lead the present canary, it need not arrive.
+    pub(super) fn drop_canary_legs(&mut self, now: Millis) {
+        let Some(labels) = self.canary.as_ref().and_then(|canary| canary.labels.clone()) else { return };
+        let legs = self.canary_legs(&labels);
+        let Some(canary) = &mut self.canary else { return };
+        canary.watch.keep_legs(|id| legs.contains(id));
+        if let Some(start) = canary.watch.newly_proven() {
+            self.ping(start, now);
+        }
+    }
+
+    /// The channels that an alert with these labels goes by, if it is a canary.
+    fn canary_legs(&self, labels: &Labels) -> Vec<IntegrationId> {
+        let receivers: HashSet<_> =
+            self.routes.taking(labels).into_iter().map(|route| route.receiver.as_str()).collect();
+        let is_leg = |id: &&IntegrationId| receivers.contains(&*id.receiver) && goes_by(id.kind);
+        self.live.iter().map(|live| &live.id).filter(is_leg).cloned().collect()
+    }
+
     /// Begins a period when our own rule has fired its canary; this is the alert as its group keeps it.
     pub(super) fn note_canary(&mut self, alert: &Alert, now: Millis) {
-        let Some(canary) = self.canary.as_mut().filter(|_| is_canary(&alert.labels)) else { return };
+        if !is_canary(&alert.labels) {
+            return;
+        }
+        let legs = self.canary_legs(&alert.labels);
+        let Some(canary) = &mut self.canary else { return };
         if canary.watch.is_present(alert.starts_at) {
             return;
         }
-        let receivers: HashSet<_> =
-            self.routes.taking(&alert.labels).into_iter().map(|route| route.receiver.as_str()).collect();
-        let is_leg = |id: &IntegrationId| receivers.contains(&*id.receiver) && goes_by(id.kind);
-        let legs = self.live.iter().filter(|live| is_leg(&live.id));
-        let late = canary.watch.begin(alert.starts_at, legs.map(|live| live.id.clone()), now);
+        let late = canary.watch.begin(alert.starts_at, legs, now);
         canary.labels = Some(alert.labels.clone());
         let token = self.supervisor.stop_token().child_token();
         canary.period = Some((token.clone(), token.drop_guard()));
@@ -149,7 +169,7 @@ impl Dispatcher {
         canary.watch.arrived(id);
         self.metrics.canary_arrived(id, start, now);
         debug!(to = %id, "the canary has arrived");
-        if canary.watch.is_newly_proven() {
+        if let Some(start) = canary.watch.newly_proven() {
             self.ping(start, now);
         }
         let subject = Subject::Canary(id.clone());

@@ -219,6 +219,32 @@ async fn what_others_post_with_the_labels_of_our_own_canary_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_a_reload_leads_no_canary_any_more_none_is_waited_for() {
+    let slow = Arc::new(Fake { takes: seconds(300), ..Fake::default() });
+    let scene = Scene::start([]);
+    let plan = |receivers: &[&str]| {
+        let mut plan = plan_of(&[("on-call", "http://a", &scene.on_call), ("office", "http://slow", &slow)]);
+        let receivers = receivers.iter().map(|name| (*name).to_owned()).collect();
+        let settings = Settings { interval: seconds(60), receivers, arrivals: Vec::new(), ping: None };
+        plan.routes = settings.routes(plan.routes);
+        let ping = Some(Arc::clone(&scene.pings) as Arc<dyn Channel>);
+        plan.canary = Some(Planned { every: seconds(60), arrivals: Vec::new(), ping });
+        plan
+    };
+    scene.rig.shared.adopt(plan(&["on-call", "office"]));
+    time::sleep(seconds(1)).await;
+    let canary = Alert { starts_at: Millis(scene.begun + 60_000), ..alert(NAME, None) };
+    scene.rig.shared.tell(vec![Transition::Firing(canary)]);
+    time::sleep(seconds(20)).await;
+    assert_eq!((scene.on_call.names().len(), slow.names().len(), scene.pings.names().len()), (1, 1, 0));
+    scene.rig.shared.adopt(plan(&["on-call"]));
+    time::sleep(seconds(50)).await;
+    assert_eq!(scene.pings.names().len(), 1);
+    assert_eq!(scene.on_call.names(), ["firing SidewatchCanary"], "nothing fails");
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_canary_that_was_missed_is_back_also_after_a_reload_with_another_interval() {
     let mut scene = Scene::start([]);
     scene.period(true).await;
