@@ -16,7 +16,7 @@ use crate::notify::canary::alerts::{not_arrived, not_fired};
 use crate::notify::canary::watch::{Late, Watch};
 use crate::notify::canary::{NAME, Planned, goes_by, is_canary};
 use crate::notify::channels::arrival::Arrival;
-use crate::notify::channels::{Channel, FailureReason, IntegrationId};
+use crate::notify::channels::{Channel, ChannelSettings as _, FailureReason, IntegrationId, ping};
 use crate::notify::failing::{Failing, Subject};
 use crate::notify::group::Batch;
 use crate::notify::metrics::Metrics;
@@ -51,8 +51,7 @@ impl Dispatcher {
         if planned.as_ref().is_some_and(|planned| planned.ping.is_none()) && self.live.len() < 2 {
             warn!("should the canary not arrive, there is nobody to be told: name another receiver, or a ping");
         }
-        let kept = before.filter(|before| planned.as_ref().is_some_and(|planned| before.watch.every() == planned.every));
-        self.canary = planned.map(|planned| match kept {
+        self.canary = planned.map(|planned| match before.filter(|before| before.watch.every() == planned.every) {
             Some(before) => Canary { planned, ..before },
             None => Canary { watch: Watch::new(planned.every, now), planned, labels: None, period: None },
         });
@@ -302,6 +301,7 @@ fn well(start: Millis, now: Millis, external_url: &Arc<str>) -> Notification {
     };
     Notification {
         receiver: "canary".into(),
+        integration: (ping::Settings::KIND, 0),
         group_key: format!("{{}}/{{{NAME}}}").into(),
         group_labels: labels,
         alerts: vec![Arc::new(alert)],
