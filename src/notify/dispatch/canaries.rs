@@ -16,7 +16,7 @@ use crate::notify::canary::alerts::{not_arrived, not_fired};
 use crate::notify::canary::watch::{Late, Watch};
 use crate::notify::canary::{NAME, Planned, goes_by, is_canary};
 use crate::notify::channels::arrival::Arrival;
-use crate::notify::channels::{Channel, ChannelSettings as _, FailureReason, IntegrationId, ping};
+use crate::notify::channels::{Channel, ChannelSettings as _, FailureReason, IntegrationId, Retry, ping};
 use crate::notify::failing::{Failing, Subject};
 use crate::notify::group::Batch;
 use crate::notify::metrics::Metrics;
@@ -269,21 +269,27 @@ async fn look_for(
     }
 }
 
+/// Tries within half of what is left, unless the other end asks for a longer wait: each wait is twice the one before.
 async fn ping_until(ping: Arc<dyn Channel>, notification: Notification, ends: Instant, metrics: Metrics) {
-    let mut wait = LOOK_AGAIN.0;
+    let waits = 2_u32.pow(PINGS - 1) - 1;
+    let mut wait = ends.saturating_duration_since(Instant::now()) / 2 / waits;
     for attempt in 1..=PINGS {
-        match time::timeout_at(ends, ping.send(&notification)).await {
+        let asked = match time::timeout_at(ends, ping.send(&notification)).await {
             Ok(Ok(_)) => {
                 info!("the dead man's switch was pinged");
                 return metrics.canary_pinged(Millis::now());
             }
-            Ok(Err(error)) => warn!(%error, attempt, "the dead man's switch was not pinged"),
+            Ok(Err(error)) => {
+                warn!(%error, attempt, "the dead man's switch was not pinged");
+                if let Retry::After(asked) = error.retry { asked } else { Duration::ZERO }
+            }
             Err(_) => return warn!("the dead man's switch did not answer within the period"),
-        }
-        if Instant::now() + wait >= ends {
+        };
+        let pause = wait.max(asked);
+        if attempt == PINGS || Instant::now() + pause >= ends {
             return;
         }
-        time::sleep(wait).await;
+        time::sleep(pause).await;
         wait *= 2;
     }
 }

@@ -273,6 +273,16 @@ async fn a_ping_that_fails_is_tried_again_but_not_for_ever() {
     scene.pings.answers.lock().unwrap().extend((0..20).map(|_| failing()));
     scene.period(true).await;
     assert_eq!(scene.pings.names().len(), 3 + PINGS as usize);
+    let tries: Vec<_> = scene.pings.heard.lock().unwrap()[3..].iter().map(|(at, _)| at.0 / 1000).collect();
+    let begin = tries[0];
+    assert_eq!(tries.iter().map(|at| at - begin).collect::<Vec<_>>(), [0, 2, 6, 14, 30], "up to half of the period");
+    scene.pings.answers.lock().unwrap().clear();
+    let later = ChannelError { retry: Retry::After(seconds(20)), ..failing().unwrap_err() };
+    scene.pings.answers.lock().unwrap().push_back(Err(later));
+    scene.period(true).await;
+    let heard = scene.pings.heard.lock().unwrap().clone();
+    assert_eq!(heard.len(), 5 + PINGS as usize);
+    assert_eq!((heard[9].0.0 - heard[8].0.0) / 1000, 20, "as it was asked to wait");
     scene.stop().await;
 }
 
