@@ -102,6 +102,12 @@ impl Dispatcher {
         self.canary.as_ref().is_some_and(|canary| canary.labels.as_ref() == Some(labels))
     }
 
+    /// Whether the canary that fired then is the one that is to arrive by this channel now.
+    pub(super) fn awaits_canary(&self, id: &IntegrationId, start: Millis) -> bool {
+        let mut watches = self.canary.iter().map(|canary| &canary.watch);
+        watches.any(|watch| watch.is_present(start) && watch.legs().any(|leg| leg == id))
+    }
+
     /// The present canary, where a batch tells of it.
     pub(super) fn canary_of(&self, batch: &Batch) -> Option<Millis> {
         let watch = &self.canary.as_ref()?.watch;
@@ -163,7 +169,9 @@ impl Dispatcher {
     }
 
     fn canary_arrived(&mut self, id: &IntegrationId, start: Millis) {
-        let Some(canary) = self.canary.as_mut().filter(|canary| canary.watch.is_present(start)) else { return };
+        // A reload may have taken the channel away meanwhile.
+        let is_awaited = self.awaits_canary(id, start);
+        let Some(canary) = self.canary.as_mut().filter(|_| is_awaited) else { return };
         let now = Millis::now();
         canary.watch.arrived(id);
         self.metrics.canary_arrived(id, start, now);

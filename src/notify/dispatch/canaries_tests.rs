@@ -197,6 +197,30 @@ async fn the_canary_of_another_agent_proves_nothing_here() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canary_that_others_post_is_an_alert_like_any_other_where_there_is_none() {
+    let (on_call, office) = (Arc::<Fake>::default(), Arc::<Fake>::default());
+    on_call.answers.lock().unwrap().push_back(refusal());
+    let rig = start(plan_of(&[("on-call", "http://a", &on_call), ("office", "http://b", &office)]));
+    rig.shared.tell_of_others(vec![Transition::Firing(alert(NAME, None))]);
+    time::sleep(seconds(300)).await;
+    let names = office.names();
+    assert_eq!(names, ["firing SidewatchNotificationsFailing", "resolved SidewatchNotificationsFailing"]);
+    assert!(rig.supervisor.stop(seconds(60)).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_the_canary_of_another_agent_is_refused_says_nothing_of_ours() {
+    let mut scene = Scene::start([]);
+    scene.period(true).await;
+    let other = Alert { labels: Labels::new([("alertname", NAME), ("instance", "other")]), ..alert(NAME, None) };
+    scene.on_call.answers.lock().unwrap().push_back(refusal());
+    scene.rig.shared.tell_of_others(vec![Transition::Firing(other)]);
+    time::sleep(seconds(5)).await;
+    assert_eq!((scene.on_call.names().len(), scene.office.names()), (3, Vec::new()));
+    scene.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_others_post_with_the_labels_of_our_own_canary_changes_nothing() {
     let mut scene = Scene::start([]);
     scene.period(true).await;
