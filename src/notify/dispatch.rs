@@ -21,6 +21,7 @@ use tracing::{error, warn};
 use crate::model::{Alert, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
+use super::canary::is_canary;
 use super::channels::{Channel, Integration, IntegrationId};
 use super::failing::Failing;
 use super::flapping::Flapping;
@@ -181,7 +182,10 @@ impl Dispatcher {
         let taken = self.groups.apply(transition, route.unwrap_or(&self.routes), (now, wall));
         if let Some((id, alert)) = &taken {
             self.inhibitor.note(*id, alert, wall);
-            self.flapping.note(*id, fires, now);
+            // A canary comes and goes by its nature.
+            if !is_canary(&alert.labels) {
+                self.flapping.note(*id, fires, now);
+            }
         }
         taken.map(|(_, alert)| alert)
     }

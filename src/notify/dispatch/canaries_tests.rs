@@ -68,6 +68,8 @@ async fn each_period_brings_a_canary_and_a_ping_whatever_the_routes_times() {
     assert_eq!(scene.on_call.names(), [both, both, both].concat());
     assert_eq!(scene.pings.names(), ["resolved SidewatchCanary"; 3], "that nothing fires");
     assert!(scene.office.names().is_empty());
+    let sent = scene.on_call.sent.lock().unwrap().clone();
+    assert!(sent.iter().flat_map(|sent| &sent.asides.alerts).all(|aside| aside.flapped == 0), "it comes and goes");
     let to = "{receiver=\"on-call\",integration=\"webhook\"}";
     assert!(scene.rig.metric(&format!("sidewatch_canary_last_success_timestamp_seconds{to}")) > 1e9);
     scene.stop().await;
