@@ -28,7 +28,7 @@ use super::flapping::Flapping;
 use super::group::{Groups, MAX_ALERTS};
 use super::inbox::Shared;
 use super::inhibit::Inhibitor;
-use super::metrics::Metrics;
+use super::metrics::{KeptTimes, Metrics};
 use super::outbox::Outbox;
 use super::plan::{Plan, Planned};
 use super::quiet::Silencer;
@@ -218,6 +218,7 @@ impl Dispatcher {
     /// Takes up a configuration: integrations that did not change keep their workers and what these are sending.
     fn adopt(&mut self, plan: Plan, now: Millis) {
         let mut old = std::mem::take(&mut self.live);
+        let before: Vec<_> = old.iter().map(|live| live.id.clone()).collect();
         for Planned { id, settings, channel } in plan.integrations {
             let same = old.iter().position(|live| live.id == id && live.settings == settings);
             let live =
@@ -233,10 +234,18 @@ impl Dispatcher {
         }
         self.adopt_canary(plan.canary, now);
         self.drop_canary_legs(wall);
+        self.forget_times(&before);
         self.groups.reroute(&self.routes, (now, wall));
         self.forget_untold();
         self.restart.settle_by(now, &plan.facts);
         self.tell_of_failing_anew();
+    }
+
+    /// Times of what is gone.
+    fn forget_times(&self, before: &[IntegrationId]) {
+        let told: Vec<_> = self.live.iter().map(|live| live.id.clone()).collect();
+        let (canaries, ping) = self.canary_goes_to();
+        self.metrics.keep_times(before.iter(), &KeptTimes { told: &told, canaries: &canaries, ping });
     }
 
     /// Nobody can be told of these any more.

@@ -51,9 +51,11 @@ impl Dispatcher {
         if planned.as_ref().is_some_and(|planned| planned.ping.is_none()) && self.live.len() < 2 {
             warn!("should the canary not arrive, there is nobody to be told: name another receiver, or a ping");
         }
-        self.canary = planned.map(|planned| match before.filter(|before| before.watch.every() == planned.every) {
+        let Some(planned) = planned else { return };
+        let labels = before.as_ref().and_then(|before| before.labels.clone());
+        self.canary = Some(match before.filter(|before| before.watch.every() == planned.every) {
             Some(before) => Canary { planned, ..before },
-            None => Canary { watch: Watch::new(planned.every, now), planned, labels: None, period: None },
+            None => Canary { watch: Watch::new(planned.every, now), planned, labels, period: None },
         });
     }
 
@@ -66,6 +68,13 @@ impl Dispatcher {
         if let Some(start) = canary.watch.newly_proven() {
             self.ping(start, now);
         }
+    }
+
+    /// The channels that the canary goes by, as far as it is known, and whether a dead man's switch is pinged.
+    pub(super) fn canary_goes_to(&self) -> (Vec<IntegrationId>, bool) {
+        let Some(canary) = &self.canary else { return (Vec::new(), false) };
+        let legs = canary.labels.as_ref().map(|labels| self.canary_legs(labels));
+        (legs.unwrap_or_default(), canary.planned.ping.is_some())
     }
 
     /// The channels that an alert with these labels goes by, if it is a canary.

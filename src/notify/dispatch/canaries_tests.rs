@@ -169,7 +169,7 @@ async fn a_silence_that_takes_the_canary_is_found() {
 async fn a_canary_that_no_rule_fires_is_missed_by_everybody() {
     let mut scene = Scene::start([]);
     scene.period(true).await;
-    time::sleep(seconds(90)).await;
+    time::sleep(seconds(120)).await;
     assert_eq!(scene.on_call.names()[2..], [FAILS], "its way is not what fails");
     scene.period(true).await;
     time::sleep(seconds(60)).await;
@@ -267,6 +267,15 @@ async fn where_a_reload_leads_no_canary_any_more_none_is_waited_for() {
     time::sleep(seconds(50)).await;
     assert_eq!(scene.pings.names().len(), 1);
     assert_eq!(scene.on_call.names(), ["firing SidewatchCanary"], "nothing fails");
+    let names = |about: &str| scene.rig.metrics().lines().filter(|line| !line.starts_with('#') && line.contains(about)).count();
+    let ours = "_timestamp_seconds{receiver=\"on-call\"";
+    assert_eq!((names(ours), names("sidewatch_canary_last_ping")), (2, 1));
+    // Times of what is gone go.
+    let mut plan = plan_of(&[("office", "http://slow", &slow)]);
+    plan.routes = plan_of(&[]).routes;
+    scene.rig.shared.adopt(plan);
+    time::sleep(seconds(1)).await;
+    assert_eq!((names(ours), names("sidewatch_canary_last_ping")), (0, 0));
     scene.stop().await;
 }
 
