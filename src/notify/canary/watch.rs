@@ -11,6 +11,9 @@ use crate::notify::channels::IntegrationId;
 /// The first canary after a start comes within a period, once the agent has looked at itself.
 const FIRST: Duration = Duration::from_mins(1);
 
+/// So many periods from one canary to the next: one that was not evaluated is no alarm, should the next be late besides.
+const PATIENCE: f64 = 2.5;
+
 /// What is known.
 #[derive(Debug)]
 pub struct Watch {
@@ -52,7 +55,7 @@ pub enum Late {
 impl Watch {
     /// Expects a first canary before long.
     pub fn new(every: Duration, now: Millis) -> Self {
-        Self { every, period: None, expected_by: now + (every * 2).max(FIRST), is_missing: false }
+        Self { every, period: None, expected_by: now + every.mul_f64(PATIENCE).max(FIRST), is_missing: false }
     }
 
     /// From one canary to the next.
@@ -70,7 +73,7 @@ impl Watch {
     pub fn begin(&mut self, start: Millis, legs: impl IntoIterator<Item = IntegrationId>, now: Millis) -> Vec<Late> {
         let late = self.close();
         self.is_missing = false;
-        self.expected_by = now + self.every * 2;
+        self.expected_by = now + self.every.mul_f64(PATIENCE);
         let legs = legs.into_iter().map(|id| (id, Leg::default())).collect();
         self.period = Some(Period { start, ends: now + self.every, legs, is_proven: false, is_over: false });
         late
@@ -199,7 +202,7 @@ mod tests {
         let none = "it was not taken within its period".to_owned();
         let both = [Late::Arrival(id("b"), none.clone()), Late::Arrival(id("c"), "a silence".into())];
         assert_eq!(watch.late(at(90)), both);
-        assert_eq!((watch.late(at(100)), watch.next_due()), (vec![], Some(at(150))));
+        assert_eq!((watch.late(at(100)), watch.next_due()), (vec![], Some(at(180))));
         // The next canary may come before anybody has looked.
         watch.begin(at(90), [id("b")], at(101));
         assert_eq!(watch.begin(at(150), [id("b")], at(161)), [Late::Arrival(id("b"), none)]);
@@ -208,11 +211,11 @@ mod tests {
     #[test]
     fn a_canary_that_nobody_fires_is_missed_until_it_flies_again() {
         let mut watch = Watch::new(EVERY, at(0));
-        assert_eq!((watch.late(at(119)), watch.next_due()), (vec![], Some(at(120))));
-        assert_eq!((watch.late(at(120)), watch.late(at(500)), watch.next_due()), (vec![Late::Canary], vec![], None));
+        assert_eq!((watch.late(at(149)), watch.next_due()), (vec![], Some(at(150))));
+        assert_eq!((watch.late(at(150)), watch.late(at(500)), watch.next_due()), (vec![Late::Canary], vec![], None));
         assert_eq!(watch.begin(at(510), [], at(510)), []);
         assert_eq!(watch.begin(at(570), [], at(570)), []);
-        assert_eq!((watch.late(at(689)), watch.late(at(690))), (vec![], vec![Late::Canary]));
+        assert_eq!((watch.late(at(719)), watch.late(at(720))), (vec![], vec![Late::Canary]));
         assert_eq!(Watch::new(Duration::from_secs(2), at(0)).next_due(), Some(at(60)), "time for the first look");
     }
 }
