@@ -290,6 +290,16 @@ fn a_canary_that_cannot_arrive_says_so_with_its_place() {
 }
 
 #[test]
+fn a_canary_that_nobody_gets_says_so_with_its_place() {
+    let said = read("alertmanagers: ['http://am:9093']\ncanary: {interval: 5m}\n").1;
+    assert_eq!(
+        said,
+        ["f.yml:2:9: nobody is told of alerts here, so the canary goes nowhere: it is not handed to Alertmanagers; add `route` \
+          and `receivers` to `alerting`, or remove `canary`"]
+    );
+}
+
+#[test]
 fn who_only_hands_alerts_over_needs_no_route() {
     let (settings, said) = read("alertmanagers: ['http://am:9093']\nglobal: {resolve_timeout: 1m}\n");
     assert_eq!((said, settings.route), (vec![], None));

@@ -32,6 +32,7 @@ pub struct Canary {
 
 /// Where lists of the section stand.
 pub(in crate::notify) struct Places<'n> {
+    section: &'n Place,
     receivers: &'n Place,
     arrivals: &'n Place,
 }
@@ -45,7 +46,8 @@ impl Canary {
         }
         let receivers = fields.texts("receivers");
         let (problems, http) = (fields.problems(), HttpSettings::default());
-        let places = Places { receivers: fields.place_of("receivers"), arrivals: fields.place_of("arrivals") };
+        let (receivers_at, arrivals_at) = (fields.place_of("receivers"), fields.place_of("arrivals"));
+        let places = Places { section: fields.at(), receivers: receivers_at, arrivals: arrivals_at };
         let arrivals = fields.list("arrivals").iter().filter_map(|node| {
             let mut fields = Fields::of(node, "an item of `arrivals`", problems)?;
             let arrival = Arrival::read(&mut fields);
@@ -70,6 +72,10 @@ impl Canary {
             let found = receivers.iter().find(|receiver| receiver.name == *name);
             found.is_some_and(|receiver| !receiver.integrations.iter().any(|channel| goes_by(channel.kind())))
         };
+        if settings.route.is_none() && receivers.is_empty() && self.receivers.is_empty() {
+            let what = "nobody is told of alerts here, so the canary goes nowhere: it is not handed to Alertmanagers";
+            problems.add(at.section, what, "add `route` and `receivers` to `alerting`, or remove `canary`");
+        }
         for name in &self.receivers {
             if !receivers.iter().any(|receiver| receiver.name == *name) {
                 problems.add(at.receivers, format!("there is no receiver `{name}`"), format!("known: {names}"));
