@@ -91,7 +91,12 @@ mod tests {
         let point = Point { suffix: Suffix::None, labels: Labels::empty(), value: 0.0 };
         let blocks = vec![Block { family: START.clone(), points: vec![point] }];
         let begin = 1_795_230_240_768;
-        store.record(Picture { source: "own".into(), labels: Labels::new([("job", "sidewatch")]), blocks, at: Millis(begin) });
+        store.record(Picture {
+            source: "own".into(),
+            labels: Labels::new([("job", "sidewatch")]),
+            blocks,
+            at: Millis(begin),
+        });
         let externals = Externals { labels: Labels::empty(), url: "http://sw".into() };
         let begun = [0, 3000].map(|after| {
             let mut set = RuleSet::new(rules(Duration::from_secs(60)), &externals);

@@ -315,7 +315,8 @@ impl Metrics {
 
     /// After a reload: times of what is told no more, or gets no canary any more, say nothing.
     pub(super) fn keep_times<'i>(&self, before: impl Iterator<Item = &'i IntegrationId>, kept: &KeptTimes<'_>) {
-        let is_among = |id: &IntegrationId, kept: &[IntegrationId]| kept.iter().any(|known| To::from(known) == id.into());
+        let is_among =
+            |id: &IntegrationId, kept: &[IntegrationId]| kept.iter().any(|known| To::from(known) == id.into());
         for id in before {
             if !is_among(id, kept.told) {
                 self.last_success.remove(&id.into());

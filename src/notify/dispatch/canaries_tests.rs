@@ -1,6 +1,6 @@
-use crate::model::Transition;
 use super::super::tests::{Fake, Rig, alert, plan_of, seconds, start};
 use super::*;
+use crate::model::Transition;
 use crate::notify::canary::Canary as Settings;
 use crate::notify::channels::ChannelError;
 use crate::notify::matcher::Matcher;
@@ -267,7 +267,8 @@ async fn where_a_reload_leads_no_canary_any_more_none_is_waited_for() {
     time::sleep(seconds(50)).await;
     assert_eq!(scene.pings.names().len(), 1);
     assert_eq!(scene.on_call.names(), ["firing SidewatchCanary"], "nothing fails");
-    let names = |about: &str| scene.rig.metrics().lines().filter(|line| !line.starts_with('#') && line.contains(about)).count();
+    let names =
+        |about: &str| scene.rig.metrics().lines().filter(|line| !line.starts_with('#') && line.contains(about)).count();
     let ours = "_timestamp_seconds{receiver=\"on-call\"";
     assert_eq!((names(ours), names("sidewatch_canary_last_ping")), (2, 1));
     // Times of what is gone go.

@@ -107,7 +107,8 @@ impl Dispatcher {
         // The same words again are the same message, with the key that it had.
         let same = self.outbox.same(batch, &id, states);
         let (at, maybe_arrived) = same.map_or((flushed, false), |same| (same.at, same.maybe_arrived));
-        let Some(mut notification) = notification(batch, &id, (reason, send_resolved), (&self.external_url, at), receipt)
+        let Some(mut notification) =
+            notification(batch, &id, (reason, send_resolved), (&self.external_url, at), receipt)
         else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
             self.outbox.told((batch, flush), states.clone(), &id, (None, batch.at));
