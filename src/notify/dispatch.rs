@@ -18,16 +18,17 @@ use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::model::{Millis, Transition};
+use crate::model::{Alert, Millis, Transition};
 use crate::runtime::supervise::Supervisor;
 
+use super::canary::is_canary;
 use super::channels::{Channel, Integration, IntegrationId};
 use super::failing::Failing;
 use super::flapping::Flapping;
 use super::group::{Groups, MAX_ALERTS};
 use super::inbox::Shared;
 use super::inhibit::Inhibitor;
-use super::metrics::Metrics;
+use super::metrics::{KeptTimes, Metrics};
 use super::outbox::Outbox;
 use super::plan::{Plan, Planned};
 use super::quiet::Silencer;
@@ -172,17 +173,21 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a transition, by the configuration's routes if no other is named. `false` when there is no room.
-    fn take(&mut self, transition: Transition, route: Option<&Route>, now: Millis) -> bool {
+    /// Takes a transition, by the configuration's routes if no other is named. Gives back the alert as its group keeps it;
+    /// nothing when there is no room.
+    fn take(&mut self, transition: Transition, route: Option<&Route>, now: Millis) -> Option<Arc<Alert>> {
         let wall = Millis::now();
         self.changed = true;
         let fires = !matches!(transition, Transition::Resolved(_));
         let taken = self.groups.apply(transition, route.unwrap_or(&self.routes), (now, wall));
         if let Some((id, alert)) = &taken {
             self.inhibitor.note(*id, alert, wall);
-            self.flapping.note(*id, fires, now);
+            // A canary comes and goes by its nature.
+            if !is_canary(&alert.labels) {
+                self.flapping.note(*id, fires, now);
+            }
         }
-        taken.is_some()
+        taken.map(|(_, alert)| alert)
     }
 
     fn take_inbox(&mut self, now: Millis) {
@@ -192,9 +197,17 @@ impl Dispatcher {
         }
         self.restart.heard(inbox.transitions.values());
         let mut refused = 0;
-        for transition in inbox.transitions.into_values() {
-            self.note_canary(&transition, now);
-            refused += usize::from(!self.take(transition, None, now));
+        for (labels, transition) in inbox.transitions {
+            let is_posted = inbox.posted_canaries.contains(&labels);
+            if is_posted && self.is_own_canary(&labels) {
+                continue;
+            }
+            let fires = !matches!(transition, Transition::Resolved(_));
+            match self.take(transition, None, now) {
+                Some(alert) if fires && !is_posted => self.note_canary(&alert, now),
+                Some(_) => {}
+                None => refused += 1,
+            }
         }
         if refused > 0 {
             self.metrics.dropped(refused);
@@ -205,6 +218,7 @@ impl Dispatcher {
     /// Takes up a configuration: integrations that did not change keep their workers and what these are sending.
     fn adopt(&mut self, plan: Plan, now: Millis) {
         let mut old = std::mem::take(&mut self.live);
+        let before: Vec<_> = old.iter().map(|live| live.id.clone()).collect();
         for Planned { id, settings, channel } in plan.integrations {
             let same = old.iter().position(|live| live.id == id && live.settings == settings);
             let live =
@@ -219,10 +233,19 @@ impl Dispatcher {
             self.inhibitor.note(id, &alert, wall);
         }
         self.adopt_canary(plan.canary, now);
+        self.drop_canary_legs(wall);
+        self.forget_times(&before);
         self.groups.reroute(&self.routes, (now, wall));
         self.forget_untold();
         self.restart.settle_by(now, &plan.facts);
         self.tell_of_failing_anew();
+    }
+
+    /// Times of what is gone.
+    fn forget_times(&self, before: &[IntegrationId]) {
+        let told: Vec<_> = self.live.iter().map(|live| live.id.clone()).collect();
+        let (canaries, ping) = self.canary_goes_to();
+        self.metrics.keep_times(before.iter(), &KeptTimes { told: &told, canaries: &canaries, ping });
     }
 
     /// Nobody can be told of these any more.

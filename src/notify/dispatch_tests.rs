@@ -110,10 +110,16 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A metric's value, by its name and labels as they are written.
-    pub fn metric(&self, name: &str) -> f64 {
+    /// All metrics.
+    pub fn metrics(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
+    }
+
+    /// A metric's value, by its name and labels as they are written.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics();
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
     }

@@ -161,10 +161,11 @@ impl Groups {
         self.version += 1;
         let spoken = Some(alert.starts_at);
         let member = Member { alert: Arc::clone(&alert), ended, version: self.version, updated: now, place: 0, spoken };
-        for (place, route) in routes.taking(&alert.labels).into_iter().enumerate() {
-            self.insert(id, &Member { place, ..member.clone() }, route, (now, wall));
+        let mut kept = alert;
+        for (place, route) in routes.taking(&member.alert.labels).into_iter().enumerate() {
+            kept = self.insert(id, &Member { place, ..member.clone() }, route, (now, wall));
         }
-        Some((id, alert))
+        Some((id, kept))
     }
 
     /// What is here now was so before a restart. The next word about an alert means the same one, whatever start it names; but
@@ -177,7 +178,8 @@ impl Groups {
         }
     }
 
-    fn insert(&mut self, id: u64, member: &Member, route: &Route, (now, wall): (Millis, Millis)) {
+    /// The alert as the group keeps it.
+    fn insert(&mut self, id: u64, member: &Member, route: &Route, (now, wall): (Millis, Millis)) -> Arc<Alert> {
         let alert = &member.alert;
         let labels = route.group_by.labels_of(&alert.labels);
         let group_id = group_key(&route.id, &labels);
@@ -199,13 +201,15 @@ impl Groups {
             self.schedule.insert((next, Arc::clone(&group_id)));
             self.all.insert(group_id, group);
             *self.alerts.entry(id).or_default() += 1;
-            return;
+            return Arc::clone(alert);
         };
         if let Some(before) = group.members.get_mut(&id) {
             *before = member.after(before);
+            Arc::clone(&before.alert)
         } else {
             group.members.insert(id, member.clone());
             *self.alerts.entry(id).or_default() += 1;
+            Arc::clone(alert)
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nobody waits here for longer than a map's insertion; at most as many transitions as alerts are kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::model::{Alert, Labels, Transition};
 
+use super::canary::is_canary;
 use super::group::{ActiveAlert, MAX_ALERTS};
 use super::kept::Kept;
 use super::outside::Outside;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) transitions: HashMap<Labels, Transition>,
+    /// Those canaries among them that others have posted.
+    pub(super) posted_canaries: HashSet<Labels>,
     pub(super) plan: Option<Plan>,
     /// How often something came in before it was taken.
     taken: u64,
@@ -55,8 +58,18 @@ impl Shared {
         }
     }
 
-    /// Takes transitions in; says how many found no room.
+    /// Takes transitions of our own rules in; says how many found no room.
     pub(super) fn tell(&self, transitions: Vec<Transition>) -> usize {
+        self.take_in(transitions, false)
+    }
+
+    /// Takes in what became of alerts that others have posted; says how many found no room. What our own rules say of their
+    /// canary is not replaced by this.
+    pub(super) fn tell_of_others(&self, transitions: Vec<Transition>) -> usize {
+        self.take_in(transitions, true)
+    }
+
+    fn take_in(&self, transitions: Vec<Transition>, are_posted: bool) -> usize {
         if transitions.is_empty() {
             return 0;
         }
@@ -64,11 +77,21 @@ impl Shared {
         let mut dropped = 0;
         for transition in transitions {
             let labels = transition.alert().labels.clone();
-            if inbox.transitions.len() < MAX_ALERTS || inbox.transitions.contains_key(&labels) {
-                inbox.transitions.insert(labels, transition);
-            } else {
+            let waits = inbox.transitions.contains_key(&labels);
+            if !waits && inbox.transitions.len() >= MAX_ALERTS {
                 dropped += 1;
+                continue;
             }
+            if is_canary(&labels) {
+                if !are_posted {
+                    inbox.posted_canaries.remove(&labels);
+                } else if waits && !inbox.posted_canaries.contains(&labels) {
+                    continue;
+                } else {
+                    inbox.posted_canaries.insert(labels.clone());
+                }
+            }
+            inbox.transitions.insert(labels, transition);
         }
         self.arrivals.send_modify(|(came, _)| *came += 1);
         drop(inbox);

@@ -313,6 +313,24 @@ impl Metrics {
         self.canary_ping.get_or_create(&Vec::new()).set(now.as_seconds());
     }
 
+    /// After a reload: times of what is told no more, or gets no canary any more, say nothing.
+    pub(super) fn keep_times<'i>(&self, before: impl Iterator<Item = &'i IntegrationId>, kept: &KeptTimes<'_>) {
+        let is_among =
+            |id: &IntegrationId, kept: &[IntegrationId]| kept.iter().any(|known| To::from(known) == id.into());
+        for id in before {
+            if !is_among(id, kept.told) {
+                self.last_success.remove(&id.into());
+            }
+            if !is_among(id, kept.canaries) {
+                self.canary_success.remove(&id.into());
+                self.canary_delay.remove(&id.into());
+            }
+        }
+        if !kept.ping {
+            self.canary_ping.clear();
+        }
+    }
+
     /// Somebody posted an alert, which fires or has ended.
     pub(super) fn received(&self, fires: bool) {
         let status = if fires { "firing" } else { "resolved" };
@@ -350,6 +368,16 @@ impl Metrics {
     pub(super) fn unstored(&self) {
         self.unstored.inc();
     }
+}
+
+/// Of what there are times after a reload.
+pub(super) struct KeptTimes<'k> {
+    /// Who is told.
+    pub(super) told: &'k [IntegrationId],
+    /// Who gets canaries.
+    pub(super) canaries: &'k [IntegrationId],
+    /// Whether a dead man's switch is pinged.
+    pub(super) ping: bool,
 }
 
 fn failed(id: &IntegrationId, reason: FailureReason) -> Failed {

@@ -152,7 +152,7 @@ impl Notifier {
                 loop {
                     let next = {
                         let mut outside = notifier.shared.outside();
-                        notifier.tell(outside.ended(Millis::now()));
+                        notifier.tell_of_others(outside.ended(Millis::now()));
                         outside.next_end()
                     };
                     // The wall clock may jump, so it is asked again before long.
@@ -189,7 +189,7 @@ impl Notifier {
             }
         }
         // Told before others may post, so that what comes later is told later.
-        self.tell(told);
+        self.tell_of_others(told);
         drop(outside);
         self.shared.note_post();
         if refused > 0 {
@@ -246,7 +246,15 @@ impl Notifier {
 
     /// Takes what changed. Never waits.
     pub fn tell(&self, transitions: Vec<Transition>) {
-        let dropped = self.shared.tell(transitions);
+        self.note_dropped(self.shared.tell(transitions));
+    }
+
+    /// Takes what became of alerts that others have posted.
+    fn tell_of_others(&self, transitions: Vec<Transition>) {
+        self.note_dropped(self.shared.tell_of_others(transitions));
+    }
+
+    fn note_dropped(&self, dropped: usize) {
         if dropped > 0 {
             self.metrics.dropped(dropped);
             error!("{dropped} transitions were dropped: the notifier does not keep up");

@@ -42,6 +42,8 @@ impl Reason {
 pub struct Notification {
     /// The receiver's name.
     pub receiver: Arc<str>,
+    /// Which of the receiver's channels: its kind, and which of this kind.
+    pub integration: (&'static str, usize),
     /// The group's key, as Alertmanager writes it.
     pub group_key: Arc<str>,
     /// The labels that name the group.
@@ -85,7 +87,8 @@ impl Notification {
 
     /// The same for every attempt at this message and different for every other message.
     pub fn id(&self) -> String {
-        digest(&[&self.receiver, &self.group_key, &self.at.0.to_string(), self.status()], 32)
+        let ((kind, index), at) = (self.integration, self.at.0.to_string());
+        digest(&[&self.receiver, kind, &index.to_string(), &self.group_key, &at, self.status()], 32)
     }
 }
 
@@ -124,6 +127,15 @@ fn label_sets(a: &Labels, b: &Labels) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notify::channels::testing;
+
+    #[test]
+    fn each_channel_of_a_receiver_has_messages_of_its_own() {
+        let by = |kind, index| Notification { integration: (kind, index), ..testing::firing("app") }.id();
+        assert_eq!(by("email", 0), by("email", 0));
+        assert_ne!(by("email", 0), by("email", 1));
+        assert_ne!(by("email", 0), by("webhook", 0));
+    }
 
     #[test]
     fn what_is_common_is_what_all_have() {

@@ -286,7 +286,36 @@ fn a_canary_that_cannot_arrive_says_so_with_its_place() {
           belongs"
         ]
     );
+    let found = "{receiver: a, integration: webhook, url: 'http://m/{id}'}";
+    assert_eq!(
+        arrivals(&format!("{found}, {found}")),
+        ["f.yml:5:36: it is said twice where messages of `a` by `webhook` arrive; say it once: one place is asked"]
+    );
+    assert_eq!(of("{receivers: [a, a]}"), ["f.yml:5:21: the receiver `a` is named twice; name it once"]);
     assert_eq!(arrivals("{receiver: a, integration: webhook, url: 'http://m/messages'}"), [""; 0]);
+    let chat = TWO.replace("webhook_configs: [{url: 'http://h/'}]", "ntfy_configs: [{url: 'http://n/', topic: t}]");
+    assert_eq!(
+        read(&format!(
+            "{chat}canary: {{receivers: [a], arrivals: [{{receiver: a, integration: ntfy, url: 'http://m/{{id}}'}}]}}\n"
+        ))
+        .1,
+        [
+            "f.yml:5:36: messages by `ntfy` hold no id, so none can be looked for; remove it: its answer counts; `email` and \
+          `webhook` can be looked for"
+        ]
+    );
+}
+
+#[test]
+fn a_canary_that_nobody_gets_says_so_with_its_place() {
+    let said = read("alertmanagers: ['http://am:9093']\ncanary: {interval: 5m}\n").1;
+    assert_eq!(
+        said,
+        [
+            "f.yml:2:9: nobody is told of alerts here, so the canary goes nowhere: it is not handed to Alertmanagers; add `route` \
+          and `receivers` to `alerting`, or remove `canary`"
+        ]
+    );
 }
 
 #[test]

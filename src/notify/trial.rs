@@ -31,9 +31,9 @@ impl Plan {
         }
         let mut trials = Vec::new();
         for planned in self.integrations.iter().filter(|planned| &*planned.id.receiver == name) {
-            let mut outcome = planned.channel.send(&notification(name, external_url, at, None)).await;
+            let mut outcome = planned.channel.send(&notification(&planned.id, external_url, at, None)).await;
             if let (Ok(receipt), true, true) = (&outcome, ends, planned.settings.send_resolved) {
-                let end = notification(name, external_url, at, Some(receipt.clone()));
+                let end = notification(&planned.id, external_url, at, Some(receipt.clone()));
                 outcome = planned.channel.send(&end).await;
             }
             trials.push(Trial { to: planned.id.clone(), outcome });
@@ -43,9 +43,9 @@ impl Plan {
 }
 
 /// The test alert firing, or its end where what came back of the firing one is given.
-fn notification(receiver: &str, external_url: &str, at: Millis, ended: Option<Receipt>) -> Notification {
+fn notification(to: &IntegrationId, external_url: &str, at: Millis, ended: Option<Receipt>) -> Notification {
     let group_labels = Labels::new([("alertname", ALERTNAME)]);
-    let summary = format!("A test of the receiver `{receiver}`: nothing is wrong.");
+    let summary = format!("A test of the receiver `{}`: nothing is wrong.", to.receiver);
     let alert = Alert {
         labels: group_labels.with("severity", "info"),
         annotations: Labels::new([("summary", summary.as_str())]),
@@ -55,7 +55,8 @@ fn notification(receiver: &str, external_url: &str, at: Millis, ended: Option<Re
         generator_url: external_url.to_owned(),
     };
     Notification {
-        receiver: receiver.into(),
+        receiver: Arc::clone(&to.receiver),
+        integration: (to.kind, to.index),
         group_key: group_key("{}", &group_labels).into(),
         group_labels,
         reason: if ended.is_some() { Reason::AllResolved } else { Reason::First },

@@ -24,6 +24,8 @@ pub struct GroupSpec {
     pub query_offset: Option<Duration>,
     /// How many alerts or series each rule may give; 0 and less: any number.
     pub limit: i64,
+    /// Its alerts are not those of before a restart, whatever the store knows of these.
+    pub begins_anew: bool,
     /// Evaluated in this order.
     pub rules: Vec<RuleSpec>,
 }
@@ -146,7 +148,8 @@ fn group<'n>(file: &str, node: &'n Node, problems: &'n Problems) -> Option<(Grou
     }
     let at = fields.at();
     fields.finish();
-    Some((GroupSpec { file: file.into(), name: name?.into(), interval, query_offset, limit, rules }, at))
+    let (file, name, begins_anew) = (file.into(), name?.into(), false);
+    Some((GroupSpec { file, name, interval, query_offset, limit, begins_anew, rules }, at))
 }
 
 fn rule(node: &Node, group_labels: &[(String, String)], problems: &Problems) -> Option<RuleSpec> {

@@ -105,7 +105,7 @@ impl Group {
 
     /// Lets alerts that the store has from before the start go on as they were.
     pub fn restore_from_store(&mut self) {
-        self.restores = true;
+        self.restores = !self.spec.begins_anew;
     }
 
     /// Holds alerts whose data are gone because a look failed.

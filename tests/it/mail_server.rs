@@ -121,6 +121,7 @@ fn notification(ends_at: Option<Millis>) -> Notification {
     };
     Notification {
         receiver: "a".into(),
+        integration: ("email", 0),
         group_key: r#"{}:{alertname="PgFull"}"#.into(),
         group_labels: Labels::new([("alertname", "PgFull")]),
         alerts: vec![Arc::new(alert)],

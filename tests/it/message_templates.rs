@@ -147,6 +147,7 @@ fn notification() -> Notification {
     };
     Notification {
         receiver: "on.call".into(),
+        integration: ("webhook", 0),
         group_key: r#"{}:{alertname="PgFull"}"#.into(),
         group_labels: Labels::new([("alertname", "PgFull")]),
         alerts: vec![alert("db:5432", None), alert("db2:5432", Some(Millis(1_795_238_000_000)))],

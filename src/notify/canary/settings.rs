@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Labels, Place, Problems};
-use crate::notify::channels::arrival::Settings as Arrival;
+use crate::notify::channels::arrival::{FOUND, Settings as Arrival, can_be_found};
 use crate::notify::channels::{ChannelSettings as _, HttpSettings, ping};
 use crate::notify::settings::Settings;
 use crate::notify::template::Templates;
@@ -32,6 +32,7 @@ pub struct Canary {
 
 /// Where lists of the section stand.
 pub(in crate::notify) struct Places<'n> {
+    section: &'n Place,
     receivers: &'n Place,
     arrivals: &'n Place,
 }
@@ -45,7 +46,8 @@ impl Canary {
         }
         let receivers = fields.texts("receivers");
         let (problems, http) = (fields.problems(), HttpSettings::default());
-        let places = Places { receivers: fields.place_of("receivers"), arrivals: fields.place_of("arrivals") };
+        let (receivers_at, arrivals_at) = (fields.place_of("receivers"), fields.place_of("arrivals"));
+        let places = Places { section: fields.at(), receivers: receivers_at, arrivals: arrivals_at };
         let arrivals = fields.list("arrivals").iter().filter_map(|node| {
             let mut fields = Fields::of(node, "an item of `arrivals`", problems)?;
             let arrival = Arrival::read(&mut fields);
@@ -70,21 +72,36 @@ impl Canary {
             let found = receivers.iter().find(|receiver| receiver.name == *name);
             found.is_some_and(|receiver| !receiver.integrations.iter().any(|channel| goes_by(channel.kind())))
         };
-        for name in &self.receivers {
+        if settings.route.is_none() && receivers.is_empty() && self.receivers.is_empty() {
+            let what = "nobody is told of alerts here, so the canary goes nowhere: it is not handed to Alertmanagers";
+            problems.add(at.section, what, "add `route` and `receivers` to `alerting`, or remove `canary`");
+        }
+        for (place, name) in self.receivers.iter().enumerate() {
             if !receivers.iter().any(|receiver| receiver.name == *name) {
                 problems.add(at.receivers, format!("there is no receiver `{name}`"), format!("known: {names}"));
+            }
+            if self.receivers[..place].contains(name) {
+                problems.add(at.receivers, format!("the receiver `{name}` is named twice"), "name it once");
             }
         }
         for name in self.led_to(settings).iter().filter(|name| has_no_channel(name)) {
             let what = format!("the receiver `{name}` has no channel, so no canary can arrive there");
             problems.add(at.receivers, what, "name those that have one as the canary's `receivers`");
         }
-        for Arrival { receiver, integration, .. } in &self.arrivals {
+        for (place, Arrival { receiver, integration, .. }) in self.arrivals.iter().enumerate() {
+            let is_same = |other: &Arrival| other.receiver == *receiver && other.integration == *integration;
+            if self.arrivals[..place].iter().any(is_same) {
+                let what = format!("it is said twice where messages of `{receiver}` by `{integration}` arrive");
+                problems.add(at.arrivals, what, "say it once: one place is asked");
+            }
             let found = receivers.iter().find(|known| known.name == *receiver);
             let channels = found.iter().flat_map(|known| &known.integrations);
             if !channels.into_iter().any(|channel| channel.kind() == integration) {
                 let what = format!("there is no receiver `{receiver}` with a channel `{integration}`");
                 problems.add(at.arrivals, what, format!("known receivers: {names}"));
+            } else if !can_be_found(integration) {
+                let what = format!("messages by `{integration}` hold no id, so none can be looked for");
+                problems.add(at.arrivals, what, format!("remove it: its answer counts; {FOUND} can be looked for"));
             } else if !self.receivers.is_empty() && !self.receivers.contains(receiver) {
                 let what = format!("the receiver `{receiver}` gets no canary");
                 problems.add(at.arrivals, what, "add it to the canary's `receivers`");

@@ -11,6 +11,9 @@ use crate::notify::channels::IntegrationId;
 /// The first canary after a start comes within a period, once the agent has looked at itself.
 const FIRST: Duration = Duration::from_mins(1);
 
+/// So many periods from one canary to the next: one that was not evaluated is no alarm, should the next be late besides.
+const PATIENCE: f64 = 2.5;
+
 /// What is known.
 #[derive(Debug)]
 pub struct Watch {
@@ -49,19 +52,10 @@ pub enum Late {
     Canary,
 }
 
-/// What the begin of a period brings.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Begin {
-    /// What did not arrive in the period before, if nobody knows yet.
-    pub late: Vec<Late>,
-    /// Canaries had not been fired, and are again.
-    pub is_back: bool,
-}
-
 impl Watch {
     /// Expects a first canary before long.
     pub fn new(every: Duration, now: Millis) -> Self {
-        Self { every, period: None, expected_by: now + (every * 2).max(FIRST), is_missing: false }
+        Self { every, period: None, expected_by: now + every.mul_f64(PATIENCE).max(FIRST), is_missing: false }
     }
 
     /// From one canary to the next.
@@ -74,14 +68,15 @@ impl Watch {
         self.period.as_ref().is_some_and(|period| period.start == start)
     }
 
-    /// A new canary has fired, which must arrive by these channels.
-    pub fn begin(&mut self, start: Millis, legs: impl IntoIterator<Item = IntegrationId>, now: Millis) -> Begin {
+    /// A new canary has fired, which must arrive by these channels. What did not arrive in the period before, if nobody knows
+    /// yet.
+    pub fn begin(&mut self, start: Millis, legs: impl IntoIterator<Item = IntegrationId>, now: Millis) -> Vec<Late> {
         let late = self.close();
-        let is_back = std::mem::take(&mut self.is_missing);
-        self.expected_by = now + self.every * 2;
+        self.is_missing = false;
+        self.expected_by = now + self.every.mul_f64(PATIENCE);
         let legs = legs.into_iter().map(|id| (id, Leg::default())).collect();
         self.period = Some(Period { start, ends: now + self.every, legs, is_proven: false, is_over: false });
-        Begin { late, is_back }
+        late
     }
 
     /// The channels by which the present canary must arrive.
@@ -120,12 +115,19 @@ impl Watch {
         }
     }
 
-    /// Whether the present canary has now arrived by every channel: `true` once a period. Where it goes nowhere, nothing is
-    /// proven.
-    pub fn is_newly_proven(&mut self) -> bool {
-        let Some(period) = &mut self.period else { return false };
+    /// By the other channels it need not arrive any more.
+    pub fn keep_legs(&mut self, is_kept: impl Fn(&IntegrationId) -> bool) {
+        if let Some(period) = &mut self.period {
+            period.legs.retain(|id, _| is_kept(id));
+        }
+    }
+
+    /// The present canary, when it has now arrived by every channel: once a period. Where it goes nowhere,
+    /// nothing is proven.
+    pub fn newly_proven(&mut self) -> Option<Millis> {
+        let period = self.period.as_mut()?;
         let all = !period.legs.is_empty() && period.legs.values().all(|leg| leg.has_arrived);
-        all && !std::mem::replace(&mut period.is_proven, true)
+        (all && !std::mem::replace(&mut period.is_proven, true)).then_some(period.start)
     }
 
     /// What should have come by now, each said once.
@@ -176,18 +178,18 @@ mod tests {
     #[test]
     fn a_period_is_proven_once_all_its_canaries_have_arrived() {
         let mut watch = Watch::new(EVERY, at(0));
-        assert!(!watch.is_newly_proven());
-        assert_eq!(watch.begin(at(7), [id("a"), id("b")], at(30)), Begin::default());
+        assert_eq!(watch.newly_proven(), None);
+        assert_eq!(watch.begin(at(7), [id("a"), id("b")], at(30)), []);
         assert!(watch.is_present(at(7)) && watch.is_unsent(&id("a")) && !watch.is_unsent(&id("c")));
         watch.sent(&id("a"));
         assert!(!watch.is_unsent(&id("a")));
         watch.arrived(&id("a"));
-        assert!(!watch.is_newly_proven(), "one is on its way");
+        assert_eq!(watch.newly_proven(), None, "one is on its way");
         watch.arrived(&id("b"));
-        assert!(watch.is_newly_proven() && !watch.is_newly_proven());
+        assert_eq!((watch.newly_proven(), watch.newly_proven()), (Some(at(7)), None));
         assert_eq!(watch.late(at(90)), []);
         watch.begin(at(67), [], at(90));
-        assert!(!watch.is_newly_proven(), "a canary that goes nowhere proves nothing");
+        assert_eq!(watch.newly_proven(), None, "a canary that goes nowhere proves nothing");
     }
 
     #[test]
@@ -200,20 +202,20 @@ mod tests {
         let none = "it was not taken within its period".to_owned();
         let both = [Late::Arrival(id("b"), none.clone()), Late::Arrival(id("c"), "a silence".into())];
         assert_eq!(watch.late(at(90)), both);
-        assert_eq!((watch.late(at(100)), watch.next_due()), (vec![], Some(at(150))));
+        assert_eq!((watch.late(at(100)), watch.next_due()), (vec![], Some(at(180))));
         // The next canary may come before anybody has looked.
         watch.begin(at(90), [id("b")], at(101));
-        assert_eq!(watch.begin(at(150), [id("b")], at(161)).late, [Late::Arrival(id("b"), none)]);
+        assert_eq!(watch.begin(at(150), [id("b")], at(161)), [Late::Arrival(id("b"), none)]);
     }
 
     #[test]
     fn a_canary_that_nobody_fires_is_missed_until_it_flies_again() {
         let mut watch = Watch::new(EVERY, at(0));
-        assert_eq!((watch.late(at(119)), watch.next_due()), (vec![], Some(at(120))));
-        assert_eq!((watch.late(at(120)), watch.late(at(500)), watch.next_due()), (vec![Late::Canary], vec![], None));
-        assert_eq!(watch.begin(at(510), [], at(510)), Begin { late: vec![], is_back: true });
-        assert_eq!(watch.begin(at(570), [], at(570)), Begin::default());
-        assert_eq!((watch.late(at(689)), watch.late(at(690))), (vec![], vec![Late::Canary]));
+        assert_eq!((watch.late(at(149)), watch.next_due()), (vec![], Some(at(150))));
+        assert_eq!((watch.late(at(150)), watch.late(at(500)), watch.next_due()), (vec![Late::Canary], vec![], None));
+        assert_eq!(watch.begin(at(510), [], at(510)), []);
+        assert_eq!(watch.begin(at(570), [], at(570)), []);
+        assert_eq!((watch.late(at(719)), watch.late(at(720))), (vec![], vec![Late::Canary]));
         assert_eq!(Watch::new(Duration::from_secs(2), at(0)).next_due(), Some(at(60)), "time for the first look");
     }
 }

@@ -11,12 +11,20 @@ use crate::model::Secret;
 use crate::runtime::http_client::credentials;
 use crate::yaml::Fields;
 
-use super::HttpSettings;
 use super::http::Endpoint;
 use super::service::{credentials_once, parse_url, read_http, require_url};
+use super::{ChannelSettings as _, HttpSettings, email, webhook};
 
 /// Where a message's [`id`](crate::notify::Notification::id) goes in a URL and in what an answer must contain.
 const ID: &str = "{id}";
+
+/// Whether messages of a kind hold their id, so that one can be looked for.
+pub(in crate::notify) fn can_be_found(kind: &str) -> bool {
+    matches!(kind, email::Settings::KIND | webhook::Settings::KIND)
+}
+
+/// These, for people.
+pub(in crate::notify) const FOUND: &str = "`email` and `webhook`";
 
 /// One item of `arrivals`.
 #[derive(Debug, Clone, PartialEq)]

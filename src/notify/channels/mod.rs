@@ -23,7 +23,7 @@ pub mod slack;
 pub mod sns;
 pub mod telegram;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 pub mod webhook;
 
 use std::fmt::{self, Debug};

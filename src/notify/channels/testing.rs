@@ -44,6 +44,7 @@ pub fn alert(database: &str) -> Alert {
 pub fn firing(database: &str) -> Notification {
     Notification {
         receiver: "on-call".into(),
+        integration: ("webhook", 0),
         group_key: r#"{}:{alertname="PgPool"}"#.into(),
         group_labels: Labels::new([("alertname", "PgPool")]),
         alerts: vec![Arc::new(alert(database))],

@@ -10,13 +10,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, error, info, warn};
 
 use super::Dispatcher;
-use crate::model::{Alert, Labels, Millis, Transition};
+use crate::model::{Alert, Labels, Millis};
 use crate::notify::aside::Asides;
 use crate::notify::canary::alerts::{not_arrived, not_fired};
 use crate::notify::canary::watch::{Late, Watch};
 use crate::notify::canary::{NAME, Planned, goes_by, is_canary};
 use crate::notify::channels::arrival::Arrival;
-use crate::notify::channels::{Channel, FailureReason, IntegrationId};
+use crate::notify::channels::{Channel, ChannelSettings as _, FailureReason, IntegrationId, Retry, ping};
 use crate::notify::failing::{Failing, Subject};
 use crate::notify::group::Batch;
 use crate::notify::metrics::Metrics;
@@ -31,6 +31,8 @@ const PINGS: u32 = 5;
 pub(super) struct Canary {
     planned: Planned,
     watch: Watch,
+    /// Those of our own, once a rule has fired it.
+    labels: Option<Labels>,
     /// What of the present period still runs ends with it.
     period: Option<(CancellationToken, DropGuard)>,
 }
@@ -49,33 +51,70 @@ impl Dispatcher {
         if planned.as_ref().is_some_and(|planned| planned.ping.is_none()) && self.live.len() < 2 {
             warn!("should the canary not arrive, there is nobody to be told: name another receiver, or a ping");
         }
-        self.canary = planned.map(|planned| match before.filter(|before| before.watch.every() == planned.every) {
+        let Some(planned) = planned else { return };
+        let labels = before.as_ref().and_then(|before| before.labels.clone());
+        self.canary = Some(match before.filter(|before| before.watch.every() == planned.every) {
             Some(before) => Canary { planned, ..before },
-            None => Canary { watch: Watch::new(planned.every, now), planned, period: None },
+            None => Canary { watch: Watch::new(planned.every, now), planned, labels, period: None },
         });
     }
 
-    /// Begins a period when the rule has fired its canary.
-    pub(super) fn note_canary(&mut self, transition: &Transition, now: Millis) {
-        let (Transition::Firing(alert) | Transition::Still(alert)) = transition else { return };
-        let Some(canary) = self.canary.as_mut().filter(|_| is_canary(&alert.labels)) else { return };
-        // That another agent's canary arrives proves nothing of ours.
-        if canary.watch.is_present(alert.starts_at) || self.shared.outside().end_of(&alert.labels).is_some() {
+    /// Where the new routes do not lead the present canary, it need not arrive.
+    pub(super) fn drop_canary_legs(&mut self, now: Millis) {
+        let Some(labels) = self.canary.as_ref().and_then(|canary| canary.labels.clone()) else { return };
+        let legs = self.canary_legs(&labels);
+        let Some(canary) = &mut self.canary else { return };
+        canary.watch.keep_legs(|id| legs.contains(id));
+        if let Some(start) = canary.watch.newly_proven() {
+            self.ping(start, now);
+        }
+    }
+
+    /// The channels that the canary goes by, as far as it is known, and whether a dead man's switch is pinged.
+    pub(super) fn canary_goes_to(&self) -> (Vec<IntegrationId>, bool) {
+        let Some(canary) = &self.canary else { return (Vec::new(), false) };
+        let legs = canary.labels.as_ref().map(|labels| self.canary_legs(labels));
+        (legs.unwrap_or_default(), canary.planned.ping.is_some())
+    }
+
+    /// The channels that an alert with these labels goes by, if it is a canary.
+    fn canary_legs(&self, labels: &Labels) -> Vec<IntegrationId> {
+        let receivers: HashSet<_> =
+            self.routes.taking(labels).into_iter().map(|route| route.receiver.as_str()).collect();
+        let is_leg = |id: &&IntegrationId| receivers.contains(&*id.receiver) && goes_by(id.kind);
+        self.live.iter().map(|live| &live.id).filter(is_leg).cloned().collect()
+    }
+
+    /// Begins a period when our own rule has fired its canary; this is the alert as its group keeps it.
+    pub(super) fn note_canary(&mut self, alert: &Alert, now: Millis) {
+        if !is_canary(&alert.labels) {
             return;
         }
-        let receivers: HashSet<_> =
-            self.routes.taking(&alert.labels).into_iter().map(|route| route.receiver.as_str()).collect();
-        let is_leg = |id: &IntegrationId| receivers.contains(&*id.receiver) && goes_by(id.kind);
-        let legs = self.live.iter().filter(|live| is_leg(&live.id));
-        let begin = canary.watch.begin(alert.starts_at, legs.map(|live| live.id.clone()), now);
+        let legs = self.canary_legs(&alert.labels);
+        let Some(canary) = &mut self.canary else { return };
+        if canary.watch.is_present(alert.starts_at) {
+            return;
+        }
+        let late = canary.watch.begin(alert.starts_at, legs, now);
+        canary.labels = Some(alert.labels.clone());
         let token = self.supervisor.stop_token().child_token();
         canary.period = Some((token.clone(), token.drop_guard()));
-        self.tell_late(begin.late);
-        if begin.is_back {
-            let ended = self.failing.ends(&Subject::CanaryMissing, Millis::now());
-            self.tell_of(ended, &Subject::CanaryMissing);
-        }
+        self.tell_late(late);
+        // Also when a reload has forgotten that it was missed.
+        let ended = self.failing.ends(&Subject::CanaryMissing, Millis::now());
+        self.tell_of(ended, &Subject::CanaryMissing);
         self.end_failing_of_others();
+    }
+
+    /// Whether these are the labels of our own canary: what others say of an alert of that name says nothing of it.
+    pub(super) fn is_own_canary(&self, labels: &Labels) -> bool {
+        self.canary.as_ref().is_some_and(|canary| canary.labels.as_ref() == Some(labels))
+    }
+
+    /// Whether the canary that fired then is the one that is to arrive by this channel now.
+    pub(super) fn awaits_canary(&self, id: &IntegrationId, start: Millis) -> bool {
+        let mut watches = self.canary.iter().map(|canary| &canary.watch);
+        watches.any(|watch| watch.is_present(start) && watch.legs().any(|leg| leg == id))
     }
 
     /// The present canary, where a batch tells of it.
@@ -85,7 +124,7 @@ impl Dispatcher {
             return None;
         }
         let mut firing = batch.alerts.iter().map(|(_, alert)| alert).filter(|alert| alert.ends_at.is_none());
-        let canary = firing.find(|alert| watch.is_present(alert.starts_at))?;
+        let canary = firing.find(|alert| watch.is_present(alert.starts_at) && self.is_own_canary(&alert.labels))?;
         Some(canary.starts_at)
     }
 
@@ -139,12 +178,14 @@ impl Dispatcher {
     }
 
     fn canary_arrived(&mut self, id: &IntegrationId, start: Millis) {
-        let Some(canary) = self.canary.as_mut().filter(|canary| canary.watch.is_present(start)) else { return };
+        // A reload may have taken the channel away meanwhile.
+        let is_awaited = self.awaits_canary(id, start);
+        let Some(canary) = self.canary.as_mut().filter(|_| is_awaited) else { return };
         let now = Millis::now();
         canary.watch.arrived(id);
         self.metrics.canary_arrived(id, start, now);
         debug!(to = %id, "the canary has arrived");
-        if canary.watch.is_newly_proven() {
+        if let Some(start) = canary.watch.newly_proven() {
             self.ping(start, now);
         }
         let subject = Subject::Canary(id.clone());
@@ -245,21 +286,27 @@ async fn look_for(
     }
 }
 
+/// Tries within half of what is left, unless the other end asks for a longer wait: each wait is twice the one before.
 async fn ping_until(ping: Arc<dyn Channel>, notification: Notification, ends: Instant, metrics: Metrics) {
-    let mut wait = LOOK_AGAIN.0;
+    let waits = 2_u32.pow(PINGS - 1) - 1;
+    let mut wait = ends.saturating_duration_since(Instant::now()) / 2 / waits;
     for attempt in 1..=PINGS {
-        match time::timeout_at(ends, ping.send(&notification)).await {
+        let asked = match time::timeout_at(ends, ping.send(&notification)).await {
             Ok(Ok(_)) => {
                 info!("the dead man's switch was pinged");
                 return metrics.canary_pinged(Millis::now());
             }
-            Ok(Err(error)) => warn!(%error, attempt, "the dead man's switch was not pinged"),
+            Ok(Err(error)) => {
+                warn!(%error, attempt, "the dead man's switch was not pinged");
+                if let Retry::After(asked) = error.retry { asked } else { Duration::ZERO }
+            }
             Err(_) => return warn!("the dead man's switch did not answer within the period"),
-        }
-        if Instant::now() + wait >= ends {
+        };
+        let pause = wait.max(asked);
+        if attempt == PINGS || Instant::now() + pause >= ends {
             return;
         }
-        time::sleep(wait).await;
+        time::sleep(pause).await;
         wait *= 2;
     }
 }
@@ -277,6 +324,7 @@ fn well(start: Millis, now: Millis, external_url: &Arc<str>) -> Notification {
     };
     Notification {
         receiver: "canary".into(),
+        integration: (ping::Settings::KIND, 0),
         group_key: format!("{{}}/{{{NAME}}}").into(),
         group_labels: labels,
         alerts: vec![Arc::new(alert)],

@@ -36,6 +36,7 @@ impl Dispatcher {
         let Some(flight) = self.flights.remove(&number) else {
             return;
         };
+        let is_awaited = flight.canary.as_ref().is_some_and(|(start, _)| self.awaits_canary(&flight.to, *start));
         let Some(flush) = self.flushes.get_mut(&flight.flush) else {
             return;
         };
@@ -59,9 +60,12 @@ impl Dispatcher {
                 is_canceled = reason == FailureReason::Canceled;
                 self.outbox.gave_up(&flush.batch.id, &flight.to, maybe_arrived);
                 let all = |is: fn(&Labels) -> bool| flush.batch.alerts.iter().all(|(_, alert)| is(&alert.labels));
-                if !is_canceled && all(is_canary) {
-                    subject = Subject::Canary(flight.to.clone());
-                    news = canaries::refused(&mut self.failing, &flight.to, (reason, &what));
+                if self.canary.is_some() && all(is_canary) {
+                    // Another's, or an older one, says nothing of ours.
+                    if !is_canceled && is_awaited {
+                        subject = Subject::Canary(flight.to.clone());
+                        news = canaries::refused(&mut self.failing, &flight.to, (reason, &what));
+                    }
                 } else if !is_canceled && !all(is_own) {
                     news = self.failing.failed(&flight.to, reason, &what, Millis::now());
                 }

@@ -109,7 +109,8 @@ impl Dispatcher {
         // The same words again are the same message, with the key that it had.
         let same = self.outbox.same(batch, &id, states);
         let (at, maybe_arrived) = same.map_or((flushed, false), |same| (same.at, same.maybe_arrived));
-        let Some(mut notification) = notification(batch, (reason, send_resolved), &self.external_url, at, receipt)
+        let Some(mut notification) =
+            notification(batch, &id, (reason, send_resolved), (&self.external_url, at), receipt)
         else {
             // Only ended alerts, which this integration does not want to hear of: noted as told.
             self.outbox.told((batch, flush), states.clone(), &id, (None, batch.at));
@@ -198,9 +199,9 @@ enum Told {
 /// `None` when there is nothing in the batch that the integration wants to hear of.
 fn notification(
     batch: &Batch,
+    to: &IntegrationId,
     (reason, send_resolved): (Reason, bool),
-    external_url: &Arc<str>,
-    at: Millis,
+    (external_url, at): (&Arc<str>, Millis),
     receipt: Receipt,
 ) -> Option<Notification> {
     let wanted = batch.alerts.iter().map(|(_, alert)| alert).filter(|alert| send_resolved || alert.ends_at.is_none());
@@ -208,6 +209,7 @@ fn notification(
     alerts.sort_by(|a, b| in_order(a, b));
     let notification = Notification {
         receiver: Arc::clone(&batch.receiver),
+        integration: (to.kind, to.index),
         group_key: Arc::clone(&batch.key),
         group_labels: batch.labels.clone(),
         alerts,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::model::{Alert, Labels, Millis, Transition};
 
 /// Those that fire and those that have ended lately.
-const MOST: usize = 20_000;
+pub(super) const MOST: usize = 20_000;
 /// Prometheus' `resolvedRetention`.
 const ENDED_KEPT: Duration = Duration::from_mins(15);
 /// So many times may an alert not arrive before an Alertmanager takes it for ended; Prometheus' figure.

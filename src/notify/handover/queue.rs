@@ -1,6 +1,7 @@
 //! The alerts that one Alertmanager is to hear of, oldest first; each once.
 //!
-//! Invariant: at most [`CAPACITY`] wait. Beyond, the oldest is dropped and counted: it comes again with its next turn.
+//! Invariant: at most [`CAPACITY`] wait, which all that can be known do. Should names of alerts that are forgotten by now wait
+//! among them, the oldest is dropped and counted: it comes again with its next turn.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,8 +10,8 @@ use tokio::sync::Notify;
 
 use crate::model::Labels;
 
-/// Prometheus' `--alertmanager.notification-queue-capacity`.
-pub(super) const CAPACITY: usize = 10_000;
+/// As many as the book has: whatever is due again finds room, so none waits for ever behind others. It is names alone.
+pub(super) const CAPACITY: usize = super::book::MOST;
 /// So many alerts go in a message; Prometheus' figure.
 pub(super) const BATCH: usize = 64;
 
@@ -129,6 +130,21 @@ mod tests {
         assert_eq!(queue.take(), alerts(0..5));
         queue.settle();
         assert_eq!((queue.take(), queue.counts()), (Vec::new(), (0, 0)));
+    }
+
+    #[test]
+    fn all_that_are_due_again_find_room() {
+        let (queue, all) = (Queue::default(), alerts(0..15_000));
+        for _ in 0..3 {
+            queue.push(&all);
+        }
+        assert_eq!(queue.counts(), (all.len(), 0));
+        let mut taken = Vec::new();
+        while queue.counts().0 > 0 {
+            taken.extend(queue.take());
+            queue.settle();
+        }
+        assert_eq!(taken, all);
     }
 
     #[test]

@@ -10,6 +10,11 @@ use crate::yaml::{Fields, Node};
 /// Of what replaces something, so much is kept: rules can double a text each.
 const LONGEST: usize = 64 << 10;
 
+/// What holds where a rule does not say it.
+const SEPARATOR: &str = ";";
+const REGEX: &str = "(.*)";
+const REPLACEMENT: &str = "$1";
+
 /// One rule.
 #[derive(Debug, Clone)]
 pub(super) struct Relabel {
@@ -55,6 +60,25 @@ impl Action {
         })
     }
 
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// Where Prometheus takes but some keys: these, and how it says so.
+    fn takes_only(self) -> Option<(&'static [&'static str], &'static str)> {
+        match self {
+            Self::LabelDrop | Self::LabelKeep => Some((&["regex"], "requires only 'regex', and no other fields")),
+            Self::KeepEqual | Self::DropEqual => Some((
+                &["source_labels", "target_label"],
+                "requires only 'source_labels' and 'target_label', and no other fields",
+            )),
+            Self::Lowercase | Self::Uppercase => {
+                Some((&["source_labels", "target_label", "separator", "regex"], "takes no 'replacement'"))
+            }
+            _ => None,
+        }
+    }
+
     fn needs_target(self) -> bool {
         matches!(self, Self::Replace | Self::KeepEqual | Self::DropEqual | Self::Lowercase | Self::Uppercase)
     }
@@ -81,12 +105,12 @@ impl Relabel {
         let has_action = fields.has("action");
         let action = fields.parsed("action", Action::parse);
         let source_labels = fields.texts("source_labels");
-        let separator = fields.text("separator").unwrap_or_else(|| ";".into());
+        let separator = fields.text("separator").unwrap_or_else(|| SEPARATOR.into());
         fields.not_built("modulus");
         let pattern = fields.text("regex");
         let target_label = fields.text("target_label").unwrap_or_default();
-        let replacement = fields.text("replacement").unwrap_or_else(|| "$1".into());
-        let regex = Regex::new(&format!("^(?s:{})$", pattern.as_deref().unwrap_or("(.*)"))).ok();
+        let replacement = fields.text("replacement").unwrap_or_else(|| REPLACEMENT.into());
+        let regex = Regex::new(&format!("^(?s:{})$", pattern.as_deref().unwrap_or(REGEX))).ok();
         if regex.is_none() {
             fields.wrong("regex", "`regex` is no regular expression", "write one of RE2's");
         }
@@ -94,6 +118,18 @@ impl Relabel {
         if action.is_some_and(Action::needs_target) && target_label.is_empty() {
             let at = fields.at();
             fields.problems().add(at, "this relabelling action needs a `target_label`", "add `target_label: …`");
+        }
+        let given = [
+            ("source_labels", fields.has("source_labels")),
+            ("target_label", !target_label.is_empty()),
+            ("separator", separator != SEPARATOR),
+            ("regex", pattern.as_deref().is_some_and(|pattern| pattern != REGEX)),
+            ("replacement", replacement != REPLACEMENT),
+        ];
+        if let Some((action, (used, takes))) = action.and_then(|action| Some((action, action.takes_only()?))) {
+            for (key, _) in given.iter().filter(|(key, is_given)| *is_given && !used.contains(key)) {
+                fields.wrong(key, format!("`{}` {takes}", action.name()), format!("remove `{key}`"));
+            }
         }
         fields.finish();
         let (action, regex) = (action?, regex?);
@@ -202,6 +238,28 @@ mod tests {
         let (rules, problems) =
             read("\n- {action: hashmod}\n- {action: replase}\n- {regex: '('}\n- {action: keep, surce_labels: [a]}\n");
         assert_eq!(rules.len(), 1);
+        for (rule, says) in [
+            (
+                "{action: labeldrop, source_labels: [a], regex: b}",
+                "f.yml:1:44: `labeldrop` requires only 'regex', and no other fields; remove `source_labels`",
+            ),
+            (
+                "{action: LabelKeep, regex: b, target_label: c}",
+                "f.yml:1:53: `labelkeep` requires only 'regex', and no other fields; remove `target_label`",
+            ),
+            (
+                "{action: dropequal, source_labels: [a], target_label: b, regex: c}",
+                "f.yml:1:73: `dropequal` requires only 'source_labels' and 'target_label', and no other fields; remove `regex`",
+            ),
+            (
+                "{action: lowercase, source_labels: [a], target_label: b, replacement: c}",
+                "f.yml:1:79: `lowercase` takes no 'replacement'; remove `replacement`",
+            ),
+        ] {
+            assert_eq!(read(&format!("[{rule}]")).1, [says], "{rule}");
+        }
+        // What is written as it is anyway is no other field.
+        assert_eq!(read("[{action: labeldrop, regex: b, separator: ';', replacement: '$1'}]").1, [""; 0]);
         insta::assert_snapshot!(problems.join("\n"));
     }
 }

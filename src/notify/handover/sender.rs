@@ -111,6 +111,18 @@ impl Sender {
     }
 
     async fn run(&self) {
+        // Also what is under way at the stop, to an Alertmanager that does not answer.
+        let limit = async {
+            self.stopping.cancelled().await;
+            time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            () = self.work() => {}
+            () = limit => {}
+        }
+    }
+
+    async fn work(&self) {
         let mut failures = 0;
         while self.stop.run_until_cancelled(self.queue.more()).await.is_some() {
             let Some(wait) = self.turn(&mut failures).await else { continue };
@@ -122,8 +134,7 @@ impl Sender {
         }
         if self.stopping.is_cancelled() {
             // What has just ended should not have to end by itself.
-            let _ =
-                time::timeout(GRACE, async { while self.turn(&mut failures).await.is_none() && self.waits() {} }).await;
+            while self.turn(&mut failures).await.is_none() && self.waits() {}
         }
     }
 

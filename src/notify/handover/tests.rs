@@ -140,3 +140,14 @@ async fn a_reload_keeps_what_waits_tells_who_is_new_and_leaves_who_is_gone() {
     assert!(handover.urls().is_empty() && handover.blocks().is_empty() && handover.book().names().is_empty());
     assert!(supervisor.stop(Duration::from_secs(5)).await);
 }
+
+#[tokio::test]
+async fn one_that_does_not_answer_holds_the_stop_no_longer_than_it_may() {
+    let (recorder, supervisor) = (Recorder::playing([Play::Hang, Play::Hang]).await, Supervisor::new());
+    let text = format!("alertmanagers: [{{url: '{}', timeout: 1h}}]", recorder.url("/am"));
+    let plan = Plan::build(&settings(&text)).unwrap();
+    let handover = Handover::start(plan, &supervisor);
+    handover.tell(&[firing("Down")], EVERY);
+    until("it is asked", || recorder.requests().len() == 1).await;
+    assert!(supervisor.stop(Duration::from_secs(30)).await);
+}

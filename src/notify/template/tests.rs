@@ -19,6 +19,7 @@ fn alert(name: &str, labels: &[(&str, &str)], ends_at: Option<i64>) -> Arc<Alert
 fn notification() -> Notification {
     Notification {
         receiver: "on.call".into(),
+        integration: ("webhook", 0),
         group_key: r#"{}:{alertname="PgFull"}"#.into(),
         group_labels: Labels::new([("alertname", "PgFull")]),
         alerts: vec![

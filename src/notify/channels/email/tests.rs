@@ -44,6 +44,7 @@ fn alert(name: &str, instance: &str, ends_at: Option<i64>) -> Arc<Alert> {
 fn notification(alerts: Vec<Arc<Alert>>) -> Notification {
     Notification {
         receiver: "on-call".into(),
+        integration: ("email", 0),
         group_key: r#"{}:{alertname="PgFull"}"#.into(),
         group_labels: Labels::new([("alertname", "PgFull")]),
         alerts,

@@ -18,6 +18,7 @@ fn alert(labels: &[(&str, &str)]) -> Arc<Alert> {
 fn notification(alerts: Vec<Arc<Alert>>) -> Notification {
     Notification {
         receiver: "on.call".into(),
+        integration: ("webhook", 0),
         group_key: r#"{}:{alertname="PgPool"}"#.into(),
         group_labels: Labels::new([("alertname", "PgPool")]),
         alerts,
