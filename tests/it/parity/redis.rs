@@ -193,7 +193,9 @@ fn redis_8_and_valkey_show_what_the_exporter_shows() {
 
 #[test]
 fn a_clusters_node_shows_what_the_exporter_shows() {
-    let redis = RealRedis::with(RedisSetup::installed(&["--cluster-enabled", "yes"]));
+    // Its bus would take a port 10,000 further, which may be another test's.
+    let bus = free_port().to_string();
+    let redis = RealRedis::with(RedisSetup::installed(&["--cluster-enabled", "yes", "--cluster-port", &bus]));
     redis.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     wait_until("the cluster is well", Duration::from_secs(20), || {
         redis.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok").then_some(())
