@@ -1,7 +1,7 @@
 //! Channels that would tell twice, mail and Slack's API, over kill -9 at any moment: no alert is lost, and what comes a second
 //! time says that it may be one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::outbox_survives_kill::Faults;
 use crate::support::{Agent, Answer, HttpServer, Random, wait_until};
 
 /// Kills of each agent.
-const KILLS: usize = 30;
+const KILLS: u64 = 30;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A message that the receiving end has.
@@ -189,34 +189,13 @@ fn kills_at_random_lose_no_alert_in_slack() {
 fn kill_again_and_again(end: &dyn End, seed: u64) {
     let (folder, faults) = (Arc::new(tempfile::tempdir().expect("a folder")), Faults::start());
     let config = config(&folder, &faults, end);
-    let (mut random, mut active, mut begun) = (Random(seed), BTreeSet::new(), 0);
-    for _ in 0..KILLS {
-        let mut agent = Agent::start_in(&folder, &config);
-        if random.below(8) > 0 {
-            agent.wait_for("/healthz");
-        }
-        for _ in 0..2 {
-            std::thread::sleep(Duration::from_millis(random.below(600)));
-            if random.below(3) > 0 {
-                begun += 1;
-                active.insert(begun);
-                faults.begin(begun);
-            } else if let Some(ended) = active.pop_first() {
-                faults.end(ended);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(random.below(600)));
-        agent.kill();
-    }
+    let story = faults.come_and_go_over_kills((&folder, &config), KILLS, seed);
     end.set_mood("take");
     let agent = Agent::start_in(&folder, &config);
     let last = |taken: &[Taken], n: u64| taken.iter().rev().find(|it| it.news.0 == n).map(|it| it.news.1.clone());
-    until("what fires is told", &agent, end, |taken| {
-        active.iter().all(|n| last(taken, *n).as_deref() == Some("firing"))
-    });
+    until("what fires is told", &agent, end, |taken| story.is_told_of_what_fires(|n| last(taken, n)));
     until("what was told and has ended is told to have ended", &agent, end, |taken| {
-        let mut ended = (1..=begun).filter(|n| !active.contains(n));
-        ended.all(|n| last(taken, n).is_none_or(|status| status == "resolved"))
+        story.is_told_of_what_ended(|n| last(taken, n))
     });
     let taken = end.taken();
     let mut heard: BTreeMap<u64, Vec<Taken>> = BTreeMap::new();

@@ -43,6 +43,14 @@ fn start(postgres: &RealPostgres, hook: &WebhookSink, hold: &str) -> Agent {
     agent
 }
 
+fn ends_once_it_is_back(postgres: &mut RealPostgres, hook: &WebhookSink, patience: Duration) {
+    let mended = Instant::now();
+    postgres.start_again();
+    hook.wait(MANY, "resolved", mended, patience);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(hook.count(MANY, "resolved"), 1);
+}
+
 #[test]
 fn a_killed_postgres_does_not_end_the_alert_about_its_sessions() {
     let mut postgres = RealPostgres::start();
@@ -62,11 +70,7 @@ fn a_killed_postgres_does_not_end_the_alert_about_its_sessions() {
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(hook.count(MANY, "resolved"), 0);
     assert_eq!(alert(&agent).expect("it still fires")["state"], "firing");
-    let mended = Instant::now();
-    postgres.start_again();
-    hook.wait(MANY, "resolved", mended, patience);
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(hook.count(MANY, "resolved"), 1);
+    ends_once_it_is_back(&mut postgres, &hook, patience);
 }
 
 #[test]
@@ -93,11 +97,7 @@ fn a_kill_of_the_agent_does_not_end_it_either() {
     wait_until("the alert is held again", patience, || is_held(&agent));
     std::thread::sleep(Duration::from_secs(8));
     assert_eq!(hook.count(MANY, "resolved"), 0);
-    let mended = Instant::now();
-    postgres.start_again();
-    hook.wait(MANY, "resolved", mended, patience);
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(hook.count(MANY, "resolved"), 1);
+    ends_once_it_is_back(&mut postgres, &hook, patience);
 }
 
 #[test]

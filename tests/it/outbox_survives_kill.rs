@@ -145,6 +145,54 @@ impl Faults {
     }
 }
 
+/// What came and went while agents were killed.
+pub struct Story {
+    /// The faults that are still there.
+    active: BTreeSet<u64>,
+    /// They are numbered from one to this.
+    begun: u64,
+}
+
+impl Faults {
+    /// Faults begin and end by chance while one agent after the other lives for a moment and is killed.
+    pub fn come_and_go_over_kills(&self, (folder, config): (&Arc<TempDir>, &str), kills: u64, seed: u64) -> Story {
+        let (mut random, mut active, mut begun) = (Random(seed), BTreeSet::new(), 0);
+        for _ in 0..kills {
+            let mut agent = Agent::start_in(folder, config);
+            // Some are killed while they start.
+            if random.below(8) > 0 {
+                agent.wait_for("/healthz");
+            }
+            for _ in 0..2 {
+                std::thread::sleep(Duration::from_millis(random.below(600)));
+                if random.below(3) > 0 {
+                    begun += 1;
+                    active.insert(begun);
+                    self.begin(begun);
+                } else if let Some(ended) = active.pop_first() {
+                    self.end(ended);
+                }
+            }
+            std::thread::sleep(Duration::from_millis(random.below(600)));
+            agent.kill();
+        }
+        Story { active, begun }
+    }
+}
+
+impl Story {
+    /// Whether the last word on each fault that is there is that it fires.
+    pub fn is_told_of_what_fires(&self, last: impl Fn(u64) -> Option<String>) -> bool {
+        self.active.iter().all(|n| last(*n).as_deref() == Some("firing"))
+    }
+
+    /// Whether the last word on each fault that is gone and was told is that it is over.
+    pub fn is_told_of_what_ended(&self, last: impl Fn(u64) -> Option<String>) -> bool {
+        let mut ended = (1..=self.begun).filter(|n| !self.active.contains(n));
+        ended.all(|n| last(n).is_none_or(|status| status == "resolved"))
+    }
+}
+
 fn config(folder: &TempDir, faults: &Faults, recorder: &Recorder, group_wait: &str) -> String {
     let watched = faults.config(folder);
     format!(
@@ -241,38 +289,16 @@ fn kill_again_and_again(seed: u64) {
         }
     });
     let config = config(&folder, &faults, &recorder, "0s");
-    let (mut random, mut active, mut begun) = (Random(seed), BTreeSet::new(), 0);
-    for _ in 0..KILLS {
-        let mut agent = Agent::start_in(&folder, &config);
-        // Some are killed while they start.
-        if random.below(8) > 0 {
-            agent.wait_for("/healthz");
-        }
-        for _ in 0..2 {
-            std::thread::sleep(Duration::from_millis(random.below(600)));
-            if random.below(3) > 0 {
-                begun += 1;
-                active.insert(begun);
-                faults.begin(begun);
-            } else if let Some(ended) = active.pop_first() {
-                faults.end(ended);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(random.below(600)));
-        agent.kill();
-    }
+    let story = faults.come_and_go_over_kills((&folder, &config), KILLS, seed);
     is_over.store(true, Ordering::Relaxed);
     let agent = Agent::start_in(&folder, &config);
     let last = |recorder: &Recorder, n: u64| recorder.heard(&n.to_string()).pop();
-    recorder.until("what fires is told", &agent, |recorder| {
-        active.iter().all(|n| last(recorder, *n).as_deref() == Some("firing"))
-    });
+    recorder.until("what fires is told", &agent, |recorder| story.is_told_of_what_fires(|n| last(recorder, n)));
     recorder.until("what was told and has ended is told to have ended", &agent, |recorder| {
-        let mut ended = (1..=begun).filter(|n| !active.contains(n));
-        ended.all(|n| last(recorder, n).is_none_or(|status| status == "resolved"))
+        story.is_told_of_what_ended(|n| last(recorder, n))
     });
     let mut told = 0;
-    for n in 1..=begun {
+    for n in 1..=story.begun {
         let heard = recorder.heard(&n.to_string());
         let expected = ["firing", "resolved"].iter().cycle().take(heard.len());
         assert!(
