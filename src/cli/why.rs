@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::model::{Millis, render_duration};
+use crate::notify::{CANARY_FAILING, NOTIFICATIONS_FAILING};
 use crate::promql::{Comparison, Query};
 
 use super::server::{Server, text};
@@ -18,9 +19,6 @@ use super::{Output, complain, health, say, shown};
 
 /// So many values are shown of a rule that does not hold.
 const SHOWN: usize = 20;
-/// The alerts about receivers that take nothing, or that the canary does not reach; their labels `receiver` and `integration`
-/// say which.
-const FAILING: &str = "SidewatchNotificationsFailing|SidewatchCanaryFailing";
 
 /// Which alert, and whom to ask.
 #[derive(Debug, Args)]
@@ -63,7 +61,9 @@ fn rules(server: &Server, name: &str) -> Result<Vec<Value>, String> {
         return Err(format!("no rule is called {name}; there are: {}", known.join(", ")));
     }
     let told = told_of(&server.get("api/v2/alerts/groups", &[("filter", &format!("alertname={name:?}"))])?, &named);
-    let failing = server.get("api/v2/alerts", &[("filter", &format!("alertname=~{FAILING:?}"))])?;
+    // Their labels `receiver` and `integration` say who takes nothing.
+    let failing = format!("alertname=~\"{NOTIFICATIONS_FAILING}|{CANARY_FAILING}\"");
+    let failing = server.get("api/v2/alerts", &[("filter", &failing)])?;
     named.into_iter().map(|rule| one(server, &rule, &told, &failing)).collect()
 }
 

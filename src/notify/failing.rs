@@ -12,7 +12,7 @@ use super::channels::{FailureReason, IntegrationId};
 use super::route::{GroupBy, Route, Timing};
 
 /// The alert's name.
-pub(super) const NAME: &str = "SidewatchNotificationsFailing";
+pub const NAME: &str = "SidewatchNotificationsFailing";
 
 /// What fails.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

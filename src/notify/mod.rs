@@ -69,7 +69,9 @@ use outside::Report;
 
 pub use acknowledge::{Acknowledged, Episode, Meant, Note};
 pub use aside::{Aside, Asides};
+pub use canary::alerts::FAILING as CANARY_FAILING;
 pub use canary::{Canary, NAME as CANARY};
+pub use failing::NAME as NOTIFICATIONS_FAILING;
 pub use group::ActiveAlert;
 pub use identity::fingerprint;
 pub use inhibit::InhibitRule;
